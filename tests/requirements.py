@@ -1,0 +1,85 @@
+"""Name the system components that a test needs, and skip the test with a way to get them.
+
+``require("tmux")`` at the top of a test, of a ``setUp`` or of a module lets the test run where tmux
+is installed, and skips it elsewhere with the command that installs it.  Continuous integration sets
+``LAIRCHAT_CI``, and there a missing component is a failure: a green run has skipped nothing.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from unittest import SkipTest
+
+
+class Component(NamedTuple):
+    """Something that a machine has or has not: how to look, and the command that brings it."""
+
+    present: Callable[[], bool]
+    remedy: str
+
+
+def faketime_library() -> Path | None:
+    """Find the library that ``LD_PRELOAD`` takes to make a process believe in another time."""
+    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+def _runs(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=20).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def _program(name: str, package: str) -> Component:
+    return Component(lambda: shutil.which(name) is not None, f"apt-get install {package}")
+
+
+COMPONENTS = {
+    "gcc": _program("gcc", "gcc libc6-dev"),
+    "git": _program("git", "git"),
+    "ip": _program("ip", "iproute2"),
+    "libfaketime": Component(
+        lambda: faketime_library() is not None,
+        "apt-get install libfaketime",
+    ),
+    "libssl": Component(
+        lambda: Path("/usr/include/openssl/ssl.h").exists(),
+        "apt-get install libssl-dev",
+    ),
+    "mounts": Component(
+        lambda: _runs("unshare", "--mount", "true"),
+        "run the tests as root (they mount in a namespace of their own)",
+    ),
+    "networks": Component(
+        lambda: _runs("unshare", "--net", "true"),
+        "run the tests as root (they make a network namespace of their own)",
+    ),
+    "openssl": _program("openssl", "openssl"),
+    "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),
+    "ssh": _program("ssh", "openssh-client"),
+    "strace": _program("strace", "strace"),
+    "tmux": _program("tmux", "tmux"),
+}
+
+
+@functools.cache
+def _present(name: str) -> bool:
+    return COMPONENTS[name].present()
+
+
+def require(*names: str) -> None:
+    """Return if this machine has every named component; otherwise skip, or fail where CI says so.
+
+    Raises unittest.SkipTest, which pytest and trial both understand, in tests and in modules.
+    """
+    missing = [name for name in names if not _present(name)]
+    if not missing:
+        return
+    advice = "; ".join(f"{name} is missing: {COMPONENTS[name].remedy}" for name in missing)
+    if os.environ.get("LAIRCHAT_CI"):
+        raise AssertionError(f"nothing may be skipped here, but {advice}")
+    raise SkipTest(advice)
