@@ -1,0 +1,256 @@
+"""What stops the local program before or beside the wire, in the form of refusals.
+
+Network, TLS and identity, links, profiles and the start of the server each have codes of their
+own, so that nobody is told "wrong password" when a cable is unplugged.
+"""
+
+from lairchat.model import limits
+from lairchat.model.refusal import Refusal, sample_of
+
+# -- network -------------------------------------------------------------------------------------
+
+
+class NetRefused(Refusal):
+    """Nothing listens at the address."""
+
+    code = "LC-NET-REFUSED"
+    text = (
+        "cannot reach {address}: connection refused. Is the server running? Try: lair doctor {host}"
+    )
+    sample = sample_of(address="chat.example.org:7023", host="chat.example.org")
+
+
+class NetName(Refusal):
+    """The host name does not resolve."""
+
+    code = "LC-NET-NAME"
+    text = "cannot find the host {host}. Check the spelling and the network."
+    sample = sample_of(host="chat.example.org")
+
+
+class NetTimeout(Refusal):
+    """The address does not answer in time."""
+
+    code = "LC-NET-TIMEOUT"
+    text = (
+        "cannot reach {address}: "
+        f"no answer within {limits.DIAL_SECONDS} s. "
+        "Check for a firewall. Try: lair doctor {host}"
+    )
+    sample = sample_of(address="chat.example.org:7023", host="chat.example.org")
+
+
+class NetUnreachable(Refusal):
+    """The network says that there is no way to the address."""
+
+    code = "LC-NET-UNREACHABLE"
+    text = "cannot reach {address}: {why}. Check the network, then try: lair doctor {host}"
+    sample = sample_of(
+        address="chat.example.org:7023", why="network is unreachable", host="chat.example.org"
+    )
+
+
+class NetLost(Refusal):
+    """An established connection ended without a goodbye."""
+
+    code = "LC-NET-LOST"
+    text = "the connection to {address} was lost. The next try is in {wait}, or now: /reconnect"
+    sample = sample_of(address="chat.example.org:7023")
+
+
+# -- TLS and the server's identity ---------------------------------------------------------------
+
+
+class TlsHandshake(Refusal):
+    """The TLS handshake did not come about."""
+
+    code = "LC-TLS-HANDSHAKE"
+    text = "{address} does not complete a TLS handshake: {why}. Check the port: {default} is usual."
+    sample = sample_of(address="chat.example.org:7025", why="wrong version number", default=7023)
+
+
+class TlsVersion(Refusal):
+    """The other end offers only older versions of TLS."""
+
+    code = "LC-TLS-VERSION"
+    text = "{address} does not offer TLS 1.3. Ask its operator to update the server."
+    sample = sample_of(address="chat.example.org:7023")
+
+
+class TlsExpired(Refusal):
+    """The certificate's time has passed, or has not come yet."""
+
+    code = "LC-TLS-EXPIRED"
+    text = (
+        "the certificate of {host} is not valid now ({dates}). "
+        "Check this clock; ask the operator to renew it."
+    )
+    sample = sample_of(host="chat.example.org", dates="until 2026-11-01")
+
+
+class TlsHost(Refusal):
+    """The certificate names another host."""
+
+    code = "LC-TLS-HOST"
+    text = "the certificate is for {names}, not {host}. Check the address, or ask the operator."
+    sample = sample_of(names="lair.example.net", host="chat.example.org")
+
+
+class TlsCa(Refusal):
+    """No certificate authority that is trusted here stands behind the certificate."""
+
+    code = "LC-TLS-CA"
+    text = (
+        "no authority trusted here vouches for {host}. "
+        "Ask the operator for an invite link, or try: lair doctor {host}"
+    )
+    sample = sample_of(host="chat.example.org")
+
+
+class TlsPin(Refusal):
+    """The server shows another identity than the one pinned: a hard stop."""
+
+    code = "LC-TLS-PIN"
+    text = (
+        'server identity CHANGED: was "{old}", now "{new}". '
+        "Ask the operator if it is announced. Compare, then: lair serverkey --replace"
+    )
+    sample = sample_of(old="amber otter...", new="delta plum...")
+
+
+class TlsIdentity(Refusal):
+    """The identity in hello is not signed for the TLS key of this connection, or has expired."""
+
+    code = "LC-TLS-IDENTITY"
+    text = (
+        "{host} cannot prove its identity here: {why}. "
+        "Somebody may be in between. Ask the operator before you log in."
+    )
+    sample = sample_of(host="chat.example.org", why="the signature does not fit")
+
+
+class WeakDerivation(Refusal):
+    """The server asks for a cheaper password derivation than the client's floor."""
+
+    code = "LC-AUTH-WEAK"
+    text = (
+        "{host} asks to derive the password too cheaply, which would expose it. "
+        "Nothing was sent; ask its operator why."
+    )
+    sample = sample_of(host="chat.example.org")
+
+
+# -- links, profiles, terminal -------------------------------------------------------------------
+
+
+class LinkBad(Refusal):
+    """A lair:// link cannot be read."""
+
+    code = "LC-LINK-BAD"
+    text = "this link cannot be read: {why}. Copy it whole, in quotes: lair 'lair://...'"
+    sample = sample_of(why="the invite code has 25 characters, not 26")
+
+
+class ProfileLocked(Refusal):
+    """Another process holds the profile and does not answer on its socket."""
+
+    code = "LC-PROFILE-LOCKED"
+    text = "another lair uses {path} and does not answer. Close it, then try again."
+    sample = sample_of(path="~/.local/share/lair/7f2a910c/alice")
+
+
+class ProfileBroken(Refusal):
+    """The profile's files cannot be read."""
+
+    code = "LC-PROFILE-BROKEN"
+    text = "the profile {path} cannot be read: {why}. Move it aside and log in again."
+    sample = sample_of(path="~/.local/share/lair/7f2a910c/alice", why="it is not a database")
+
+
+class ProfileMissing(Refusal):
+    """No server is known on this computer yet, or not that one."""
+
+    code = "LC-PROFILE-NONE"
+    text = "no server is known here yet. Try: lair 'LINK' with an invite link, or: lair HOST"
+
+
+class PlainOnly(Refusal):
+    """The terminal cannot show a screen, so lines are used."""
+
+    code = "LC-PLAIN-ONLY"
+    text = 'the terminal "{term}" shows no screens, so lines are used. To choose it: lair --plain'
+    sample = sample_of(term="unknown")
+
+
+class NoTerminal(Refusal):
+    """Something has to be asked and there is nobody to ask."""
+
+    code = "LC-NO-TERMINAL"
+    text = "{what} has to be asked for, and this is no terminal. Run it in one: {command}"
+    sample = sample_of(what="the password", command="lair chat.example.org")
+
+
+# -- start of the server -------------------------------------------------------------------------
+
+
+class StartPort(Refusal):
+    """A listener cannot be opened."""
+
+    code = "LC-START-PORT"
+    text = "cannot listen on {address}: {why}. See who has it: ss -ltnp 'sport = :{port}'"
+    sample = sample_of(address="127.0.0.1:7023", why="address already in use", port=7023)
+
+
+class StartLock(Refusal):
+    """Another daemon uses the data directory."""
+
+    code = "LC-START-LOCK"
+    text = "another lairchat (process {pid}) uses {path}. Stop it first: kill {pid}"
+    sample = sample_of(pid=4711, path="~/.local/share/lairchat")
+
+
+class StartDisk(Refusal):
+    """There is no space for what the server has to write."""
+
+    code = "LC-START-DISK"
+    text = "no space left for {path}. Free some, then start again. See: df -h {path}"
+    sample = sample_of(path="~/.local/share/lairchat")
+
+
+class StartPermission(Refusal):
+    """A file or directory cannot be used, or others could read it."""
+
+    code = "LC-START-PERM"
+    text = "cannot use {path}: {why}. Check owner and mode: ls -ld {path}"
+    sample = sample_of(path="~/.local/share/lairchat", why="permission denied")
+
+
+class StartSchema(Refusal):
+    """The database was made by a newer version."""
+
+    code = "LC-START-SCHEMA"
+    text = (
+        "{path} has schema {found}, this version knows {known}. "
+        "Start the newer version, or restore a backup made before."
+    )
+    sample = sample_of(path="~/.local/share/lairchat/lair.db", found="0009", known="0002")
+
+
+class StartBroken(Refusal):
+    """The database or a key file is damaged."""
+
+    code = "LC-START-BROKEN"
+    text = "{path} is damaged: {why}. Keep a copy, then: python -m lairchat.storage backup restore"
+    sample = sample_of(path="~/.local/share/lairchat/lair.db", why="not a database")
+
+
+class Config(Refusal):
+    """The configuration cannot be used; the place is file:line:column."""
+
+    code = "LC-CFG"
+    text = "{place}: {problem}. {advice}"
+    sample = sample_of(
+        place="etc/lairchat.toml:12:8",
+        problem='unknown key "endpiont" in [listen.chat]',
+        advice='Did you mean "endpoint"?',
+    )

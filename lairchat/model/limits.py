@@ -1,0 +1,196 @@
+"""Every bound of the system by name, so that wire, server, client and documents state the same one.
+
+All values are plain ints.
+The name's last word, or the comment, gives the unit: BYTES, CHARS (code points), SECONDS, or a count.
+Those that an operator may change are defaults of the configuration; the others are the protocol.
+"""
+
+KIB = 1_024
+MIB = 1_024 * KIB
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+# -- frames and decoding: what a stranger can make the other end hold or compute ---------------
+
+FRAME_HEADER_BYTES = 4
+"""bytes: big-endian length in front of every frame."""
+FRAME_GREETING_BYTES = 16 * KIB
+"""bytes: largest frame body before authentication; a stranger cannot make us hold more."""
+FRAME_BYTES = 64 * KIB
+"""bytes: largest frame body after authentication; larger things go in chunks, so that no frame
+delays the others on its connection for long."""
+DECODE_DEPTH = 16
+"""levels: nesting of maps and arrays; deeper input only attacks the decoder's stack."""
+DECODE_ITEMS = 8_192
+"""count: values and keys in one frame; a 64 KiB frame of one-byte items would otherwise become
+megabytes of objects."""
+COMMAND_NAME_CHARS = 64
+"""characters: "noun.verb" of a command or event."""
+REQUEST_ID_MAX = 2**32 - 1
+"""number: a request id is an unsigned 32-bit integer from 1."""
+INTEGER_MAX = 2**63 - 1
+"""number: largest integer on the wire; more does not fit a database column."""
+VERSIONS_OFFERED = 8
+"""count: protocol versions in one hello."""
+FEATURES_OFFERED = 32
+"""count: feature names in one hello."""
+
+# -- what people write ---------------------------------------------------------------------------
+
+MESSAGE_CHARS = 4_096
+"""characters: one message; more is a file."""
+MESSAGE_BYTES = 16 * KIB
+"""bytes: the same message in UTF-8; four bytes per character at most, so that the character
+count is the bound that people meet."""
+TOPIC_CHARS = 200
+"""characters: a room's topic fits two lines of the narrowest supported terminal pane."""
+LABEL_CHARS = 40
+"""characters: a device's label, "laptop at home"."""
+NAME_CHARS_MIN = 3
+"""characters: shortest user name; shorter ones are too easily mistaken for each other."""
+NAME_CHARS_MAX = 32
+"""characters: longest user name; fits a column of every table."""
+ROOM_NAME_CHARS_MIN = 1
+"""characters: shortest room name, without the "#"."""
+ROOM_NAME_CHARS_MAX = 32
+"""characters: longest room name, without the "#"."""
+REASON_CHARS = 200
+"""characters: why somebody was kicked or banned."""
+COMBINING_MARKS = 4
+"""count: combining marks kept on one character; real scripts need up to four, stacks beyond that
+paint over the lines above and below."""
+VALUE_CHARS = 80
+"""characters: how much of a value a refusal quotes; one line of the smallest common terminal."""
+
+# -- rooms and pages -----------------------------------------------------------------------------
+
+ROOMS_JOINED = 200
+"""count: rooms one member is in; bounds what a reconnect has to resume in one round trip."""
+ROOM_MEMBERS = 10_000
+"""count: members of one room; bounds the work of one message."""
+BANS_PER_ROOM = 1_000
+"""count: bans a room keeps; bounds the list that every join is checked against."""
+HISTORY_PAGE = 100
+"""count: events in one history answer at most (fewer when the frame is full)."""
+HISTORY_PAGE_DEFAULT = 50
+"""count: events in one history answer when the client does not say."""
+MEMBERS_PAGE = 200
+"""count: members in one answer."""
+ROOMS_PAGE = 100
+"""count: rooms in one answer."""
+
+# -- commands ------------------------------------------------------------------------------------
+
+COMMANDS_IN_FLIGHT = 64
+"""count: unanswered commands of one connection; then reading pauses, so that TCP pushes back."""
+COMMAND_ID_BYTES = 16
+"""bytes: 6 of big-endian Unix milliseconds, then 10 random."""
+ANSWERS_KEPT_SECONDS = 7 * DAY
+"""seconds: how long the first answer of a command is kept for repeats; older ids are refused,
+because nobody knows any more whether they were done."""
+COMMAND_ID_SKEW_SECONDS = 1 * HOUR
+"""seconds: how far in the future a command id may lie; clocks are wrong, but an id from far ahead
+would outlive the sweep of kept answers."""
+
+# -- connections ---------------------------------------------------------------------------------
+
+HANDSHAKE_SECONDS = 10
+"""seconds, absolute: TLS handshake; dripping bytes does not prolong it."""
+AUTHENTICATION_SECONDS = 30
+"""seconds, absolute from the end of the handshake: until somebody is logged in."""
+PING_SECONDS = 60
+"""seconds: after this much silence an end asks for a sign of life."""
+IDLE_SECONDS = 150
+"""seconds: after this much silence the connection is given up; two pings may get lost."""
+STOP_SECONDS = 5
+"""seconds: an orderly stop finishes the commit queue and tells clients within this."""
+PREAUTH_PER_ADDRESS = 16
+"""count: connections of one address at once that have not authenticated; more is a flood."""
+UNAUTHENTICATED_PER_ADDRESS = 32
+"""count: connections of one address that ended unauthenticated within the window below."""
+UNAUTHENTICATED_WINDOW_SECONDS = 10 * MINUTE
+"""seconds: window of the count above; resumes and successes do not count."""
+OUTBOX_BYTES = 512 * KIB
+"""bytes: written but unsent bytes of one connection; past it room events stop, and the client
+catches up from its cursor. `transport.write` itself never refuses."""
+OUTBOX_FRAMES = 4_096
+"""count: the same bound in frames, because many small ones cost more memory than their bytes."""
+RECONNECT_SECONDS_MIN = 1
+"""seconds: a client's first try after a lost connection comes within this."""
+RECONNECT_SECONDS_MAX = 15
+"""seconds: cap of the jittered delay between tries."""
+DIAL_SECONDS = 15
+"""seconds: a client gives up a TCP connection attempt."""
+
+# -- logging in ----------------------------------------------------------------------------------
+
+LOGIN_FAILURES_FREE = 5
+"""count: wrong passwords per account and address before delays begin."""
+LOGIN_DELAY_SECONDS_MIN = 5
+"""seconds: first delay, doubled by each further failure."""
+LOGIN_DELAY_SECONDS_MAX = 15 * MINUTE
+"""seconds: longest delay between tries; a device with a valid token is never delayed."""
+LOGIN_ATTEMPTS_KEPT_SECONDS = 1 * DAY
+"""seconds: failures older than this are forgotten."""
+HASH_WORKERS = 2
+"""count: threads that hash passwords; each needs 19 MiB while it works."""
+HASH_QUEUE = 64
+"""count: logins that may wait for them, about 0.7 s of work; then LC-AUTH-BUSY."""
+ARGON2_SERVER_KIB = 19 * KIB
+"""KiB: memory of the server's Argon2id over the derived secret (OWASP's minimum)."""
+ARGON2_SERVER_PASSES = 2
+"""count: its passes."""
+ARGON2_CLIENT_KIB = 64 * KIB
+"""KiB: memory of the client's Argon2id over the password; a client refuses a lower figure."""
+ARGON2_CLIENT_PASSES = 3
+"""count: its passes; a client refuses fewer."""
+AUTH_SECRET_BYTES = 32
+"""bytes: what the client derives from the password and sends instead of it."""
+TOKEN_BYTES = 32
+"""bytes: session and resume tokens, 256 random bits."""
+SESSION_IDLE_SECONDS = 90 * DAY
+"""seconds: a session that nobody used for so long is over."""
+SESSIONS_PER_USER = 32
+"""count: devices logged in to one account; bounds what one account can make us keep."""
+INVITE_SECONDS = 7 * DAY
+"""seconds: how long an invite link works."""
+INVITE_SECONDS_MAX = 90 * DAY
+"""seconds: the longest life that an inviter may choose."""
+INVITE_USES_MAX = 1_000
+"""count: the most accounts that one invite link may make."""
+OWNER_LINK_SECONDS = 24 * HOUR
+"""seconds: the first start's owner link; it makes an owner, so it is short-lived."""
+INVITE_CODE_CHARS = 26
+"""characters: Crockford base32, 130 bits."""
+
+# -- rates ---------------------------------------------------------------------------------------
+
+SEND_BURST = 10
+"""count: messages a member may send at once."""
+SEND_PER_SECOND = 5
+"""count per second: the steady rate after the burst."""
+READ_BURST = 100
+"""tokens: commands other than sends that a member may start at once (a client catching up)."""
+READ_PER_SECOND = 20
+"""tokens per second: the steady rate after that burst."""
+
+# -- bulk transfer -------------------------------------------------------------------------------
+
+BLOB_CHUNK_BYTES = 48 * KIB
+"""bytes: payload of one chunk; with its header it fits a frame."""
+BLOB_BYTES = 16 * MIB
+"""bytes: largest thing transferred in chunks."""
+BLOB_QUOTA_BYTES = 64 * MIB
+"""bytes: what one account may keep on the server."""
+BLOB_PENDING = 4
+"""count: unfinished uploads of one account."""
+
+# -- storage -------------------------------------------------------------------------------------
+
+GROUP_UNITS = 1_000
+"""count: commands that share one commit; this is the fan-out batch too."""
+GROUP_BYTES = 1 * MIB
+"""bytes: payload that shares one commit."""
+GROUP_MILLISECONDS = 20
+"""ms: running time after which a group is committed, so that nobody waits for a long queue."""

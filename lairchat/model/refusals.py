@@ -1,0 +1,509 @@
+"""Every way in which Lair Chat says no, one class each; the class is the code on the wire.
+
+A refusal is an expected outcome, not a fault of the program: a handler raises it before its first
+write, the wire carries its code and sentence, the client shows the same sentence.
+:data:`REFUSALS` lists all classes by code; documents and tests are made from it.
+The sentences follow one form: what failed, the value, why, and the next step, in at most two lines
+of 80 characters, the code included.
+What concerns the local program only (network, TLS, profile, server start) is in
+:mod:`lairchat.model.faults`, with the same registry.
+"""
+
+from lairchat.model import faults, limits
+from lairchat.model.refusal import REFUSALS, Refusal, describe_wait, received, sample_of
+
+__all__ = [
+    "REFUSALS",
+    "AlreadyMember",
+    "AuthBusy",
+    "AuthDelay",
+    "AuthFailed",
+    "AuthLocked",
+    "AuthReused",
+    "AuthToken",
+    "Banned",
+    "BlobDigest",
+    "BlobOffset",
+    "BlobQuota",
+    "BlobSize",
+    "BlobUnknown",
+    "Busy",
+    "CursorBad",
+    "Denied",
+    "DeviceUnknown",
+    "IdConflict",
+    "IdFuture",
+    "IdOld",
+    "Internal",
+    "InviteBad",
+    "KindRefused",
+    "LabelBad",
+    "LastOwner",
+    "NameBad",
+    "NameRefused",
+    "NameReserved",
+    "NameTaken",
+    "NotMember",
+    "OnSelf",
+    "RateLimited",
+    "Refusal",
+    "RegistrationClosed",
+    "RoomCrypto",
+    "RoomDirect",
+    "RoomFull",
+    "RoomNameBad",
+    "RoomReadOnly",
+    "RoomTaken",
+    "RoomUnknown",
+    "RoomsMax",
+    "ShuttingDown",
+    "StoreBroken",
+    "StoreBusy",
+    "StoreFull",
+    "StoreReadOnly",
+    "TextBad",
+    "TextEmpty",
+    "TextLong",
+    "TimedOut",
+    "TooManyConnections",
+    "TopicBad",
+    "UserUnknown",
+    "describe_wait",
+    "faults",
+    "received",
+]
+
+# -- logging in and accounts ---------------------------------------------------------------------
+
+
+class AuthFailed(Refusal):
+    """Name or password is wrong; the same for names that do not exist."""
+
+    code = "LC-AUTH-FAILED"
+    text = (
+        "name or password is wrong (try {attempt} of {limit} before delays begin). "
+        "Forgot it? Ask an admin for: user reset-password {name}"
+    )
+    sample = sample_of(attempt=3, limit=5, name="alice")
+
+
+class AuthToken(Refusal):
+    """The session or resume token is unknown: ended, expired or never given out."""
+
+    code = "LC-AUTH-TOKEN"
+    text = "the session of this device has ended. Log in again with name and password."
+
+
+class AuthReused(Refusal):
+    """A resume token came twice: somebody has a copy of the profile."""
+
+    code = "LC-AUTH-REUSED"
+    text = (
+        "a copy of this session's token was used, so the session was ended. Log in again, "
+        "then log out everywhere else if the copy is not yours."
+    )
+
+
+class AuthDelay(Refusal):
+    """Too many failed logins for this account and address."""
+
+    code = "LC-AUTH-DELAY"
+    text = (
+        "too many failed logins for this name. Try again in {wait}; "
+        "devices that are already logged in are not held up."
+    )
+
+
+class AuthBusy(Refusal):
+    """The queue in front of the password hash is full."""
+
+    code = "LC-AUTH-BUSY"
+    text = "many people are logging in at this moment. Try again in {wait}."
+
+
+class AuthLocked(Refusal):
+    """The account was locked by an administrator."""
+
+    code = "LC-AUTH-LOCKED"
+    text = "the account {name} is locked. Ask an admin of this server for: user unlock {name}"
+    sample = sample_of(name="alice")
+
+
+class NameRefused(Refusal):
+    """Groups the refusals of a user name."""
+
+
+class NameBad(NameRefused):
+    """The user name breaks the rules of names."""
+
+    code = "LC-NAME-BAD"
+    text = 'the name "{name}" cannot be used: {why}. Try one like: alice_2'
+    sample = sample_of(name="al", why="it has fewer than 3 characters")
+
+
+class NameTaken(NameRefused):
+    """The user name is somebody else's, or looks like it."""
+
+    code = "LC-NAME-TAKEN"
+    text = (
+        'the name "{name}" is taken, or looks like one that is. '
+        "If it is yours, log in; otherwise try another."
+    )
+    sample = sample_of(name="alice")
+
+
+class NameReserved(NameRefused):
+    """The user name reads like a part of the server."""
+
+    code = "LC-NAME-RESERVED"
+    text = 'the name "{name}" is kept back: it reads like a part of the server. Try another.'
+    sample = sample_of(name="adm1n")
+
+
+class RegistrationClosed(Refusal):
+    """The server makes no new accounts."""
+
+    code = "LC-REG-CLOSED"
+    text = (
+        "this server is not taking new accounts. "
+        "Log in if you have one; otherwise ask its operator for an invite link."
+    )
+
+
+class InviteBad(Refusal):
+    """The invite code is unknown, used up or expired; which one is not told to guessers."""
+
+    code = "LC-INVITE-BAD"
+    text = (
+        "this invite does not work: it is unknown, used up or expired. "
+        "Ask the person who sent it for a new link."
+    )
+
+
+class UserUnknown(Refusal):
+    """There is no account of this name."""
+
+    code = "LC-USER-UNKNOWN"
+    text = 'there is no account called "{name}" here. Check the spelling; Tab completes names.'
+    sample = sample_of(name="alcie")
+
+
+class DeviceUnknown(Refusal):
+    """There is no such device or session of this account."""
+
+    code = "LC-DEVICE-UNKNOWN"
+    text = "there is no such device among yours. Check the list of your devices: /devices"
+
+
+class LabelBad(Refusal):
+    """A device label breaks the rules of labels."""
+
+    code = "LC-LABEL-BAD"
+    text = f"a device label is one line of 1 to {limits.LABEL_CHARS} characters. Choose another."
+
+
+# -- rooms ---------------------------------------------------------------------------------------
+
+
+class RoomUnknown(Refusal):
+    """There is no such room, or it is private and the caller is not in it: the same answer."""
+
+    code = "LC-ROOM-UNKNOWN"
+    text = (
+        "there is no such room, or it is private. "
+        "Check the name with /join and Tab, or ask a member for an invite."
+    )
+
+
+class RoomNameBad(Refusal):
+    """The room name breaks the rules of room names."""
+
+    code = "LC-ROOM-NAME"
+    text = 'the room name "{name}" cannot be used: {why}. Try one like: ops-2'
+    sample = sample_of(name="Ops Room", why="only a-z, 0-9, _, - and . are possible")
+
+
+class RoomTaken(Refusal):
+    """There is a room of this name already."""
+
+    code = "LC-ROOM-TAKEN"
+    text = 'there is a room "{name}" already. Join it with /join {name}, or take another name.'
+    sample = sample_of(name="ops")
+
+
+class RoomFull(Refusal):
+    """The room holds as many members as it can."""
+
+    code = "LC-ROOM-FULL"
+    text = "the room is full: {limit} members. Try later, or open another one: /new NAME"
+    sample = sample_of(limit=limits.ROOM_MEMBERS)
+
+
+class RoomsMax(Refusal):
+    """The member is in as many rooms as one can be."""
+
+    code = "LC-ROOMS-MAX"
+    text = "{limit} joined rooms is the most for one account. Leave one first: /leave"
+    sample = sample_of(limit=limits.ROOMS_JOINED)
+
+
+class RoomReadOnly(Refusal):
+    """The caller's role may read the room but not write in it."""
+
+    code = "LC-ROOM-READONLY"
+    text = "your role lets you read in this room but not write. Ask a moderator for a higher one."
+
+
+class RoomDirect(Refusal):
+    """The action makes no sense between exactly two people."""
+
+    code = "LC-ROOM-DIRECT"
+    text = "this is not possible in a direct conversation. Open a room for it: /new NAME"
+
+
+class RoomCrypto(Refusal):
+    """The server does not offer this kind of encryption for rooms."""
+
+    code = "LC-ROOM-CRYPTO"
+    text = 'this server has no rooms of the kind "{kind}". Try: /new NAME'
+    sample = sample_of(kind="mls")
+
+
+class NotMember(Refusal):
+    """The caller, or the person named, is not in the room."""
+
+    code = "LC-NOT-MEMBER"
+    text = "only members of the room can do this or be named in it. Join first: /join NAME"
+
+
+class AlreadyMember(Refusal):
+    """The person named is in the room already."""
+
+    code = "LC-MEMBER-ALREADY"
+    text = "{name} is in this room already. See who is here: /members"
+    sample = sample_of(name="bob")
+
+
+class Banned(Refusal):
+    """The person is banned from the room."""
+
+    code = "LC-BANNED"
+    text = "there is a ban for this room. Ask one of its moderators to lift it."
+
+
+class Denied(Refusal):
+    """The caller's role is too low for the action, or for the person it is aimed at."""
+
+    code = "LC-DENIED"
+    text = (
+        "your role does not allow this. "
+        "Ask somebody with a higher role to do it, or to raise yours."
+    )
+
+
+class LastOwner(Refusal):
+    """The room, or the server, would be left without an owner."""
+
+    code = "LC-LAST-OWNER"
+    text = "this would leave nobody as owner. Make somebody else owner first, then try again."
+
+
+class OnSelf(Refusal):
+    """The action is for other people only."""
+
+    code = "LC-SELF"
+    text = "this cannot be done to oneself. Name somebody else, or leave the room with /leave"
+
+
+class TopicBad(Refusal):
+    """A topic breaks the rules of topics."""
+
+    code = "LC-TOPIC-BAD"
+    text = (
+        f"a topic is one line of at most {limits.TOPIC_CHARS} characters. "
+        "Shorten it and set it again: /topic TEXT"
+    )
+
+
+# -- messages and the log ------------------------------------------------------------------------
+
+
+class TextLong(Refusal):
+    """The message has too many characters."""
+
+    code = "LC-TEXT-LONG"
+    text = "the message has {size} characters; {limit} is the most. Send it in parts."
+    sample = sample_of(size=5120, limit=limits.MESSAGE_CHARS)
+
+
+class TextEmpty(Refusal):
+    """The message holds nothing."""
+
+    code = "LC-TEXT-EMPTY"
+    text = "an empty message was not sent. Type some text first."
+
+
+class TextBad(Refusal):
+    """The message holds characters that no message may hold."""
+
+    code = "LC-TEXT-BAD"
+    text = "the message holds control characters (such as NUL). Remove them, then send again."
+
+
+class IdOld(Refusal):
+    """The command id is older than the answers that are kept."""
+
+    code = "LC-ID-OLD"
+    text = (
+        "this was written over 7 days ago, so nobody knows if it was done before. "
+        "Look at the history, then send it as new."
+    )
+
+
+class IdFuture(Refusal):
+    """The command id lies too far in the future."""
+
+    code = "LC-ID-FUTURE"
+    text = "this is dated over an hour ahead. Check this device's clock, then try again."
+
+
+class IdConflict(Refusal):
+    """The command id was used for another command."""
+
+    code = "LC-ID-CONFLICT"
+    text = "the id of this command was used for another one. Try again; it gets a new id."
+
+
+class KindRefused(Refusal):
+    """The event class is not one that clients may send here."""
+
+    code = "LC-KIND"
+    text = "this kind of event is not for clients to send here. Check for a newer client."
+
+
+class CursorBad(Refusal):
+    """A sequence number lies outside the room's log."""
+
+    code = "LC-CURSOR-BAD"
+    text = "this position is outside the room's history. Try again after /reconnect"
+
+
+# -- load and faults of the server ---------------------------------------------------------------
+
+
+class RateLimited(Refusal):
+    """The member sends faster than the limits in force."""
+
+    code = "LC-RATE"
+    text = "sending too fast: this was not stored. Try again in {wait}."
+
+
+class Busy(Refusal):
+    """The server has more work than it takes on."""
+
+    code = "LC-BUSY"
+    text = "the server is overloaded, and this was not stored. Try again in {wait}."
+
+
+class TooManyConnections(Refusal):
+    """The address holds, or made, too many connections that never log in."""
+
+    code = "LC-CONNECTIONS"
+    text = "too many connections from this address. Close some, or try again in {wait}."
+
+
+class TimedOut(Refusal):
+    """A deadline of the connection passed: handshake, login or silence."""
+
+    code = "LC-TIMEOUT"
+    text = "the server waited too long for this connection and closed it. Try: /reconnect"
+
+
+class StoreFull(Refusal):
+    """The server's disk is full; nothing was stored, nothing acknowledged is lost."""
+
+    code = "LC-STORE-FULL"
+    text = "the server's disk is full, so this was not stored. Tell its operator; try again later."
+
+
+class StoreReadOnly(Refusal):
+    """The server's database cannot be written."""
+
+    code = "LC-STORE-READONLY"
+    text = "the server's database is read-only, so this was not stored. Tell its operator."
+
+
+class StoreBusy(Refusal):
+    """Another program holds the server's database."""
+
+    code = "LC-STORE-BUSY"
+    text = "another program holds the server's database; this was not stored. Try again in {wait}."
+
+
+class StoreBroken(Refusal):
+    """The server's database or disk is damaged: it stops rather than guess."""
+
+    code = "LC-STORE-BROKEN"
+    text = (
+        "the server's database or disk is damaged; this was not stored. "
+        "Tell its operator to check it and restore a backup."
+    )
+
+
+class ShuttingDown(Refusal):
+    """The server stops in order."""
+
+    code = "LC-SHUTDOWN"
+    text = "the server is stopping; what it confirmed is kept. Try again in {wait}."
+
+
+class Internal(Refusal):
+    """Something unexpected failed; the log has the details under the same id."""
+
+    code = "LC-INTERNAL"
+    text = (
+        "something unexpected went wrong in the server. "
+        "Try again; if it stays, tell its operator this id: {incident}"
+    )
+    sample = sample_of(incident="7F2A910C")
+
+
+# -- bulk transfer -------------------------------------------------------------------------------
+
+
+class BlobUnknown(Refusal):
+    """There is no such transfer, or not for this account."""
+
+    code = "LC-BLOB-UNKNOWN"
+    text = "there is no such transfer, or it was given up. Start it again."
+
+
+class BlobOffset(Refusal):
+    """A chunk does not continue where the last one ended."""
+
+    code = "LC-BLOB-OFFSET"
+    text = "the transfer stands at byte {expected}, not {offset}. Resume it from there."
+    sample = sample_of(expected=49152, offset=98304)
+
+
+class BlobDigest(Refusal):
+    """The bytes do not have the digest that was announced."""
+
+    code = "LC-BLOB-DIGEST"
+    text = "what arrived differs from what was sent (SHA-256). Start the transfer again."
+
+
+class BlobSize(Refusal):
+    """The thing is larger than the most that is transferred."""
+
+    code = "LC-BLOB-SIZE"
+    text = "{size} bytes is too large; {limit} is the most. Send something smaller."
+    sample = sample_of(size=20000000, limit=limits.BLOB_BYTES)
+
+
+class BlobQuota(Refusal):
+    """The account would keep more on the server than it may."""
+
+    code = "LC-BLOB-QUOTA"
+    text = "only {left} bytes of your {limit} are left. Delete something first, then try again."
+    sample = sample_of(left=1024, limit=limits.BLOB_QUOTA_BYTES)
