@@ -1,0 +1,34 @@
+"""What a handler knows about the call it answers."""
+
+from typing import TYPE_CHECKING
+
+from lairchat.core.peer import Peer
+from lairchat.core.session import Session
+
+if TYPE_CHECKING:
+    from lairchat.core.kernel import Kernel
+
+
+class Call:
+    """One command under way: who asks, when, and the way to answer.
+
+    now: wall clock in ms when the command arrived.
+    key: the command's idempotency id, or None.
+    """
+
+    __slots__ = ("id", "kernel", "key", "now", "peer")
+
+    def __init__(self, kernel: "Kernel", peer: Peer, id: int, key: bytes | None, now: int) -> None:  # noqa: A002
+        self.kernel = kernel
+        self.peer = peer
+        self.id = id
+        self.key = key
+        self.now = now
+
+    @property
+    def session(self) -> Session:
+        """The caller's session; only commands of stage READY may ask."""
+        session = self.peer.session
+        if session is None:
+            raise AssertionError("a command of stage READY ran without a session")
+        return session

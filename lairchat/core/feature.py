@@ -1,0 +1,46 @@
+"""How a feature presents itself to the kernel: one value, built by its server.py."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.cred.checkers import ICredentialsChecker
+
+from lairchat.core.call import Call
+from lairchat.core.hub import Hub
+from lairchat.core.plan import Connection, Plan
+from lairchat.model.ids import RoomId, UserId
+from lairchat.wire.contract import Command, EventType
+
+#: A handler returns a plan, or a coroutine that returns one where it has to wait.
+Handler = Callable[[Call, Any], Any]
+After = Callable[[Hub], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """What one feature adds to the server.
+
+    needs: names of the features whose tables it reads (acyclic, tested).
+    handlers: who answers each of its commands.
+    checkers: credential checkers for the portal (twisted.cred).
+    registered: runs inside the transaction that makes an account (user, name, now in ms); may
+        return what to tell others afterwards.
+    attached: runs inside the transaction that logs a device in: the rooms that it hears.
+    services: Twisted services that run while the server does.
+    upkeep: runs about once an hour in a transaction of its own (now in ms).
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+    handlers: Mapping[Command[Any, Any], Handler] = field(default_factory=dict)
+    events: tuple[EventType[Any], ...] = ()
+    checkers: tuple[ICredentialsChecker, ...] = ()
+    registered: Callable[[Connection, UserId, str, int], After | None] | None = None
+    attached: Callable[[Connection, UserId], Iterable[RoomId]] | None = None
+    services: tuple[IService, ...] = ()
+    upkeep: Callable[[Connection, int], None] | None = None
+
+
+__all__ = ["After", "Feature", "Handler", "Plan"]

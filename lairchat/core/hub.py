@@ -1,0 +1,229 @@
+"""Carries events to the connections that are to hear them, once per turn and bounded.
+
+Everything here runs on the reactor thread, in the order in which the writer committed, so that
+the hub's picture of who is in which room follows the database exactly.
+"""
+
+from collections.abc import Callable, Iterable
+
+from lairchat.core.peer import Peer
+from lairchat.core.session import Session
+from lairchat.model.ids import RoomId, UserId
+
+Schedule = Callable[[Callable[[], None]], object]
+
+
+class Channel:
+    """The connections in one room, and the events of this turn that are not out yet."""
+
+    __slots__ = ("peers", "pending", "room")
+
+    def __init__(self, room: RoomId) -> None:
+        self.room = room
+        self.peers: dict[Peer, None] = {}
+        self.pending: list[tuple[bytes, Peer | None, bytes]] = []
+
+
+class Person:
+    """A user with at least one live connection."""
+
+    __slots__ = ("name", "peers", "rooms")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.peers: dict[Peer, None] = {}
+        self.rooms: dict[RoomId, None] = {}
+
+
+class Hub:
+    """Rooms, people and connections that are live in this process.
+
+    schedule: calls a function in the next reactor turn (``callLater(0, ...)``).
+    gap_frame: makes the bytes that tell a client which rooms it has missed events of.
+    """
+
+    def __init__(self, schedule: Schedule, gap_frame: Callable[[Iterable[int]], bytes]) -> None:
+        self._schedule = schedule
+        self._gap_frame = gap_frame
+        self._scheduled = False
+        self._dirty_channels: list[Channel] = []
+        self._dirty_peers: list[Peer] = []
+        self.channels: dict[RoomId, Channel] = {}
+        self.people: dict[UserId, Person] = {}
+        #: Called with (user, online) whenever somebody's first connection comes or last one goes.
+        self.presence_changed: Callable[[UserId, bool], None] | None = None
+
+    # -- who is where
+
+    def attach(self, peer: Peer, session: Session, rooms: Iterable[RoomId]) -> None:
+        """Bind an authenticated connection to its user and to the rooms the user is in."""
+        if peer.closed:
+            return
+        peer.session = session
+        person = self.people.get(session.user)
+        if person is None:
+            person = self.people[session.user] = Person(session.name)
+            for room in rooms:
+                person.rooms[room] = None
+        first = not person.peers
+        person.peers[peer] = None
+        for room in person.rooms:
+            self._enter(peer, room)
+        if first and self.presence_changed is not None:
+            self.presence_changed(session.user, True)
+
+    def detach(self, peer: Peer) -> None:
+        """Forget a connection that has closed or logged out; doing so twice is harmless."""
+        peer.closed = True
+        session, peer.session = peer.session, None
+        peer.outbox.clear()
+        peer.outbox_bytes = 0
+        peer.gap = None
+        if session is None:
+            return
+        person = self.people[session.user]
+        del person.peers[peer]
+        for room in person.rooms:
+            self._leave_channel(peer, self.channels.get(room))
+        if not person.peers:
+            if self.presence_changed is not None:
+                self.presence_changed(session.user, False)
+            del self.people[session.user]
+
+    def enter(self, user: UserId, room: RoomId) -> None:
+        """Let all live connections of a user hear a room."""
+        person = self.people.get(user)
+        if person is not None and room not in person.rooms:
+            person.rooms[room] = None
+            for peer in person.peers:
+                self._enter(peer, room)
+
+    def exit(self, user: UserId, room: RoomId) -> None:
+        """Stop all live connections of a user from hearing a room; what was said before goes out."""
+        person = self.people.get(user)
+        if person is not None and room in person.rooms:
+            del person.rooms[room]
+            for peer in person.peers:
+                self._exit(peer, room)
+
+    def online(self, user: UserId) -> bool:
+        """Say whether a user has a live connection."""
+        return user in self.people
+
+    def neighbours(self, user: UserId, most: int) -> Iterable[Peer]:
+        """Return the connections that share a room of at most ``most`` connections with a user."""
+        person = self.people.get(user)
+        found: dict[Peer, None] = {}
+        for room in person.rooms if person is not None else ():
+            channel = self.channels.get(room)
+            if channel is not None and len(channel.peers) <= most:
+                found.update(channel.peers)
+        return found
+
+    def peers_of(self, user: UserId) -> list[Peer]:
+        """Return the live connections of a user."""
+        person = self.people.get(user)
+        return list(person.peers) if person is not None else []
+
+    def close_sessions(
+        self, user: UserId, which: Callable[[Session], bool], code: str, text: str
+    ) -> None:
+        """Close the connections of a user whose session is meant, within this turn."""
+        for peer in self.peers_of(user):
+            if peer.session is not None and which(peer.session):
+                peer.flush()
+                peer.wire.close(code, text)
+                self.detach(peer)
+
+    # -- what is said
+
+    def publish(
+        self, room: RoomId, frame: bytes, author: Peer | None = None, answer: bytes = b""
+    ) -> None:
+        """Send a frame to all in a room; the author's connection gets ``answer`` in its place.
+
+        The answer travels with the event so that on every connection the room's events and the
+        replies that carry sequence numbers keep the room's order.
+        """
+        channel = self.channels.get(room)
+        if channel is None:
+            if author is not None and answer:
+                author.push(answer)
+            return
+        if not channel.pending:
+            self._dirty_channels.append(channel)
+            self._wake()
+        channel.pending.append((frame, author, answer))
+
+    def tell(self, user: UserId, frame: bytes, but: Peer | None = None) -> None:
+        """Send a frame to all live connections of a user."""
+        person = self.people.get(user)
+        if person is not None:
+            for peer in person.peers:
+                if peer is not but:
+                    peer.push(frame)
+
+    def tell_gap(self, peer: Peer, rooms: Iterable[int]) -> None:
+        """Tell a connection that it has missed events of these rooms."""
+        peer.push(self._gap_frame(rooms))
+
+    # -- once per turn
+
+    def wake(self, peer: Peer) -> None:
+        """Note that a connection has bytes to send this turn."""
+        self._dirty_peers.append(peer)
+        self._wake()
+
+    def flush(self) -> None:
+        """Send everything that has been said this turn: one write per connection."""
+        self._scheduled = False
+        channels, self._dirty_channels = self._dirty_channels, []
+        for channel in channels:
+            self._spread(channel)
+        peers, self._dirty_peers = self._dirty_peers, []
+        for peer in peers:
+            peer.flush()
+
+    def _wake(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._schedule(self.flush)
+
+    def _spread(self, channel: Channel) -> None:
+        pending, channel.pending = channel.pending, []
+        if not pending:
+            return
+        room = channel.room
+        # Encoded once, joined once: connections that wrote nothing this turn share one object.
+        frames = pending[0][0] if len(pending) == 1 else b"".join([item[0] for item in pending])
+        authors = {author for _, author, _ in pending if author is not None}
+        for author in authors:
+            inside = author in channel.peers
+            for frame, writer, answer in pending:
+                if writer is author:
+                    author.push(answer)
+                elif inside:
+                    author.offer(frame, room)
+        for peer in channel.peers:
+            if peer not in authors:
+                peer.offer(frames, room)
+
+    def _enter(self, peer: Peer, room: RoomId) -> None:
+        channel = self.channels.get(room)
+        if channel is None:
+            channel = self.channels[room] = Channel(room)
+        # What was said before belongs to those who were there; the newcomer reads it as history.
+        self._spread(channel)
+        channel.peers[peer] = None
+
+    def _exit(self, peer: Peer, room: RoomId) -> None:
+        channel = self.channels.get(room)
+        if channel is not None:
+            self._spread(channel)
+            self._leave_channel(peer, channel)
+
+    def _leave_channel(self, peer: Peer, channel: Channel | None) -> None:
+        if channel is not None:
+            channel.peers.pop(peer, None)
+            if not channel.peers:
+                del self.channels[channel.room]

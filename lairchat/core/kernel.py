@@ -1,0 +1,340 @@
+"""Finds who handles a command, runs what the handler planned, and answers.
+
+The only place that checks stage, role and rate, turns refusals into errors, recognises repeats
+and keeps the order of a connection's commands (architecture.md, decisions 3, 8 and 10).
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lairchat.core.call import Call
+from lairchat.core.feature import Feature, Handler
+from lairchat.core.hub import Hub
+from lairchat.core.peer import Peer
+from lairchat.core.plan import Answer, Connection, Done, Plan, Read, Submit, Write
+from lairchat.core.portal import make_portal
+from lairchat.core.throttle import Rate, Throttle
+from lairchat.model import refusals
+from lairchat.model.ids import RoomId, UserId, check_command_time
+from lairchat.model.refusal import Refusal
+from lairchat.wire import codec
+from lairchat.wire.contract import Command, Overlap, Stage, Table
+from lairchat.wire.errors import ProtocolError
+from lairchat.wire.objects import CommandFrame, Error, EventFrame, Ok
+
+
+class Storage(Protocol):
+    """What the kernel asks of the database (see storage/database.py)."""
+
+    def read(self, query: Callable[[Connection], Any]) -> "Deferred[Any]":
+        """Run a query in a read transaction."""
+
+    def submit(
+        self,
+        change: Callable[[Connection], Any],
+        finish: Callable[[Any, BaseException | None], None],
+    ) -> None:
+        """Run a change in the writer's transaction; ``finish(result, error)`` after the commit."""
+
+    def submit_unit(self, unit: Any) -> None:
+        """Hand a set-wise unit to the writer."""
+
+
+class Answers(Protocol):
+    """Where the answers of keyed commands are kept (see storage/log.py)."""
+
+    def find(self, connection: Connection, device: int, key: bytes) -> bytes | None:
+        """Return the stored answer of this command id, or None."""
+
+    def store(self, connection: Connection, device: int, key: bytes, now: int, body: bytes) -> None:
+        """Keep an answer."""
+
+
+def event_frame(name: str, body: msgspec.Struct) -> bytes:
+    """Encode an event once, for everybody who is to hear it."""
+    return codec.encode(EventFrame(name=name, body=msgspec.Raw(codec.encode_body(body))))
+
+
+def ok_frame(id: int, body: bytes) -> bytes:  # noqa: A002
+    """Encode the answer to a command from its already encoded body."""
+    return codec.encode(Ok(id=id, body=msgspec.Raw(body)))
+
+
+def error_frame(id: int, refusal: Refusal) -> bytes:  # noqa: A002
+    """Encode a refusal as the answer to a command."""
+    return codec.encode(
+        Error(
+            id=id,
+            code=refusal.code,
+            text=refusal.text,
+            field=refusal.field,
+            retry_after=refusal.retry_after,
+        )
+    )
+
+
+class Entry:
+    """A command with its handler, ready to run."""
+
+    __slots__ = ("command", "handler")
+
+    def __init__(self, command: Command[Any, Any], handler: Handler) -> None:
+        self.command = command
+        self.handler = handler
+
+
+class Kernel:
+    """The server without its sockets.
+
+    features: what it can do.
+    storage, answers: where it is kept.
+    hub, throttle: who hears, how often one may speak.
+    now: wall clock in ms.  random: n -> n random bytes.
+    rates: what one member may ask for, by the commands' ``rate``: "message" and "command".
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        features: Iterable[Feature],
+        *,
+        storage: Storage,
+        answers: Answers,
+        hub: Hub,
+        throttle: Throttle,
+        now: Callable[[], int],
+        random: Callable[[int], bytes],
+        rates: Mapping[str, Rate],
+    ) -> None:
+        self.features = tuple(features)
+        self.storage = storage
+        self.answers = answers
+        self.hub = hub
+        self.throttle = throttle
+        self.now = now
+        self.random = random
+        self.rates = rates
+        self.closing = False
+        self.portal = make_portal(
+            tuple(checker for feature in self.features for checker in feature.checkers)
+        )
+        self._entries: dict[str, Entry] = {}
+        for feature in self.features:
+            for command, handler in feature.handlers.items():
+                self._entries[command.name] = Entry(command, handler)
+        self.table = Table(
+            [command for feature in self.features for command in feature.handlers],
+            [event for feature in self.features for event in feature.events],
+        )
+        for command in self.table:
+            if command.cost > rates[command.rate].burst:
+                raise ValueError(f"{command.name} costs more than the burst allows")
+
+    # -- seams that features fill for each other
+
+    def registered(
+        self, connection: Connection, user: UserId, name: str, now: int
+    ) -> list[Callable[[Hub], None]]:
+        """Run every feature's part of making an account, in the account's own transaction."""
+        afters = []
+        for feature in self.features:
+            if feature.registered is not None:
+                after = feature.registered(connection, user, name, now)
+                if after is not None:
+                    afters.append(after)
+        return afters
+
+    def rooms_of(self, connection: Connection, user: UserId) -> list[RoomId]:
+        """Collect the rooms that a user's devices hear, in the transaction that logs one in."""
+        rooms: list[RoomId] = []
+        for feature in self.features:
+            if feature.attached is not None:
+                rooms.extend(feature.attached(connection, user))
+        return rooms
+
+    def upkeep(self, connection: Connection, now: int) -> None:
+        """Run every feature's hourly cleaning."""
+        for feature in self.features:
+            if feature.upkeep is not None:
+                feature.upkeep(connection, now)
+
+    # -- commands
+
+    def receive(self, peer: Peer, frame: CommandFrame) -> None:
+        """Start the command in this frame; its answer goes to the peer's outbox."""
+        entry = self._entries.get(frame.do)
+        try:
+            if entry is None:
+                raise ProtocolError(
+                    "LC-COMMAND-UNKNOWN", "this server has no such command", field="$.do"
+                )
+            call, request = self._admit(peer, frame, entry.command)
+        except Refusal as refusal:
+            peer.push(error_frame(frame.id, refusal))
+            return
+        except ProtocolError as error:
+            # The frame is sound, only its content is not: the connection lives on.
+            peer.push(
+                codec.encode(
+                    Error(id=frame.id, code=error.code, text=error.text, field=error.field)
+                )
+            )
+            return
+        peer.start(entry.command.overlap, lambda: self._run(entry, call, request))
+
+    def _admit(
+        self, peer: Peer, frame: CommandFrame, command: Command[Any, Any]
+    ) -> tuple[Call, Any]:
+        """Check what can be checked without the database: the gate of every command."""
+        if self.closing:
+            raise refusals.ShuttingDown(retry_after=5.0)
+        session = peer.session
+        if (session is None) != (command.stage is Stage.GREETED):
+            raise ProtocolError(
+                "LC-STAGE",
+                "log in first" if session is None else "this connection is logged in already",
+                field="$.do",
+            )
+        if session is not None:
+            if session.role < command.role:
+                raise refusals.Denied
+            wait = self.throttle.take(
+                (command.rate, session.user), self.rates[command.rate], command.cost
+            )
+            if wait:
+                raise refusals.RateLimited(retry_after=wait)
+        now = self.now()
+        if command.keyed:
+            if frame.key is None:
+                raise ProtocolError("LC-ARGS", "this command needs a key", field="$.key")
+            check_command_time(frame.key, now)
+        request = codec.decode_args(command.request, frame.args)
+        return Call(self, peer, frame.id, frame.key if command.keyed else None, now), request
+
+    def _run(self, entry: Entry, call: Call, request: Any) -> None:
+        command = entry.command
+        try:
+            plan = entry.handler(call, request)
+        except Exception:  # noqa: BLE001 - the answer carries it, the log keeps it
+            self._fail(command, call, Failure())
+            return
+        if inspect.iscoroutine(plan):
+            self._await(command, call, plan)
+        else:
+            self._carry_out(command, call, plan)
+
+    def _await(
+        self, command: Command[Any, Any], call: Call, plan: Coroutine[Any, Any, Plan]
+    ) -> None:
+        deferred = Deferred.fromCoroutine(plan)
+        deferred.addCallbacks(
+            lambda result: self._carry_out(command, call, result),
+            lambda failure: self._fail(command, call, failure),
+        )
+        deferred.addErrback(lambda failure: self._fail(command, call, failure))
+
+    def _carry_out(self, command: Command[Any, Any], call: Call, plan: Plan) -> None:
+        match plan:
+            case Submit(unit):
+                self.storage.submit_unit(unit)
+            case Write(change):
+                self._write(command, call, change)
+            case Read(query):
+                self.storage.read(query).addCallbacks(
+                    lambda reply: self._answer(command, call, codec.encode_body(reply)),
+                    lambda failure: self._fail(command, call, failure),
+                )
+            case Answer(reply):
+                self._answer(command, call, codec.encode_body(reply))
+
+    def _write(
+        self,
+        command: Command[Any, Any],
+        call: Call,
+        change: Callable[[Connection], Done[Any]],
+    ) -> None:
+        key, peer = call.key, call.peer
+        device = peer.session.device if peer.session is not None else 0
+
+        def run(connection: Connection) -> tuple[bytes, Callable[[Hub], None] | None]:
+            if key is None:
+                done = change(connection)
+                return codec.encode_body(done.reply), done.after
+            stored = self.answers.find(connection, device, key)
+            if stored is not None:
+                name, body = msgspec.msgpack.decode(stored, type=tuple[str, bytes])
+                if name != command.name:
+                    raise refusals.IdConflict(field="$.key")
+                return body, None
+            done = change(connection)
+            body = codec.encode_body(done.reply)
+            self.answers.store(
+                connection, device, key, call.now, msgspec.msgpack.encode((command.name, body))
+            )
+            return body, done.after
+
+        def finish(result: Any, error: BaseException | None) -> None:
+            if error is not None:
+                self._fail(command, call, Failure(error))
+                return
+            body, after = result
+            if after is not None:
+                self._tell(after)
+            self._answer(command, call, body)
+
+        self.storage.submit(run, finish)
+
+    def _tell(self, after: Callable[[Hub], None]) -> None:
+        try:
+            after(self.hub)
+        except Exception:  # noqa: BLE001 - what is committed is answered, whoever cannot be told
+            self.log.failure("telling others of a committed change failed")
+
+    # -- answers
+
+    def _answer(self, command: Command[Any, Any], call: Call, body: bytes) -> None:
+        call.peer.push(ok_frame(call.id, body))
+        call.peer.ended(command.overlap)
+
+    def _fail(self, command: Command[Any, Any], call: Call, failure: Failure) -> None:
+        call.peer.push(self.explain(call.id, command.name, failure))
+        call.peer.ended(command.overlap)
+
+    def explain(self, id: int, what: str, failure: Failure) -> bytes:  # noqa: A002
+        """Encode why a command was not done; what nobody expected is logged, not told."""
+        error = failure.value
+        if not isinstance(error, Refusal):
+            # The same short id in the log and in the answer lets an operator find the one by the
+            # other; the answer says nothing else about what went wrong inside.
+            incident = self.random(4).hex()
+            self.log.failure("{what} failed ({incident})", failure, what=what, incident=incident)
+            error = refusals.Internal(incident=incident)
+        return error_frame(id, error)
+
+    def close(self) -> None:
+        """Take no more commands; those under way are finished."""
+        self.closing = True
+
+
+def handlers_of(features: Iterable[Feature]) -> Mapping[str, Feature]:
+    """Return the feature that answers each command, by the command's name."""
+    return {command.name: feature for feature in features for command in feature.handlers}
+
+
+__all__ = [
+    "Answers",
+    "Kernel",
+    "Overlap",
+    "Storage",
+    "error_frame",
+    "event_frame",
+    "handlers_of",
+    "ok_frame",
+]

@@ -1,0 +1,104 @@
+"""Authentication through twisted.cred: one portal, checkers as plug-in points.
+
+A checker proves who calls and returns a :class:`Caller`; the realm hands it on.
+What a caller may do is decided by the command table and the rules, not here.
+"""
+
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import ICredentials
+from twisted.cred.portal import IRealm, Portal
+from zope.interface import Attribute, Interface, implementer
+
+from lairchat.model.ids import DeviceId, SessionId, UserId
+from lairchat.model.roles import ServerRole
+
+
+class ICaller(Interface):
+    """Somebody who has proven who they are."""
+
+    user = Attribute("UserId")
+    name = Attribute("the account's name as it was registered")
+    role = Attribute("ServerRole")
+
+
+class IDerivedSecret(ICredentials):
+    """A name and the authentication secret that the client derived from the password."""
+
+    name = Attribute("account name, any case")
+    secret = Attribute("32 bytes, see e2ee: the password itself never leaves the client")
+    address = Attribute("peer address, for the login back-off")
+
+
+class ISessionToken(ICredentials):
+    """A session token, 32 bytes."""
+
+    token = Attribute("32 random bytes, stored by the server as a hash only")
+
+
+@implementer(ICaller)
+class Caller:
+    """A proven user; ``session`` and ``device`` are known when a token proved it."""
+
+    __slots__ = ("device", "name", "role", "session", "user")
+
+    def __init__(
+        self,
+        user: UserId,
+        name: str,
+        role: ServerRole,
+        session: SessionId | None = None,
+        device: DeviceId | None = None,
+    ) -> None:
+        self.user = user
+        self.name = name
+        self.role = role
+        self.session = session
+        self.device = device
+
+
+@implementer(IDerivedSecret)
+class DerivedSecret:
+    """Credentials of a login by name; the secret stays out of repr and logs."""
+
+    __slots__ = ("address", "name", "secret")
+
+    def __init__(self, name: str, secret: bytes, address: str) -> None:
+        self.name = name
+        self.secret = secret
+        self.address = address
+
+    def __repr__(self) -> str:
+        """Name the account, never the secret."""
+        return f"<DerivedSecret {self.name!r} (secret redacted)>"
+
+
+@implementer(ISessionToken)
+class SessionToken:
+    """Credentials of a reconnect; the token stays out of repr and logs."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: bytes) -> None:
+        self.token = token
+
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return "<SessionToken (redacted)>"
+
+
+@implementer(IRealm)
+class Realm:
+    """Hands a proven caller on as its own avatar."""
+
+    def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> Any:  # noqa: ARG002
+        """Return the caller for the one interface there is."""
+        if ICaller not in interfaces or not isinstance(avatarId, Caller):
+            raise NotImplementedError("this realm knows ICaller only")
+        return ICaller, avatarId, lambda: None
+
+
+def make_portal(checkers: "tuple[ICredentialsChecker, ...]") -> Portal:
+    """Build the portal over the checkers that the features bring."""
+    return Portal(Realm(), checkers)

@@ -1,0 +1,1 @@
+"""Kicks and bans."""

@@ -1,0 +1,1 @@
+"""Rooms, direct conversations and who is in them."""

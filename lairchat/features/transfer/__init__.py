@@ -1,0 +1,1 @@
+"""Chunked transfer of what is larger than a frame."""
