@@ -1,7 +1,24 @@
 """What every test may count on: ``tests`` is importable, and an installed lairchat wins."""
 
+import os
 import sys
 from pathlib import Path
 
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
 # At the end, so that under tox the wheel in site-packages is tested and not the checkout beside it.
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(CHECKOUT))
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """Return the directory of published and hostile test vectors, which is not in the repository.
+
+    It is named by LAIRCHAT_VECTORS, or lies beside the checkout; without it the test is skipped.
+    """
+    place = os.environ.get("LAIRCHAT_VECTORS") or CHECKOUT.parent / "shared" / "vectors"
+    if not Path(place).is_dir():
+        pytest.skip(f"no test vectors in {place}: set LAIRCHAT_VECTORS to their directory")
+    return Path(place)

@@ -151,6 +151,14 @@ class LinkBad(Refusal):
     sample = sample_of(why="the invite code has 25 characters, not 26")
 
 
+class AddressBad(Refusal):
+    """A host, or host and port, cannot be read."""
+
+    code = "LC-ADDRESS-BAD"
+    text = 'the address "{address}" cannot be read: {why}. Try one like: chat.example.org:7023'
+    sample = sample_of(address="chat example", why="a host name has no spaces")
+
+
 class ProfileLocked(Refusal):
     """Another process holds the profile and does not answer on its socket."""
 
@@ -199,6 +207,22 @@ class StartPort(Refusal):
     code = "LC-START-PORT"
     text = "cannot listen on {address}: {why}. See who has it: ss -ltnp 'sport = :{port}'"
     sample = sample_of(address="127.0.0.1:7023", why="address already in use", port=7023)
+
+
+class StartListen(Refusal):
+    """A listener cannot be opened, and it is not that somebody else has the port."""
+
+    code = "LC-START-LISTEN"
+    text = "cannot listen on {address}: {why}. Change the endpoint in the configuration."
+    sample = {"address": "192.0.2.7:7023", "why": "cannot assign requested address"}
+
+
+class StartCertificate(Refusal):
+    """The TLS certificate or its key cannot be used."""
+
+    code = "LC-START-CERT"
+    text = "cannot use {path} for TLS: {why}. Put it right; without one the server makes its own."
+    sample = {"path": "/etc/lairchat/fullchain.pem", "why": "it holds no PEM certificate"}
 
 
 class StartLock(Refusal):

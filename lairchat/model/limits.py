@@ -120,6 +120,8 @@ RECONNECT_SECONDS_MIN = 1
 """seconds: a client's first try after a lost connection comes within this."""
 RECONNECT_SECONDS_MAX = 15
 """seconds: cap of the jittered delay between tries."""
+PORT = 7023
+"""number: where a server listens unless told otherwise."""
 DIAL_SECONDS = 15
 """seconds: a client gives up a TCP connection attempt."""
 
@@ -162,7 +164,9 @@ INVITE_USES_MAX = 1_000
 OWNER_LINK_SECONDS = 24 * HOUR
 """seconds: the first start's owner link; it makes an owner, so it is short-lived."""
 INVITE_CODE_CHARS = 26
-"""characters: Crockford base32, 130 bits."""
+"""characters: Crockford base32, 130 bits; beyond guessing, short enough for one line."""
+IDENTITY_PREFIX_BYTES = 16
+"""bytes: least part of a server's identity in a link; 128 bits cannot be matched by search."""
 
 # -- rates ---------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ The refusals themselves are in :mod:`lairchat.model.refusals` (what a server ans
 """
 
 from collections.abc import Mapping
-from string import Formatter
 from types import MappingProxyType
-from typing import ClassVar
 
 from lairchat.model import limits
 from lairchat.model.text import display_clip
+
+# No typing, string or enum here: the client imports this before its first paint.
 
 _registry: "dict[str, type[Refusal]]" = {}
 
@@ -51,9 +51,9 @@ class Refusal(Exception):  # noqa: N818 - the field's term is refusal; it is no 
 
     code: str = ""
     text: str = ""
-    sample: ClassVar[Mapping[str, object]] = sample_of()
-    """Values as they might be, for documents and for the tests of length and tone."""
-    _names: ClassVar[frozenset[str]] = frozenset()
+    sample: Mapping[str, object] = sample_of()
+    """Values as they might be, for documents and for the tests of length and tone; its keys are
+    the names that the text uses."""
 
     def __init_subclass__(cls) -> None:
         """Enter the class into the registry; raises TypeError if its code is taken."""
@@ -62,16 +62,14 @@ class Refusal(Exception):  # noqa: N818 - the field's term is refusal; it is no 
             return
         if cls.code in _registry:
             raise TypeError(f"{cls.code} is both {_registry[cls.code].__name__} and {cls.__name__}")
-        names = {name for _, name, _, _ in Formatter().parse(cls.text) if name is not None}
-        cls._names = frozenset(names - {"wait"})
         _registry[cls.code] = cls
 
     def __init__(
         self, *, field: str | None = None, retry_after: float | None = None, **values: object
     ) -> None:
-        if values.keys() != self._names:
+        if values.keys() != self.sample.keys():
             raise TypeError(
-                f"{type(self).__name__} takes {sorted(self._names)}, got {sorted(values)}"
+                f"{type(self).__name__} takes {sorted(self.sample)}, got {sorted(values)}"
             )
         shown = {
             name: display_clip(str(value), limits.VALUE_CHARS) for name, value in values.items()

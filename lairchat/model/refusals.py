@@ -211,7 +211,7 @@ class RoomUnknown(Refusal):
     code = "LC-ROOM-UNKNOWN"
     text = (
         "there is no such room, or it is private. "
-        "Check the name with /join and Tab, or ask a member for an invite."
+        "Check the name with /join and Tab, or ask somebody in it for an invite."
     )
 
 
@@ -280,8 +280,7 @@ class AlreadyMember(Refusal):
     """The person named is in the room already."""
 
     code = "LC-MEMBER-ALREADY"
-    text = "{name} is in this room already. See who is here: /members"
-    sample = sample_of(name="bob")
+    text = "that person is in this room already. See who is here: /members"
 
 
 class Banned(Refusal):
@@ -289,6 +288,14 @@ class Banned(Refusal):
 
     code = "LC-BANNED"
     text = "there is a ban for this room. Ask one of its moderators to lift it."
+
+
+class BansMax(Refusal):
+    """The room keeps as many people out as it can."""
+
+    code = "LC-BANS-MAX"
+    text = "{limit} bans is the most for one room. Lift one that is no longer needed: /unban NAME"
+    sample = sample_of(limit=limits.BANS_PER_ROOM)
 
 
 class Denied(Refusal):

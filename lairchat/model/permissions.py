@@ -1,0 +1,191 @@
+"""Decides who may do what, from tables alone; the same for every way into the server.
+
+A rule is judged inside the transaction that acts on it, on roles read there: nothing in here
+remembers, and nobody passes by an old answer.
+What needs more than roles (bans, limits, whether somebody acts on himself) is the feature's.
+"""
+
+from enum import StrEnum
+
+from lairchat.model.refusals import (
+    AlreadyMember,
+    Denied,
+    NotMember,
+    Refusal,
+    RoomDirect,
+    RoomReadOnly,
+    RoomUnknown,
+)
+from lairchat.model.roles import Role, RoomRole, ServerRole
+
+
+class Access(StrEnum):
+    """Who finds and enters a room."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class Posting(StrEnum):
+    """Who writes in a room."""
+
+    EVERYONE = "everyone"
+    MEMBERS = "members"
+    MODERATORS = "moderators"
+
+
+class Crypto(StrEnum):
+    """Who can read a room: ``plain`` the server too, ``mls`` its members' devices only."""
+
+    PLAIN = "plain"
+    MLS = "mls"
+
+
+class RoomAction(StrEnum):
+    """What somebody wants to do in a room."""
+
+    READ = "read"
+    POST = "post"
+    JOIN = "join"
+    LEAVE = "leave"
+    INVITE = "invite"
+    TOPIC = "topic"
+    KICK = "kick"
+    BAN = "ban"
+    UNBAN = "unban"
+    SET_ROLE = "set-role"
+    LIST_MEMBERS = "list-members"
+
+
+class ServerAction(StrEnum):
+    """What somebody wants to do on the server as a whole."""
+
+    CREATE_ROOM = "create-room"
+    OPEN_DIRECT = "open-direct"
+    CREATE_INVITE = "create-invite"
+    REVOKE_INVITE = "revoke-invite"
+    SET_SERVER_ROLE = "set-server-role"
+    SEE_ALL_ROOMS = "see-all-rooms"
+
+
+ROOM_ROLE_NEEDED = {
+    RoomAction.READ: RoomRole.GUEST,
+    RoomAction.LEAVE: RoomRole.GUEST,
+    RoomAction.LIST_MEMBERS: RoomRole.GUEST,
+    RoomAction.TOPIC: RoomRole.MODERATOR,
+    RoomAction.KICK: RoomRole.MODERATOR,
+    RoomAction.BAN: RoomRole.MODERATOR,
+    RoomAction.UNBAN: RoomRole.MODERATOR,
+    RoomAction.SET_ROLE: RoomRole.ADMIN,
+}
+"""The least role in the room for each action that depends on nothing else."""
+
+POST_ROLE_NEEDED = {
+    Posting.EVERYONE: RoomRole.GUEST,
+    Posting.MEMBERS: RoomRole.MEMBER,
+    Posting.MODERATORS: RoomRole.MODERATOR,
+}
+"""The least role that may write, by who posts in the room."""
+
+INVITE_ROLE_NEEDED = {
+    Access.PUBLIC: RoomRole.MEMBER,
+    Access.PRIVATE: RoomRole.MODERATOR,
+}
+"""The least role that may invite: a private room's circle is its moderators' to choose."""
+
+RANKED = frozenset({RoomAction.KICK, RoomAction.BAN, RoomAction.SET_ROLE})
+"""Actions aimed at a person, where rank protects that person."""
+
+NEEDS_TARGET_INSIDE = frozenset({RoomAction.KICK, RoomAction.SET_ROLE})
+"""Actions that only make sense on somebody in the room; a ban reaches others too."""
+
+DIRECT_ACTIONS = frozenset({RoomAction.READ, RoomAction.POST, RoomAction.LIST_MEMBERS})
+"""All that can be done in a direct conversation: it is its two people's, for good."""
+
+SERVER_ROLE_NEEDED = {
+    ServerAction.CREATE_ROOM: ServerRole.USER,
+    ServerAction.OPEN_DIRECT: ServerRole.USER,
+    ServerAction.CREATE_INVITE: ServerRole.MODERATOR,
+    ServerAction.REVOKE_INVITE: ServerRole.MODERATOR,
+    ServerAction.SET_SERVER_ROLE: ServerRole.ADMIN,
+    ServerAction.SEE_ALL_ROOMS: ServerRole.ADMIN,
+}
+"""The least role on the server for each action."""
+
+
+def may_room(
+    action: RoomAction,
+    actor: RoomRole | None,
+    *,
+    access: Access,
+    posting: Posting,
+    target: RoomRole | None = None,
+    granted: RoomRole | None = None,
+    invited: bool = False,
+    direct: bool = False,
+) -> type[Refusal] | None:
+    """Return None if the action is allowed, otherwise the refusal to raise (it takes no values).
+
+    actor, target: role in the room of who acts and of whom it is done to; None = not in the room.
+    granted: the role to give, for SET_ROLE; None asks whether the actor may give any.
+    invited: the actor holds an invitation, which opens JOIN of a private room.
+    direct: the room is a direct conversation.
+    """
+    if actor is None:
+        return _may_outsider(action, access, invited=invited, direct=direct)
+    if direct and action not in DIRECT_ACTIONS:
+        return RoomDirect
+    if action is RoomAction.JOIN:
+        return None  # joining again changes nothing
+    if action is RoomAction.POST:
+        return None if actor >= POST_ROLE_NEEDED[posting] else RoomReadOnly
+    if action is RoomAction.INVITE:
+        if actor < INVITE_ROLE_NEEDED[access]:
+            return Denied
+        return None if target is None else AlreadyMember
+    if actor < ROOM_ROLE_NEEDED[action]:
+        return Denied
+    return _may_reach(action, actor, target, granted) if action in RANKED else None
+
+
+def may_server(
+    action: ServerAction,
+    role: ServerRole,
+    *,
+    target: ServerRole | None = None,
+    granted: ServerRole | None = None,
+) -> type[Refusal] | None:
+    """Return None if the action is allowed, otherwise the refusal to raise (it takes no values).
+
+    target: role of the account acted on, for SET_SERVER_ROLE; granted: the role to give.
+    """
+    if role < SERVER_ROLE_NEEDED[action]:
+        return Denied
+    if action is ServerAction.SET_SERVER_ROLE and not (
+        _outranks(role, target) and _outranks(role, granted)
+    ):
+        return Denied
+    return None
+
+
+def _may_outsider(
+    action: RoomAction, access: Access, *, invited: bool, direct: bool
+) -> type[Refusal] | None:
+    if direct or (access is Access.PRIVATE and not invited):
+        return RoomUnknown  # the same answer as for a room that does not exist
+    return None if action is RoomAction.JOIN else NotMember
+
+
+def _may_reach(
+    action: RoomAction, actor: RoomRole, target: RoomRole | None, granted: RoomRole | None
+) -> type[Refusal] | None:
+    if target is None and action in NEEDS_TARGET_INSIDE:
+        return NotMember
+    if not _outranks(actor, target):
+        return Denied
+    return None if action is not RoomAction.SET_ROLE or _outranks(actor, granted) else Denied
+
+
+def _outranks(actor: Role, other: Role | None) -> bool:
+    # Owners alone reach their equals, so that a room can change hands.
+    return other is None or other < actor or actor.name == other.name == "OWNER"
