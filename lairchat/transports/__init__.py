@@ -1,0 +1,1 @@
+"""Bytes in and out: listening, TLS and the server's identity, framed sessions."""
