@@ -20,11 +20,14 @@ FRAME_GREETING_BYTES = 16 * KIB
 FRAME_BYTES = 64 * KIB
 """bytes: largest frame body after authentication; larger things go in chunks, so that no frame
 delays the others on its connection for long."""
-DECODE_DEPTH = 16
+DECODE_DEPTH = 8
 """levels: nesting of maps and arrays; deeper input only attacks the decoder's stack."""
-DECODE_ITEMS = 8_192
-"""count: values and keys in one frame; a 64 KiB frame of one-byte items would otherwise become
-megabytes of objects."""
+DECODE_ITEMS = 4_096
+"""count: values and keys in one frame from a client; a 64 KiB frame of one-byte items would
+otherwise become megabytes of objects on a server with many clients."""
+DECODE_ITEMS_SERVER = 32_768
+"""count: the same in a frame from a server; a page of many short events fills it with items of a
+few bytes each, and a client has one server."""
 COMMAND_NAME_CHARS = 64
 """characters: "noun.verb" of a command or event."""
 REQUEST_ID_MAX = 2**32 - 1
