@@ -88,7 +88,7 @@ def run_tox(results: Path) -> list[Step]:
     names = [version, "lint", "types", "docs", "blackbox"]
     report = results / "tox.json"
     command = [sys.executable, "-P", "-m", "tox", "run", "-e", ",".join(names)]
-    environment = os.environ | {"LAIRCHAT_RESULTS": str(results)}
+    environment = os.environ | {"LAIR_TEST_RESULTS": str(results)}
     subprocess.run([*command, "--result-json", str(report)], cwd=TOP, env=environment, check=False)
     try:
         reported = json.loads(report.read_text())["testenvs"]
