@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from lairchat.model import limits
+from lairchat.model import faults, limits
 
 ENVIRONMENT_PREFIX = "LAIRCHAT_"
 #: Variables that are not keys of the configuration.
@@ -26,12 +26,6 @@ OTHER_VARIABLES = frozenset(
 PER_SECOND_MAX = 1_000_000
 SYSTEM_DIRECTORY = Path("/etc/lairchat")
 FILE_NAME = "lairchat.toml"
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text says where and what to do (code LC-CFG)."""
-
-    code = "LC-CFG"
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -179,9 +173,10 @@ def find(named: str | None, environ: Mapping[str, str], home: Path) -> Path | No
     if explicit:
         path = Path(explicit)
         if not path.is_file():
-            raise ConfigError(
-                f"there is no configuration file {explicit}. Make one with: "
-                "twistd lairchat --print-config"
+            raise faults.Config(
+                place=explicit,
+                problem="there is no such file",
+                advice="Make one with: twistd lairchat --print-config",
             )
         return path
     return next((path for path in candidates(environ, home) if path.is_file()), None)
@@ -191,17 +186,19 @@ def find(named: str | None, environ: Mapping[str, str], home: Path) -> Path | No
 
 
 def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
-    """Read, check and merge; raises ConfigError."""
+    """Read, check and merge; raises faults.Config."""
     text = ""
     if path is not None:
         try:
             text = path.read_text("utf-8")
         except UnicodeDecodeError as error:
-            raise ConfigError(
-                f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8"
+            raise faults.Config(
+                place=path, problem=f"not UTF-8 at byte {error.start}", advice="Save it as UTF-8."
             ) from None
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+            raise faults.Config(
+                place=path, problem=f"cannot be read: {error.strerror}", advice="Check its mode."
+            ) from None
     return parse(text, str(path or "the defaults"), environ)
 
 
@@ -210,7 +207,7 @@ def parse(text: str, where: str, environ: Mapping[str, str]) -> Config:
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_syntax_error(where, str(error))) from None
+        raise _syntax_error(where, str(error)) from None
     config = _convert(tree, text, where)
     overrides = _overrides(environ)
     if not overrides:
@@ -223,7 +220,11 @@ def parse(text: str, where: str, environ: Mapping[str, str]) -> Config:
     except msgspec.ValidationError as error:
         reason, path = _split(str(error))
         name = ENVIRONMENT_PREFIX + "_".join(path).upper()
-        raise ConfigError(f"environment variable {name}: {reason}") from None
+        raise faults.Config(
+            place=f"environment variable {name}",
+            problem=reason,
+            advice="Correct it, or unset it to use the file's value.",
+        ) from None
 
 
 def _convert(tree: dict[str, Any], text: str, where: str) -> Config:
@@ -235,11 +236,12 @@ def _convert(tree: dict[str, Any], text: str, where: str) -> Config:
         path = ["listen", *_listener_at_fault(tree["listen"]), *path[1:]]
     if unknown := re.search(r"unknown field `(.+?)`", reason):
         path = [*path, unknown[1]]
-        reason = f'unknown key "{path[-1]}"{_inside(path[:-1])}.{_suggest(path)}'
+        problem, advice = f'unknown key "{path[-1]}"{_inside(path[:-1])}', _suggest(path)
     else:
-        reason = f'"{path[-1] if path else "?"}"{_inside(path[:-1])}: {reason}'
+        problem = f'"{path[-1] if path else "?"}"{_inside(path[:-1])}: {reason}'
+        advice = "See what it may be: twistd lairchat --print-config"
     line, column = locate(text, path)
-    raise ConfigError(f"{where}:{line}:{column}: {reason}")
+    raise faults.Config(place=f"{where}:{line}:{column}", problem=problem, advice=advice)
 
 
 def _listener_at_fault(listeners: Any) -> list[str]:
@@ -252,11 +254,14 @@ def _listener_at_fault(listeners: Any) -> list[str]:
     return []
 
 
-def _syntax_error(where: str, error: str) -> str:
+def _syntax_error(where: str, error: str) -> faults.Config:
     found = re.search(r"^(.*) \(at line (\d+), column (\d+)\)$", error)
-    if found is None:
-        return f"{where}: {error}"
-    return f"{where}:{found[2]}:{found[3]}: {found[1]}"
+    place = f"{where}:{found[2]}:{found[3]}" if found else where
+    return faults.Config(
+        place=place,
+        problem=found[1] if found else error,
+        advice="Texts stand in double quotes; see toml.io for the rest.",
+    )
 
 
 def _split(error: str) -> tuple[str, list[str]]:
@@ -273,8 +278,8 @@ def _inside(path: list[str]) -> str:
 def _suggest(path: list[str]) -> str:
     near = difflib.get_close_matches(path[-1], _known(path[:-1]), n=1, cutoff=0.5)
     if near:
-        return f' Did you mean "{near[0]}"?'
-    return f" Known here: {', '.join(_known(path[:-1]))}"
+        return f'Did you mean "{near[0]}"?'
+    return f"Known here: {', '.join(_known(path[:-1]))}."
 
 
 def _known(table: list[str]) -> list[str]:
@@ -335,8 +340,11 @@ def _overrides(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
             continue
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"environment variable {name} is no key of the configuration.{hint}")
+            raise faults.Config(
+                place=f"environment variable {name}",
+                problem="names no key of the configuration",
+                advice=f"Did you mean {near[0]}?" if near else "Unset it.",
+            )
         place = known[name]
         found[place] = (
             [part.strip() for part in value.split(",") if part.strip()]

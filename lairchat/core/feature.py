@@ -28,6 +28,8 @@ class Feature:
     registered: runs inside the transaction that makes an account (user, name, now in ms); may
         return what to tell others afterwards.
     attached: runs inside the transaction that logs a device in: the rooms that it hears.
+    joining: runs inside the transaction that lets a user into a room, or invites one; raises a
+        Refusal to keep them out.
     services: Twisted services that run while the server does.
     upkeep: runs about once an hour in a transaction of its own (now in ms).
     """
@@ -39,6 +41,7 @@ class Feature:
     checkers: tuple[ICredentialsChecker, ...] = ()
     registered: Callable[[Connection, UserId, str, int], After | None] | None = None
     attached: Callable[[Connection, UserId], Iterable[RoomId]] | None = None
+    joining: Callable[[Connection, RoomId, UserId], None] | None = None
     services: tuple[IService, ...] = ()
     upkeep: Callable[[Connection, int], None] | None = None
 

@@ -4,7 +4,7 @@ Everything here runs on the reactor thread, in the order in which the writer com
 the hub's picture of who is in which room follows the database exactly.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from lairchat.core.peer import Peer
 from lairchat.core.session import Session
@@ -14,12 +14,16 @@ Schedule = Callable[[Callable[[], None]], object]
 
 
 class Channel:
-    """The connections in one room, and the events of this turn that are not out yet."""
+    """The connections in one room, and the events of this turn that are not out yet.
 
-    __slots__ = ("peers", "pending", "room")
+    people: how many users these connections belong to.
+    """
+
+    __slots__ = ("peers", "pending", "people", "room")
 
     def __init__(self, room: RoomId) -> None:
         self.room = room
+        self.people = 0
         self.peers: dict[Peer, None] = {}
         self.pending: list[tuple[bytes, Peer | None, bytes]] = []
 
@@ -42,7 +46,7 @@ class Hub:
     gap_frame: makes the bytes that tell a client which rooms it has missed events of.
     """
 
-    def __init__(self, schedule: Schedule, gap_frame: Callable[[Iterable[int]], bytes]) -> None:
+    def __init__(self, schedule: Schedule, gap_frame: Callable[[Collection[int]], bytes]) -> None:
         self._schedule = schedule
         self._gap_frame = gap_frame
         self._scheduled = False
@@ -68,7 +72,9 @@ class Hub:
         first = not person.peers
         person.peers[peer] = None
         for room in person.rooms:
-            self._enter(peer, room)
+            channel = self._enter(peer, room)
+            if first:
+                channel.people += 1
         if first and self.presence_changed is not None:
             self.presence_changed(session.user, True)
 
@@ -84,7 +90,10 @@ class Hub:
         person = self.people[session.user]
         del person.peers[peer]
         for room in person.rooms:
-            self._leave_channel(peer, self.channels.get(room))
+            channel = self.channels[room]
+            if not person.peers:
+                channel.people -= 1
+            self._drop(peer, channel)
         if not person.peers:
             if self.presence_changed is not None:
                 self.presence_changed(session.user, False)
@@ -96,15 +105,27 @@ class Hub:
         if person is not None and room not in person.rooms:
             person.rooms[room] = None
             for peer in person.peers:
-                self._enter(peer, room)
+                channel = self._enter(peer, room)
+            channel.people += 1
 
     def exit(self, user: UserId, room: RoomId) -> None:
         """Stop all live connections of a user from hearing a room; what was said before goes out."""
         person = self.people.get(user)
         if person is not None and room in person.rooms:
             del person.rooms[room]
+            channel = self.channels[room]
+            self._spread(channel)
+            channel.people -= 1
             for peer in person.peers:
-                self._exit(peer, room)
+                self._drop(peer, channel)
+                if peer.gap is not None:
+                    # Nothing to catch up with any more, and no right to.
+                    peer.gap.discard(room)
+
+    def here(self, room: RoomId) -> int:
+        """Count the users in a room who have a live connection."""
+        channel = self.channels.get(room)
+        return 0 if channel is None else channel.people
 
     def online(self, user: UserId) -> bool:
         """Say whether a user has a live connection."""
@@ -163,9 +184,10 @@ class Hub:
                 if peer is not but:
                     peer.push(frame)
 
-    def tell_gap(self, peer: Peer, rooms: Iterable[int]) -> None:
-        """Tell a connection that it has missed events of these rooms."""
-        peer.push(self._gap_frame(rooms))
+    def tell_gap(self, peer: Peer, rooms: Collection[int]) -> None:
+        """Tell a connection that it has missed events of these rooms, unless it has left them."""
+        if rooms:
+            peer.push(self._gap_frame(rooms))
 
     # -- once per turn
 
@@ -208,22 +230,16 @@ class Hub:
             if peer not in authors:
                 peer.offer(frames, room)
 
-    def _enter(self, peer: Peer, room: RoomId) -> None:
+    def _enter(self, peer: Peer, room: RoomId) -> Channel:
         channel = self.channels.get(room)
         if channel is None:
             channel = self.channels[room] = Channel(room)
         # What was said before belongs to those who were there; the newcomer reads it as history.
         self._spread(channel)
         channel.peers[peer] = None
+        return channel
 
-    def _exit(self, peer: Peer, room: RoomId) -> None:
-        channel = self.channels.get(room)
-        if channel is not None:
-            self._spread(channel)
-            self._leave_channel(peer, channel)
-
-    def _leave_channel(self, peer: Peer, channel: Channel | None) -> None:
-        if channel is not None:
-            channel.peers.pop(peer, None)
-            if not channel.peers:
-                del self.channels[channel.room]
+    def _drop(self, peer: Peer, channel: Channel) -> None:
+        del channel.peers[peer]
+        if not channel.peers:
+            del self.channels[channel.room]

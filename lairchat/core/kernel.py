@@ -6,7 +6,7 @@ and keeps the order of a connection's commands (architecture.md, decisions 3, 8 
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -28,12 +28,21 @@ from lairchat.wire.contract import Command, Overlap, Stage, Table
 from lairchat.wire.errors import ProtocolError
 from lairchat.wire.objects import CommandFrame, Error, EventFrame, Ok
 
+T = TypeVar("T")
+
 
 class Storage(Protocol):
     """What the kernel asks of the database (see storage/database.py)."""
 
     def read(self, query: Callable[[Connection], Any]) -> "Deferred[Any]":
         """Run a query in a read transaction."""
+
+    def call(self, change: "Callable[[Connection], T]") -> "Deferred[T]":
+        """Run a change in the writer's transaction; fires in commit order, once it is durable.
+
+        For handlers that decide in several steps, and for changes that stay although the caller
+        is refused in the end (a failed login is counted); all others return a :class:`Write`.
+        """
 
     def submit(
         self,
@@ -66,17 +75,22 @@ def ok_frame(id: int, body: bytes) -> bytes:  # noqa: A002
     return codec.encode(Ok(id=id, body=msgspec.Raw(body)))
 
 
-def error_frame(id: int, refusal: Refusal) -> bytes:  # noqa: A002
-    """Encode a refusal as the answer to a command."""
+def error_frame(id: int, error: Refusal | ProtocolError) -> bytes:  # noqa: A002
+    """Encode why a command was not done, as the answer to it."""
+    wait = error.retry_after if isinstance(error, Refusal) else None
     return codec.encode(
-        Error(
-            id=id,
-            code=refusal.code,
-            text=refusal.text,
-            field=refusal.field,
-            retry_after=refusal.retry_after,
-        )
+        Error(id=id, code=error.code, text=error.text, field=error.field, retry_after=wait)
     )
+
+
+def check_stage(peer: Peer, command: Command[Any, Any]) -> None:
+    """Raise ProtocolError LC-STAGE unless this connection may give this command now."""
+    if (peer.session is None) != (command.stage is Stage.GREETED):
+        raise ProtocolError(
+            "LC-STAGE",
+            "log in first" if peer.session is None else "this connection is logged in already",
+            field="$.do",
+        )
 
 
 class Entry:
@@ -159,6 +173,12 @@ class Kernel:
                 rooms.extend(feature.attached(connection, user))
         return rooms
 
+    def joining(self, connection: Connection, room: RoomId, user: UserId) -> None:
+        """Let every feature refuse a user who is about to enter a room."""
+        for feature in self.features:
+            if feature.joining is not None:
+                feature.joining(connection, room, user)
+
     def upkeep(self, connection: Connection, now: int) -> None:
         """Run every feature's hourly cleaning."""
         for feature in self.features:
@@ -169,6 +189,8 @@ class Kernel:
 
     def receive(self, peer: Peer, frame: CommandFrame) -> None:
         """Start the command in this frame; its answer goes to the peer's outbox."""
+        if peer.closed:
+            return  # it came in one piece with what ended the session
         entry = self._entries.get(frame.do)
         try:
             if entry is None:
@@ -176,16 +198,9 @@ class Kernel:
                     "LC-COMMAND-UNKNOWN", "this server has no such command", field="$.do"
                 )
             call, request = self._admit(peer, frame, entry.command)
-        except Refusal as refusal:
-            peer.push(error_frame(frame.id, refusal))
-            return
-        except ProtocolError as error:
+        except (Refusal, ProtocolError) as error:
             # The frame is sound, only its content is not: the connection lives on.
-            peer.push(
-                codec.encode(
-                    Error(id=frame.id, code=error.code, text=error.text, field=error.field)
-                )
-            )
+            peer.push(error_frame(frame.id, error))
             return
         peer.start(entry.command.overlap, lambda: self._run(entry, call, request))
 
@@ -195,21 +210,15 @@ class Kernel:
         """Check what can be checked without the database: the gate of every command."""
         if self.closing:
             raise refusals.ShuttingDown(retry_after=5.0)
+        check_stage(peer, command)
         session = peer.session
-        if (session is None) != (command.stage is Stage.GREETED):
-            raise ProtocolError(
-                "LC-STAGE",
-                "log in first" if session is None else "this connection is logged in already",
-                field="$.do",
-            )
-        if session is not None:
-            if session.role < command.role:
-                raise refusals.Denied
-            wait = self.throttle.take(
-                (command.rate, session.user), self.rates[command.rate], command.cost
-            )
-            if wait:
-                raise refusals.RateLimited(retry_after=wait)
+        if session is not None and session.role < command.role:
+            raise refusals.Denied
+        # A stranger's allowance belongs to the connection, of which an address has only so many.
+        who = peer if session is None else session.user
+        wait = self.throttle.take((command.rate, who), self.rates[command.rate], command.cost)
+        if wait:
+            raise refusals.RateLimited(retry_after=wait)
         now = self.now()
         if command.keyed:
             if frame.key is None:
@@ -221,38 +230,39 @@ class Kernel:
     def _run(self, entry: Entry, call: Call, request: Any) -> None:
         command = entry.command
         try:
+            # Again, because it may have waited for another login on this connection.
+            check_stage(call.peer, command)
             plan = entry.handler(call, request)
+            if not inspect.iscoroutine(plan):
+                self._carry_out(command, call, plan)
+                return
         except Exception:  # noqa: BLE001 - the answer carries it, the log keeps it
             self._fail(command, call, Failure())
             return
-        if inspect.iscoroutine(plan):
-            self._await(command, call, plan)
-        else:
-            self._carry_out(command, call, plan)
+        self._await(command, call, plan)
 
     def _await(
         self, command: Command[Any, Any], call: Call, plan: Coroutine[Any, Any, Plan]
     ) -> None:
         deferred = Deferred.fromCoroutine(plan)
-        deferred.addCallbacks(
-            lambda result: self._carry_out(command, call, result),
-            lambda failure: self._fail(command, call, failure),
-        )
+        deferred.addCallback(lambda result: self._carry_out(command, call, result))
         deferred.addErrback(lambda failure: self._fail(command, call, failure))
 
     def _carry_out(self, command: Command[Any, Any], call: Call, plan: Plan) -> None:
+        """Do what was planned; whatever this raises was not answered yet."""
         match plan:
             case Submit(unit):
                 self.storage.submit_unit(unit)
             case Write(change):
                 self._write(command, call, change)
             case Read(query):
-                self.storage.read(query).addCallbacks(
-                    lambda reply: self._answer(command, call, codec.encode_body(reply)),
-                    lambda failure: self._fail(command, call, failure),
-                )
+                reading = self.storage.read(query)
+                reading.addCallback(lambda reply: self._reply(command, call, reply))
+                reading.addErrback(lambda failure: self._fail(command, call, failure))
             case Answer(reply):
-                self._answer(command, call, codec.encode_body(reply))
+                self._reply(command, call, reply)
+            case _:
+                raise TypeError(f"the handler of {command.name} planned {type(plan).__name__}")
 
     def _write(
         self,
@@ -264,6 +274,10 @@ class Kernel:
         device = peer.session.device if peer.session is not None else 0
 
         def run(connection: Connection) -> tuple[bytes, Callable[[Hub], None] | None]:
+            body, after = carry_out(connection)
+            return ok_frame(call.id, body), after
+
+        def carry_out(connection: Connection) -> tuple[bytes, Callable[[Hub], None] | None]:
             if key is None:
                 done = change(connection)
                 return codec.encode_body(done.reply), done.after
@@ -284,10 +298,12 @@ class Kernel:
             if error is not None:
                 self._fail(command, call, Failure(error))
                 return
-            body, after = result
+            frame, after = result
+            # First the answer: what ``after`` sends to this connection, or its end, follows it.
+            call.peer.push(frame)
             if after is not None:
                 self._tell(after)
-            self._answer(command, call, body)
+            call.peer.ended(command.overlap)
 
         self.storage.submit(run, finish)
 
@@ -299,8 +315,8 @@ class Kernel:
 
     # -- answers
 
-    def _answer(self, command: Command[Any, Any], call: Call, body: bytes) -> None:
-        call.peer.push(ok_frame(call.id, body))
+    def _reply(self, command: Command[Any, Any], call: Call, reply: msgspec.Struct) -> None:
+        call.peer.push(ok_frame(call.id, codec.encode_body(reply)))
         call.peer.ended(command.overlap)
 
     def _fail(self, command: Command[Any, Any], call: Call, failure: Failure) -> None:
@@ -310,7 +326,7 @@ class Kernel:
     def explain(self, id: int, what: str, failure: Failure) -> bytes:  # noqa: A002
         """Encode why a command was not done; what nobody expected is logged, not told."""
         error = failure.value
-        if not isinstance(error, Refusal):
+        if not isinstance(error, Refusal | ProtocolError):
             # The same short id in the log and in the answer lets an operator find the one by the
             # other; the answer says nothing else about what went wrong inside.
             incident = self.random(4).hex()

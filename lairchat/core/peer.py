@@ -87,6 +87,8 @@ class Peer:
 
     def push(self, data: bytes) -> None:
         """Queue bytes that must arrive: replies, errors, notices to this device."""
+        if self.closed:
+            return
         self.outbox.append(data)
         self.outbox_bytes += len(data)
         if not self.dirty:
@@ -147,7 +149,8 @@ class Peer:
             self.writes -= 1
         elif overlap is Overlap.EXCLUSIVE:
             self.exclusive = False
-        while self.waiting and self._may_start(self.waiting[0][0]):
+        # What waited behind a logout is nobody's any more.
+        while self.waiting and not self.closed and self._may_start(self.waiting[0][0]):
             following, run = self.waiting.popleft()
             self._begin(following)
             run()
@@ -172,6 +175,8 @@ class Peer:
     def _regulate(self) -> None:
         """Stop reading from a client that has too much under way or does not read its answers."""
         busy = self.inflight + (len(self.waiting) if self.waiting else 0)
+        if self.closed:
+            return
         full = busy >= limits.COMMANDS_IN_FLIGHT or self.outbox_bytes > limits.OUTBOX_BYTES
         if full and not self.reading_paused:
             self.reading_paused = True

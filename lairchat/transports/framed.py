@@ -12,7 +12,6 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IPushProducer,
     IReactorTime,
-    ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -25,21 +24,16 @@ from lairchat.core.peer import Peer
 from lairchat.model import limits, refusals
 from lairchat.transports.deadlines import Deadlines
 from lairchat.transports.tls import tls_facts
-from lairchat.wire import codec
 from lairchat.wire.errors import ProtocolError
 from lairchat.wire.objects import (
     ClientBye,
     ClientFrame,
     ClientHello,
     CommandFrame,
-    Error,
     IdentityStatement,
     Ping,
     Pong,
-    ServerBye,
     ServerHello,
-    ServerPing,
-    ServerPong,
 )
 from lairchat.wire.session import ServerSession
 
@@ -87,7 +81,6 @@ class FramedProtocol(Protocol):
     """One client's connection: the kernel's :class:`~lairchat.core.peer.Wire`."""
 
     __slots__ = (
-        "__dict__",
         "closing",
         "connected",
         "factory",
@@ -96,12 +89,13 @@ class FramedProtocol(Protocol):
         "held",
         "host",
         "peer",
-        "pinged",
+        "proven",
         "session",
         "transport",
     )
 
     factory: "FramedFactory"
+    group: int
 
     def __init__(self, factory: "FramedFactory", host: str) -> None:
         self.factory = factory
@@ -110,9 +104,9 @@ class FramedProtocol(Protocol):
         now = factory.clock.seconds()
         self.peer = Peer(factory.kernel.hub, self, host, now)
         self.heard = now
-        self.pinged = False
+        self.proven = False
         self.closing = False
-        self.held: list[ClientFrame] | None = None
+        self.held: list[Any] | None = None
 
     # -- what Twisted calls
 
@@ -131,6 +125,8 @@ class FramedProtocol(Protocol):
         try:
             frames = self.session.receive(data)
         except ProtocolError as error:
+            # What was sound before the fault is carried out: only the fault ends the session.
+            self._take(list(error.before))
             self._broke(error)
             return
         if self.held:
@@ -180,18 +176,25 @@ class FramedProtocol(Protocol):
             return
         self.closing = True
         self.held = None
-        self.transport.write(codec.encode(ServerBye(code=code, text=text)))
+        self.transport.write(self.session.bye(code, text))
         IConsumer(self.transport).unregisterProducer()
         self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Cut the connection; a peer that does not read would never see a goodbye."""
+        if self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]
 
     def authenticated(self) -> None:
         """Allow larger frames, and stop counting this connection as a stranger's."""
         self.session.authenticated()
-        self.factory.known(self)
+        if not self.proven:
+            self.proven = True
+            self.factory.known(self)
 
     # -- frames
 
-    def _take(self, frames: list[ClientFrame]) -> None:
+    def _take(self, frames: list[Any]) -> None:
         for index, frame in enumerate(frames):
             if self.closing:
                 return
@@ -199,20 +202,16 @@ class FramedProtocol(Protocol):
                 # A full pipe: the rest of this chunk waits, so that pipelining is bounded too.
                 self.held = frames[index:]
                 return
-            try:
-                self._handle(frame)
-            except ProtocolError as error:
-                self._broke(error)
-                return
+            self._handle(frame)
 
     def _handle(self, frame: ClientFrame) -> None:
         match frame:
             case CommandFrame():
                 self.factory.kernel.receive(self.peer, frame)
-            case Ping(n):
-                self.peer.push(codec.encode(ServerPong(n=n)))
+            case Ping():
+                self.peer.push(self.session.pong(frame))
             case Pong():
-                self.pinged = False
+                pass
             case ClientHello():
                 self._greet()
             case ClientBye():
@@ -222,19 +221,15 @@ class FramedProtocol(Protocol):
     def _greet(self) -> None:
         facts = tls_facts(self.transport)
         spki = facts.spki_sha256 if facts is not None else bytes(32)
-        version = self.session.version
-        self.peer.push(
-            codec.encode(self.factory.greeting.hello(version, spki, self.factory.kernel.now()))
-        )
+        greeting, now = self.factory.greeting, self.factory.kernel.now()
+        self.peer.push(self.session.send(greeting.hello(self.session.version, spki, now)))
 
     def _broke(self, error: ProtocolError) -> None:
         """Tell a peer that broke the protocol so, and close: what follows cannot be trusted."""
         self.factory.broke(self, error)
         self.peer.flush()
         if self.transport is not None and not self.closing:
-            self.transport.write(
-                codec.encode(Error(code=error.code, text=error.text, field=error.field))
-            )
+            self.transport.write(self.session.fail(error))
         self.close(error.code, error.text)
 
 
@@ -279,16 +274,14 @@ class FramedFactory(Factory):
 
     def known(self, protocol: FramedProtocol) -> None:
         """Note that a connection has authenticated."""
-        if protocol in self.strangers:
-            self.strangers.discard(protocol)
-            self.admission.authenticated(protocol.host)
+        self.strangers.discard(protocol)
+        self.admission.authenticated(protocol.host)
 
     def gone(self, protocol: FramedProtocol) -> None:
         """Forget a connection that has closed."""
         self._groups[protocol.group].pop(protocol, None)
-        stranger = protocol.peer.session is None and not protocol.session.is_authenticated
         self.strangers.discard(protocol)
-        if stranger:
+        if not protocol.proven:
             self.admission.leave(protocol.host)
         self.kernel.hub.detach(protocol.peer)
 
@@ -312,18 +305,13 @@ class FramedFactory(Factory):
             return
         if peer.blocked and now - peer.blocked_since > limits.IDLE_SECONDS:
             # It has not read for minutes: abort, an orderly goodbye would wait behind the rest.
-            if protocol.transport is not None:
-                protocol.transport.abortConnection()  # type: ignore[attr-defined]
+            protocol.abort()
         elif now - protocol.heard > limits.IDLE_SECONDS:
-            protocol.close("LC-TIMEOUT", "nothing was heard for too long; connect again")
-        elif now - protocol.heard > limits.PING_SECONDS and not protocol.pinged:
-            protocol.pinged = True
-            peer.push(codec.encode(ServerPing(n=int(now))))
+            _too_slow(protocol)
+        elif now - protocol.heard > limits.PING_SECONDS and not protocol.session.unanswered:
+            peer.push(protocol.session.ping())
 
 
 def _too_slow(protocol: FramedProtocol) -> None:
-    refusal = refusals.REFUSALS["LC-TIMEOUT"]
-    protocol.close("LC-TIMEOUT", refusal.text)
-
-
-__all__ = ["SWEEP_GROUPS", "FramedFactory", "FramedProtocol", "Greeting", "ITransport"]
+    refusal = refusals.TimedOut()
+    protocol.close(refusal.code, refusal.text)

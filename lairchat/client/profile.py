@@ -1,0 +1,244 @@
+"""What one device remembers: servers it trusts, its sessions, its queue; one process at a time.
+
+A profile is a directory per server identity and account (architecture.md, decision 7), mode 0700,
+with one lock; the process that holds the lock serves a socket that other commands use.
+Promises not to know: the network, the screen.
+"""
+
+import base64
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lairchat.model.faults import ProfileBroken, ProfileLocked
+from lairchat.model.identity import ServerId
+
+#: Unix socket paths end at 107 bytes on Linux.
+SOCKET_PATH_BYTES = 107
+_FILE_BYTES = 4 * 1024 * 1024
+
+
+def home(environ: Mapping[str, str], home_directory: Path) -> Path:
+    """Return the directory of all profiles: $LAIR_HOME, or lair in the XDG data directory."""
+    if named := environ.get("LAIR_HOME"):
+        return Path(named).absolute()
+    base = environ.get("XDG_DATA_HOME") or str(home_directory / ".local" / "share")
+    return Path(base) / "lair"
+
+
+def _make_directory(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write(path: Path, value: Any) -> None:
+    """Replace a JSON file as a whole, mode 0600: a crash leaves the old or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> Any:
+    """Read a JSON file, or return None where there is none; raises ProfileBroken."""
+    try:
+        with path.open("rb") as file:
+            return json.loads(file.read(_FILE_BYTES))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        raise ProfileBroken(path=path, why="it is damaged") from None
+
+
+class KnownServers:
+    """The identity of each server address that the user has accepted (trust on first use)."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / "servers.json"
+        known = _read(self._path) or {}
+        if not isinstance(known, dict):
+            raise ProfileBroken(path=self._path, why="it is damaged")
+        self._known: dict[str, dict[str, Any]] = known
+
+    def pin(self, host: str, port: int) -> ServerId | None:
+        """Return the identity remembered for an address."""
+        entry = self._known.get(_address(host, port))
+        if entry is None:
+            return None
+        try:
+            return ServerId.from_hex(entry["id"])
+        except (KeyError, TypeError, ValueError):
+            raise ProfileBroken(path=self._path, why="it is damaged") from None
+
+    def remember(self, host: str, port: int, server: ServerId) -> None:
+        """Remember, or replace, the identity of an address."""
+        _make_directory(self._root)
+        self._known[_address(host, port)] = {"id": server.hex}
+        _write(self._path, self._known)
+
+    def last(self) -> tuple[str, int, str] | None:
+        """Return host, port and account of the last login, for ``lair`` without arguments."""
+        last = _read(self._root / "last.json")
+        if not isinstance(last, dict):
+            return None
+        try:
+            return str(last["host"]), int(last["port"]), str(last["account"])
+        except (KeyError, TypeError, ValueError):
+            raise ProfileBroken(path=self._root / "last.json", why="it is damaged") from None
+
+    def used(self, host: str, port: int, account: str) -> None:
+        """Remember a login as the last one, and as the account of this address."""
+        _make_directory(self._root)
+        _write(self._root / "last.json", {"host": host, "port": port, "account": account})
+        entry = self._known.get(_address(host, port))
+        if entry is not None and entry.get("account") != account:
+            entry["account"] = account
+            _write(self._path, self._known)
+
+    def account(self, host: str, port: int) -> str | None:
+        """Return the account that was used last at an address."""
+        account = self._known.get(_address(host, port), {}).get("account")
+        return account if isinstance(account, str) else None
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}"
+
+
+class Session:
+    """What logs this device in again; kept out of repr."""
+
+    __slots__ = ("device", "name", "token", "user")
+
+    def __init__(self, name: str, user: int, device: int, token: bytes) -> None:
+        self.name = name
+        self.user = user
+        self.device = device
+        self.token = token
+
+    def __repr__(self) -> str:
+        """Name the account only."""
+        return f"Session({self.name!r}, token redacted)"
+
+
+class Profile:
+    """One account on one server, as this device knows it."""
+
+    def __init__(self, root: Path, server: ServerId, account: str) -> None:
+        self.account = account
+        self.server = server
+        self.directory = root / "profiles" / server.hex[:32].lower() / account.lower()
+        self._lock: int | None = None
+
+    def __repr__(self) -> str:
+        """Name the account and the server's identity."""
+        return f"Profile({self.account!r} at {self.server.short})"
+
+    # -- the lock: one process per profile
+
+    def lock(self) -> None:
+        """Take the profile for this process; raises ProfileLocked when another one has it."""
+        _make_directory(self.directory)
+        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise ProfileLocked(path=self.directory) from None
+        self._lock = descriptor
+
+    def unlock(self) -> None:
+        """Give the profile back; the kernel does it too when the process ends."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def locked(self) -> bool:
+        """Whether this process holds the profile."""
+        return self._lock is not None
+
+    @property
+    def socket(self) -> Path:
+        """Where the holder listens for ``lair send`` and ``lair tail``.
+
+        In the profile, or, where that path is too long for a socket, in /proc/self/fd of nobody:
+        in the runtime directory under the profile's digest.
+        """
+        path = self.directory / "socket"
+        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+            return path
+        from hashlib import sha256
+
+        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/lair-{os.getuid()}")  # noqa: S108 - checked by the listener
+        return runtime / f"lair-{sha256(os.fsencode(self.directory)).hexdigest()[:32]}"
+
+    # -- what it keeps
+
+    def session(self) -> Session | None:
+        """Return the session to log in with, or None."""
+        path = self.directory / "session.json"
+        kept = _read(path)
+        if kept is None:
+            return None
+        try:
+            token = base64.b64decode(kept["token"], validate=True)
+            return Session(str(kept["name"]), int(kept["user"]), int(kept["device"]), token)
+        except (KeyError, TypeError, ValueError):
+            raise ProfileBroken(path=path, why="it is damaged") from None
+
+    def keep_session(self, session: Session) -> None:
+        """Keep a session, durably, before its token is used."""
+        _make_directory(self.directory)
+        _write(
+            self.directory / "session.json",
+            {
+                "name": session.name,
+                "user": session.user,
+                "device": session.device,
+                "token": base64.b64encode(session.token).decode("ascii"),
+            },
+        )
+
+    def drop_session(self) -> None:
+        """Forget the session: logged out, or refused by the server."""
+        (self.directory / "session.json").unlink(missing_ok=True)
+
+    def outbox(self) -> list[dict[str, Any]]:
+        """Return the messages that were queued and not acknowledged when the client ended."""
+        kept = _read(self.directory / "outbox.json")
+        return kept if isinstance(kept, list) else []
+
+    def keep_outbox(self, items: list[dict[str, Any]]) -> None:
+        """Keep the queue; in clear for now, as plain as the rooms it is for (see README)."""
+        path = self.directory / "outbox.json"
+        if items:
+            _make_directory(self.directory)
+            _write(path, items)
+        else:
+            path.unlink(missing_ok=True)
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that the user changed."""
+        kept = _read(self.directory / "settings.json")
+        return {str(k): str(v) for k, v in kept.items()} if isinstance(kept, dict) else {}
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one setting."""
+        settings = self.settings()
+        settings[name] = value
+        _make_directory(self.directory)
+        _write(self.directory / "settings.json", settings)
+
+
+def profiles(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield (server directory, account) of every profile there is."""
+    for account in sorted((root / "profiles").glob("*/*")):
+        if (account / "session.json").exists():
+            yield account.parent.name, account.name

@@ -1,0 +1,314 @@
+"""What the user asks for beside sending: rooms, members, invites, account; and the answers.
+
+Every effect with a ``ref`` is answered exactly once, also when the connection is lost meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from lairchat.client import catalog, effects, inputs
+from lairchat.client.rooms import room_info
+from lairchat.features.accounts import messages as accounts
+from lairchat.features.messages import messages as wire
+from lairchat.features.moderation import messages as moderation
+from lairchat.features.rooms import messages as rooms
+from lairchat.model import faults, limits
+from lairchat.model.identity import Link as InviteLink
+from lairchat.model.ids import command_id
+from lairchat.model.refusal import Refusal
+
+if TYPE_CHECKING:
+    from lairchat.client.link import Link
+
+#: Members of a room that the client lists at most; larger rooms are shown by their first ones.
+MEMBERS_LISTED = 1_000
+
+
+class Requests:
+    """Carries out effects and reports what came of them."""
+
+    log = Logger()
+
+    def __init__(self, link: "Link") -> None:
+        self._link = link
+        self._cursors: dict[int, int] = {}
+        self._moving: set[int] = set()
+
+    def perform(self, effect: effects.Effect) -> None:
+        """Begin what this effect asks for."""
+        handler = _HANDLERS.get(type(effect))
+        if handler is None:
+            self.log.error("no handler for {effect}", effect=type(effect).__name__)
+            return
+        deferred = Deferred.fromCoroutine(self._guarded(handler, effect))
+        deferred.addErrback(lambda failure: self.log.failure("a request failed", failure))
+
+    async def _guarded(
+        self, handler: Callable[["Requests", Any], Awaitable[None]], effect: Any
+    ) -> None:
+        try:
+            await handler(self, effect)
+        except Refusal as refusal:
+            ref = getattr(effect, "ref", 0)
+            self._deliver(
+                inputs.CommandFailed(ref, refusal.code, refusal.text, refusal.retry_after)
+            )
+
+    def lost(self) -> None:
+        """Note that the connection is gone; what was asked fails by itself."""
+        self._moving.clear()
+
+    def event(self, name: str, body: Any) -> None:
+        """Report an event that is not a message."""
+        match name:
+            case "presence":
+                for person in body.people:
+                    self._deliver(inputs.PresenceChanged(person.name, person.online))
+            case "cursor":
+                self._deliver(inputs.CursorMoved(body.room, body.read, body.unread))
+            case "room.joined":
+                self._link.rooms.joined(body.room)
+                self._deliver(inputs.RoomJoined(room_info(body.room, None), show=False))
+            case "room.left":
+                self._link.rooms.left(body.room)
+                self._deliver(inputs.RoomLeft(body.room, body.text))
+            case "room.invited":
+                self._deliver(
+                    inputs.Notice(
+                        f"{body.by} invites you into #{body.name}. To enter: /join {body.name}"
+                    )
+                )
+
+    def _deliver(self, one: inputs.Input) -> None:
+        self._link.deliver(one)
+
+    def _key(self) -> bytes:
+        return command_id(self._link._server_now(), self._link.random(10))
+
+    # -- messages
+
+    async def fetch_history(self, effect: effects.FetchHistory) -> None:
+        """Read a page of a room's log."""
+        limit = min(effect.limit, limits.HISTORY_PAGE)
+        before, after = effect.before, effect.after
+        if effect.around is not None:
+            await self._around(effect, limit)
+            return
+        page: wire.Page = await self._link.ask(
+            wire.HISTORY, wire.History(effect.room, before=before, after=after, limit=limit)
+        )
+        latest = before is None and after is None
+        self._deliver(
+            inputs.HistoryPage(
+                effect.room,
+                self._lines(page),
+                older=page.more if after is None else True,
+                newer=page.more if after is not None else False,
+                replace=latest,
+            )
+        )
+
+    async def _around(self, effect: effects.FetchHistory, limit: int) -> None:
+        assert effect.around is not None
+        half = max(1, limit // 2)
+        older: wire.Page = await self._link.ask(
+            wire.HISTORY, wire.History(effect.room, before=effect.around, limit=half)
+        )
+        newer: wire.Page = await self._link.ask(
+            wire.HISTORY,
+            wire.History(effect.room, after=max(0, effect.around - 1), limit=half),
+        )
+        self._deliver(
+            inputs.HistoryPage(
+                effect.room,
+                self._lines(older) + self._lines(newer),
+                older=older.more,
+                newer=newer.more,
+                replace=True,
+            )
+        )
+
+    def _lines(self, page: wire.Page) -> tuple[inputs.Message, ...]:
+        ticket_of = self._link._ticket_of
+        return tuple(catalog.message_of(event, ticket_of(event.id)) for event in page.events)
+
+    async def move_cursor(self, effect: effects.MoveCursor) -> None:
+        """Say how far the user has read; one request a room at a time, the latest wins."""
+        room = effect.room
+        self._cursors[room] = max(effect.seq, self._cursors.get(room, 0))
+        if room in self._moving:
+            return
+        self._moving.add(room)
+        try:
+            sent = 0
+            while self._link.online and self._cursors[room] > sent:
+                sent = self._cursors[room]
+                await self._link.ask(wire.MOVE_CURSOR, wire.MoveCursor(room, sent))
+        except Refusal as refusal:
+            # The position is told again with the next message that is read.
+            self.log.debug("cursor not moved: {code}", code=refusal.code)
+        finally:
+            self._moving.discard(room)
+
+    # -- rooms
+
+    async def join(self, effect: effects.Join) -> None:
+        """Join a room by name."""
+        info = await self._link.ask(rooms.JOIN, rooms.JoinRoom(effect.name))
+        self._entered(effect.ref, info)
+
+    async def create(self, effect: effects.Create) -> None:
+        """Make a room."""
+        request = rooms.CreateRoom(effect.name, access=effect.access)  # type: ignore[arg-type]
+        info = await self._link.ask(rooms.CREATE, request, self._key())
+        self._entered(effect.ref, info)
+
+    async def open_direct(self, effect: effects.OpenDirect) -> None:
+        """Open a direct conversation."""
+        info = await self._link.ask(rooms.DIRECT, rooms.OpenDirect(effect.name))
+        self._entered(effect.ref, info)
+
+    def _entered(self, ref: int, info: rooms.RoomInfo) -> None:
+        self._link.rooms.joined(info)
+        self._deliver(inputs.RoomJoined(room_info(info, None), show=True, ref=ref))
+
+    async def leave(self, effect: effects.Leave) -> None:
+        """Leave a room."""
+        await self._link.ask(rooms.LEAVE, rooms.LeaveRoom(effect.room))
+        self._link.rooms.left(effect.room)
+        self._deliver(inputs.RoomLeft(effect.room, ref=effect.ref))
+
+    async def list_rooms(self, effect: effects.ListRooms) -> None:
+        """List the rooms one may join."""
+        found: list[rooms.RoomInfo] = []
+        after, more = "", True
+        while more:
+            page: rooms.RoomList = await self._link.ask(rooms.LIST, rooms.ListRooms(after=after))
+            found += page.rooms
+            more = page.more and bool(page.rooms)
+            after = found[-1].name if found else ""
+        listing = tuple(
+            inputs.RoomListing(info.name, info.topic, info.members, info.role is not None)
+            for info in found
+        )
+        self._deliver(inputs.RoomsListed(listing, ref=effect.ref))
+
+    async def list_members(self, effect: effects.ListMembers) -> None:
+        """List a room's members, the first thousand of them."""
+        found: list[rooms.Member] = []
+        after, more = "", True
+        while more and len(found) < MEMBERS_LISTED:
+            page: rooms.MemberList = await self._link.ask(
+                rooms.MEMBERS, rooms.ListMembers(effect.room, after=after)
+            )
+            found += page.members
+            more = page.more and bool(page.members)
+            after = found[-1].name if found else ""
+            if not more or len(found) >= MEMBERS_LISTED:
+                self._deliver(inputs.RoomChanged(effect.room, members=page.total, here=page.here))
+        people = tuple(inputs.Member(one.name, one.role, one.online) for one in found)
+        self._deliver(inputs.MembersListed(effect.room, people, ref=effect.ref))
+
+    async def set_topic(self, effect: effects.SetTopic) -> None:
+        """Set a topic."""
+        await self._link.ask(rooms.TOPIC, rooms.SetTopic(effect.room, effect.topic), self._key())
+        self._deliver(inputs.CommandDone(effect.ref))
+
+    async def set_role(self, effect: effects.SetRole) -> None:
+        """Give a member another role."""
+        request = rooms.SetRole(effect.room, effect.name, effect.role)  # type: ignore[arg-type]
+        await self._link.ask(rooms.ROLE, request, self._key())
+        self._deliver(inputs.CommandDone(effect.ref))
+
+    async def invite_user(self, effect: effects.InviteUser) -> None:
+        """Invite somebody into a room."""
+        await self._link.ask(rooms.INVITE, rooms.InviteUser(effect.room, effect.name))
+        self._deliver(inputs.CommandDone(effect.ref, f"{effect.name} is invited"))
+
+    # -- moderation
+
+    async def kick(self, effect: effects.Kick) -> None:
+        """Remove a member."""
+        request = moderation.Kick(effect.room, effect.name, effect.reason)
+        await self._link.ask(moderation.KICK, request, self._key())
+        self._deliver(inputs.CommandDone(effect.ref))
+
+    async def ban(self, effect: effects.Ban) -> None:
+        """Remove somebody and keep them out."""
+        request = moderation.Ban(effect.room, effect.name, effect.reason)
+        await self._link.ask(moderation.BAN, request, self._key())
+        self._deliver(inputs.CommandDone(effect.ref, f"{effect.name} is banned"))
+
+    async def unban(self, effect: effects.Unban) -> None:
+        """Let somebody back in."""
+        await self._link.ask(
+            moderation.UNBAN, moderation.Unban(effect.room, effect.name), self._key()
+        )
+        self._deliver(inputs.CommandDone(effect.ref, f"{effect.name} may come back"))
+
+    # -- account
+
+    async def create_invite(self, effect: effects.CreateInvite) -> None:
+        """Make an invite link."""
+        link = self._link
+        invite: accounts.Invite = await link.ask(
+            accounts.CREATE_INVITE, accounts.CreateInvite(uses=effect.uses)
+        )
+        assert link.server is not None
+        text = InviteLink(
+            link.target.host, link.target.port, invite.code, link.server.prefix128
+        ).format()
+        days = max(1, round((invite.expires - link._server_now()) / 86_400_000))
+        note = f"It is good for {effect.uses} registration(s) within {days} days."
+        self._deliver(inputs.InviteCreated(text, note, ref=effect.ref))
+
+    async def change_password(self, effect: effects.ChangePassword) -> None:
+        """Change the password: two secrets are derived here, neither password is sent."""
+        link = self._link
+        if link.server is None:
+            raise faults.NetLost(address=link.target.host)
+        try:
+            old = await link.dialer.derive(effect.old.reveal(), link.server, link.rooms.name)
+            new = await link.dialer.derive(effect.new.reveal(), link.server, link.rooms.name)
+        finally:
+            effect.old.clear()
+            effect.new.clear()
+        await link.ask(
+            accounts.CHANGE_SECRET,
+            accounts.ChangeSecret(old.authentication, new.authentication),
+        )
+        self._deliver(
+            inputs.CommandDone(effect.ref, "password changed; all other sessions have ended")
+        )
+
+    async def logout(self, effect: effects.Logout) -> None:
+        """End this session, or all; the server closes the connection, the link asks who is next."""
+        command = accounts.LOGOUT_ALL if effect.everywhere else accounts.LOGOUT
+        request = accounts.LogoutAll() if effect.everywhere else accounts.Logout()
+        self._link._session_ended = True
+        await self._link.ask(command, request)
+        self._deliver(inputs.CommandDone(effect.ref))
+
+
+_HANDLERS: dict[type[effects.Effect], Callable[[Requests, Any], Awaitable[None]]] = {
+    effects.FetchHistory: Requests.fetch_history,
+    effects.MoveCursor: Requests.move_cursor,
+    effects.Join: Requests.join,
+    effects.Create: Requests.create,
+    effects.OpenDirect: Requests.open_direct,
+    effects.Leave: Requests.leave,
+    effects.ListRooms: Requests.list_rooms,
+    effects.ListMembers: Requests.list_members,
+    effects.SetTopic: Requests.set_topic,
+    effects.SetRole: Requests.set_role,
+    effects.InviteUser: Requests.invite_user,
+    effects.Kick: Requests.kick,
+    effects.Ban: Requests.ban,
+    effects.Unban: Requests.unban,
+    effects.CreateInvite: Requests.create_invite,
+    effects.ChangePassword: Requests.change_password,
+    effects.Logout: Requests.logout,
+}

@@ -1,0 +1,270 @@
+"""Keeps every room's events complete and in order, across reconnects and gaps.
+
+The rule (decision 1): an event is shown when it is the next of its room; one that was seen is
+dropped; one that comes too early means a gap, which is read from the log first.
+Promises not to know: the screen, sockets; it asks through a function and delivers inputs.
+"""
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from lairchat.client import catalog, inputs
+from lairchat.features.messages import messages as wire
+from lairchat.features.rooms import messages as wire_rooms
+from lairchat.model import limits
+from lairchat.model.refusal import Refusal
+from lairchat.wire.contract import Command
+
+Ask = Callable[[Command[Any, Any], msgspec.Struct], "Deferred[Any]"]
+Deliver = Callable[[inputs.Input], None]
+
+#: A room that is further behind than this is shown from its latest page instead.
+CATCH_UP_EVENTS = 500
+
+_COUNTS = {"joined": 1, "left": -1, "kicked": -1, "banned": -1}
+
+
+def room_info(info: wire_rooms.RoomInfo, sync: wire.RoomSync | None) -> inputs.RoomInfo:
+    """Turn what the server says of a room into what the screen shows."""
+    return inputs.RoomInfo(
+        info.room,
+        info.name,
+        direct=info.kind == "direct",
+        topic=info.topic,
+        role=info.role or "guest",
+        access=info.access,
+        unread=sync.unread if sync else 0,
+        members=info.members,
+        read_seq=sync.read if sync else 0,
+        head_seq=sync.head if sync else info.head,
+        label="PLAIN" if info.crypto == "plain" else "E2E?",
+    )
+
+
+class Rooms:
+    """What this device has of each of its rooms.
+
+    ticket_of: maps a command id to the ticket of a message of ours, or 0.
+    watch: called with every event that is new here, for other programs that follow (lair tail).
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        ask: Ask,
+        deliver: Deliver,
+        ticket_of: Callable[[bytes], int],
+        watch: Callable[[wire.LogEvent], None],
+    ) -> None:
+        self._ask = ask
+        self._deliver = deliver
+        self._ticket_of = ticket_of
+        self._watch = watch
+        self.heads: dict[int, int] = {}
+        self.infos: dict[int, wire_rooms.RoomInfo] = {}
+        self.name = ""
+        self._early: dict[int, list[wire.LogEvent]] = {}
+
+    def forget(self) -> None:
+        """Forget everything: another account logs in."""
+        self.heads.clear()
+        self.infos.clear()
+        self._early.clear()
+
+    def by_name(self, name: str) -> wire_rooms.RoomInfo | None:
+        """Return the room that people call this: ``#ops`` or ``ops``, or ``@bob`` for a direct one."""
+        wanted = name.lower()
+        for info in self.infos.values():
+            if info.kind == "direct":
+                if wanted == f"@{info.name.lower()}":
+                    return info
+            elif wanted.removeprefix("#") == info.name.lower():
+                return info
+        return None
+
+    # -- after logging in
+
+    async def sync(self) -> None:
+        """Read where all rooms stand, show them, and deliver what was missed."""
+        again = bool(self.heads)
+        # Live events that arrive while this runs are held back per room until the room is done.
+        for room in self.heads:
+            self._early.setdefault(room, [])
+        infos = await self._my_rooms()
+        states = {state.room: state for state in await self._states(infos)}
+        self.infos = infos
+        for gone in set(self.heads) - set(infos):
+            del self.heads[gone]
+            self._early.pop(gone, None)
+        self._deliver(
+            inputs.RoomsSynced(
+                tuple(room_info(info, states.get(room)) for room, info in infos.items())
+            )
+        )
+        missed = 0
+        for room, state in states.items():
+            missed += await self._take_state(room, state)
+        for room in list(self._early):
+            self._release(room)
+        if again:
+            self._deliver(inputs.CaughtUp(missed))
+
+    async def _my_rooms(self) -> dict[int, wire_rooms.RoomInfo]:
+        found: dict[int, wire_rooms.RoomInfo] = {}
+        after, more = 0, True
+        while more:
+            page = await self._ask(wire_rooms.MINE, wire_rooms.MyRooms(after=after))
+            found.update((info.room, info) for info in page.rooms)
+            more = page.more and bool(page.rooms)
+            after = max(found, default=0)
+        return found
+
+    async def _states(self, infos: Iterable[int]) -> list[wire.RoomSync]:
+        known = set(infos)
+        cursors = [wire.Cursor(room, seq) for room, seq in self.heads.items() if room in known]
+        states: list[wire.RoomSync] = []
+        after, more = 0, True
+        while more:
+            page = await self._ask(wire.SYNC, wire.Sync(cursors=cursors, after=after))
+            states.extend(page.rooms)
+            more = page.more and bool(page.rooms)
+            after = max((state.room for state in page.rooms), default=after)
+        return states
+
+    async def _take_state(self, room: int, state: wire.RoomSync) -> int:
+        """Deliver what one room has that we have not; return how many events that were."""
+        if room not in self.heads:
+            self.heads[room] = state.head
+            return 0
+        before = self.heads[room]
+        for event in state.events:
+            self._show(event)
+        if state.more:
+            await self._read_on(room, state.head)
+        return max(0, self.heads[room] - before)
+
+    async def _read_on(self, room: int, head: int) -> None:
+        """Read a room's log up to ``head``, or show its latest page when that is too far."""
+        if head - self.heads[room] > CATCH_UP_EVENTS:
+            await self._latest(room)
+            return
+        more = True
+        while more and self.heads.get(room, head) < head:
+            page = await self._ask(
+                wire.HISTORY, wire.History(room, after=self.heads[room], limit=limits.HISTORY_PAGE)
+            )
+            for event in page.events:
+                self._show(event)
+            more = page.more and bool(page.events)
+
+    async def _latest(self, room: int) -> None:
+        page = await self._ask(wire.HISTORY, wire.History(room, limit=limits.HISTORY_PAGE))
+        lines = tuple(catalog.message_of(event, self._ticket_of(event.id)) for event in page.events)
+        self._deliver(inputs.HistoryPage(room, lines, older=page.more, replace=True))
+        for event in page.events:
+            if event.seq > self.heads.get(room, 0):
+                self.heads[room] = event.seq
+                self._watch(event)
+
+    # -- live
+
+    def event(self, event: wire.LogEvent) -> None:
+        """Take a live event: show it, hold it back, or fetch what is missing before it."""
+        room = event.room
+        held = self._early.get(room)
+        if held is not None:
+            held.append(event)
+        elif room not in self.heads:
+            # A room that we are just joining: its first event that we hear is where we start.
+            self.heads[room] = event.seq - 1
+            self._show(event)
+        elif event.seq == self.heads[room] + 1:
+            self._show(event)
+        elif event.seq > self.heads[room]:
+            self._early[room] = [event]
+            self._in_background(self._close_gap(room))
+
+    def acknowledged(self, room: int, seq: int) -> None:
+        """Take our own message's place: it comes as an answer instead of an event."""
+        head = self.heads.get(room)
+        if head is None or seq <= head or room in self._early:
+            return
+        if seq == head + 1:
+            self.heads[room] = seq
+        else:
+            self._early[room] = []
+            self._in_background(self._close_gap(room))
+
+    def gap(self, rooms: Iterable[int]) -> None:
+        """Read on in rooms that the server has skipped for this connection."""
+        for room in rooms:
+            if room in self.heads and room not in self._early:
+                self._early[room] = []
+                self._in_background(self._close_gap(room))
+
+    def joined(self, info: wire_rooms.RoomInfo) -> None:
+        """Note a room that we have joined."""
+        self.infos[info.room] = info
+        self.heads.setdefault(info.room, info.head)
+
+    def left(self, room: int) -> None:
+        """Forget a room."""
+        self.infos.pop(room, None)
+        self.heads.pop(room, None)
+        self._early.pop(room, None)
+
+    async def _close_gap(self, room: int) -> None:
+        page_head = 2**63 - 1
+        more = True
+        while more and room in self.heads:
+            page = await self._ask(
+                wire.HISTORY, wire.History(room, after=self.heads[room], limit=limits.HISTORY_PAGE)
+            )
+            for event in page.events:
+                self._show(event)
+            more = page.more and bool(page.events) and self.heads[room] < page_head
+        self._release(room)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        deferred = Deferred.fromCoroutine(work)
+        deferred.addErrback(self._gave_up)
+
+    def _gave_up(self, failure: Any) -> None:
+        if not isinstance(failure.value, Refusal):
+            self.log.failure("reading on failed", failure)
+        # The connection is gone or the room is: the next sync starts from the same cursor.
+        self._early.clear()
+
+    def _release(self, room: int) -> None:
+        """Show what was held back; what is still missing is fetched by the rule."""
+        held = self._early.pop(room, [])
+        for event in held:
+            self.event(event)
+
+    def _show(self, event: wire.LogEvent) -> None:
+        if event.seq <= self.heads.get(event.room, 0):
+            return
+        self.heads[event.room] = event.seq
+        ticket = self._ticket_of(event.id)
+        self._deliver(inputs.MessageArrived(event.room, catalog.message_of(event, ticket)))
+        body = catalog.body_of(event) if event.kind == "state" else None
+        if isinstance(body, wire.StateChange):
+            self._changed(event.room, body)
+        self._watch(event)
+
+    def _changed(self, room: int, change: wire.StateChange) -> None:
+        info = self.infos.get(room)
+        if info is None:
+            return
+        members = info.members + _COUNTS.get(change.what, 0)
+        topic = (change.text or "") if change.what == "topic" else info.topic
+        role = info.role
+        if change.what == "role" and change.whom == self.name:
+            role = change.text  # type: ignore[assignment]
+        self.infos[room] = msgspec.structs.replace(info, members=members, topic=topic, role=role)
+        self._deliver(inputs.RoomChanged(room, topic=topic, role=role or "guest", members=members))

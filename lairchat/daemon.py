@@ -1,0 +1,280 @@
+"""The running server: opens what the daemon uses, starts it in order, stops it in order.
+
+Part of the composition root (see tap.py): this module and tap.py see everything, nothing sees them.
+"""
+
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+
+from lairchat import __version__
+from lairchat import config as configuration
+from lairchat.core.admission import Admission
+from lairchat.core.hub import Hub
+from lairchat.core.kernel import Kernel
+from lairchat.core.throttle import Rate, Throttle
+from lairchat.features import SERVER
+from lairchat.features.messages.server import gap_frame
+from lairchat.model import limits
+from lairchat.model.refusal import Refusal
+from lairchat.model.refusals import ShuttingDown
+from lairchat.prepare import Layout, load_certificate, take_lock
+from lairchat.storage.answers import LogAnswers
+from lairchat.storage.database import Database
+from lairchat.transports.framed import FramedFactory, Greeting
+from lairchat.transports.identity import ServerIdentity
+from lairchat.transports.listen import ChatListener
+from lairchat.transports.tls import ServerTLS
+
+UPKEEP_SECONDS = 3_600
+CERTIFICATE_CHECK_SECONDS = 12 * 3_600
+
+
+def wall_clock() -> int:
+    """Return the time for people and certificates, ms since 1970; timers never use it."""
+    return time.time_ns() // 1_000_000
+
+
+class Daemon(MultiService):
+    """The server as a Twisted service.
+
+    layout: where its files are.  announce: writes a line for the person at the terminal.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, layout: Layout, announce: Callable[[str], None]) -> None:
+        super().__init__()
+        self.reactor = reactor
+        self.layout = layout
+        self.announce = announce
+        self.started_at = reactor.seconds()
+        self.listeners: list[ChatListener] = []
+        self._lock = -1
+        self._loops: list[LoopingCall] = []
+        self.exit_status = 0
+
+    # -- starting
+
+    def privilegedStartService(self) -> None:
+        """Take the lock, open the database, listen; what fails here ends the process with 1."""
+        os.umask(0o077)
+        layout = self.layout
+        self._lock = take_lock(layout.lock)
+        self.database = Database.open(
+            f"sqlite:///{layout.database}",
+            reactor=self.reactor,
+            readers=layout.config.storage.readers,
+            on_fatal=self._fatal,
+        )
+        self._compose()
+        super().privilegedStartService()
+
+    def _compose(self) -> None:
+        config = self.layout.config
+        self.identity = ServerIdentity.load(self.layout.identity)
+        self.tls = ServerTLS(load_certificate(self.layout, wall_clock()))
+        self.throttle = Throttle(self.reactor.seconds)
+        self.hub = Hub(lambda flush: self.reactor.callLater(0, flush), gap_frame)
+        features = [make(self.reactor, config) for make in SERVER]
+        self.kernel = Kernel(
+            features,
+            storage=self.database,
+            answers=LogAnswers(),
+            hub=self.hub,
+            throttle=self.throttle,
+            now=wall_clock,
+            random=secrets.token_bytes,
+            rates={
+                "message": Rate(
+                    burst=config.limits.message_burst,
+                    per_second=config.limits.message_per_second,
+                ),
+                "command": Rate(
+                    burst=config.limits.command_burst,
+                    per_second=config.limits.command_per_second,
+                ),
+            },
+        )
+        self.factory = FramedFactory(
+            self.kernel, self._greeting(), self._admission(), self.reactor
+        )
+        for feature in features:
+            for service in feature.services:
+                service.setServiceParent(self)  # type: ignore[attr-defined]
+        for name, listen in config.listen.items():
+            listener = ChatListener(
+                self.reactor,
+                listen.endpoint,
+                self.factory,
+                tls=self.tls if listen.tls else None,
+                on_failure=self._listener_failed,
+            )
+            listener.setName(name)
+            listener.setServiceParent(self)
+            self.listeners.append(listener)
+
+    def _greeting(self) -> Greeting:
+        config = self.layout.config
+        return Greeting(
+            server=f"lairchat {__version__}",
+            name=config.server.name,
+            registration=config.accounts.registration,
+            prove=lambda spki: self.identity.statement(spki, wall_clock()),
+            limits_in_force={
+                "frame_bytes": limits.FRAME_BYTES,
+                "message_chars": limits.MESSAGE_CHARS,
+                "message_bytes": limits.MESSAGE_BYTES,
+                "message_burst": config.limits.message_burst,
+                "rooms_joined": limits.ROOMS_JOINED,
+                "in_flight": limits.COMMANDS_IN_FLIGHT,
+                "blob_bytes": limits.BLOB_BYTES,
+                "blob_chunk_bytes": limits.BLOB_CHUNK_BYTES,
+            },
+        )
+
+    def _admission(self) -> Admission:
+        bounds = self.layout.config.limits
+        return Admission(
+            self.throttle,
+            at_once=bounds.strangers_per_address,
+            wasted=Rate(
+                burst=bounds.wasted_per_address,
+                per_second=bounds.wasted_per_address / limits.UNAUTHENTICATED_WINDOW_SECONDS,
+            ),
+            exempt=bounds.exempt,
+        )
+
+    def startService(self) -> None:
+        """Start what runs beside the listeners and tell the terminal that all is ready."""
+        super().startService()
+        for seconds, work in (
+            (1.0, self.factory.sweep),
+            (60.0, self.throttle.sweep),
+            (UPKEEP_SECONDS, self._upkeep),
+            (CERTIFICATE_CHECK_SECONDS, self._renew_if_due),
+        ):
+            loop = LoopingCall(self._guarded, work)
+            loop.clock = self.reactor
+            loop.start(seconds, now=False)
+            self._loops.append(loop)
+        signal.signal(
+            signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload)
+        )
+        where = " | ".join(
+            f"{listener.name} {listener.address}{' tls' if listener.tls else ''}"
+            for listener in self.listeners
+        )
+        self.announce(f"  listening {where}")
+        for listener in self.listeners:
+            listener.warn_if_public()
+        seconds = self.reactor.seconds() - self.started_at
+        self.announce(f"Ready in {seconds:.1f} s.")
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run periodic work; one failure is logged and does not end the period."""
+        try:
+            work()
+        except Exception:  # noqa: BLE001
+            self.log.failure("periodic work failed")
+
+    def _upkeep(self) -> None:
+        now = wall_clock()
+        self.database.call(lambda connection: self.kernel.upkeep(connection, now)).addErrback(
+            lambda failure: self.log.failure("upkeep failed", failure)
+        )
+
+    # -- while it runs
+
+    def reload(self) -> None:
+        """Take over a new certificate and check the configuration (SIGHUP); connections live on."""
+        try:
+            fresh = configuration.load(self.layout.config_path)
+            self.tls.replace(load_certificate(self.layout, wall_clock()))
+        except Refusal as refusal:
+            self.log.error(
+                "reload refused, everything stays as it was: {code} {reason}",
+                code=refusal.code,
+                reason=refusal.text,
+            )
+            return
+        self.log.info("certificate reloaded; new connections get it")
+        if fresh != self.layout.config:
+            self.log.warn("the configuration has changed: restart to apply it")
+
+    def _renew_if_due(self) -> None:
+        """Renew the server's own certificate before it runs out; connections live on."""
+        if self.tls.credential.facts.due_for_renewal(wall_clock()):
+            self.reload()
+
+    def _listener_failed(self, refusal: Refusal) -> None:
+        self.log.critical("{code} {text}", code=refusal.code, text=refusal.text)
+        self._stop_with(1)
+
+    def _fatal(self, failure: Any) -> None:
+        """End the process: after a failed fsync nothing the database says can be trusted."""
+        self.log.failure("the database failed; stopping", failure)
+        self._stop_with(1)
+
+    def _stop_with(self, status: int) -> None:
+        self.exit_status = status
+        if self.reactor.running:
+            # twistd exits 0 after an orderly stop unless the reactor carries a status.
+            self.reactor._exitSignal = None
+            self.reactor.addSystemEventTrigger("after", "shutdown", os._exit, status)
+            self.reactor.stop()
+
+    # -- stopping
+
+    def stopService(self) -> "Deferred[None]":
+        """Finish what was accepted, tell the clients, close; bounded by STOP_SECONDS."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for loop in self._loops:
+            if loop.running:
+                loop.stop()
+        self.kernel.close()
+        for listener in self.listeners:
+            await listener.stopService()
+        await self.database.writer.drain()
+        self.hub.flush()
+        refusal = ShuttingDown(retry_after=limits.RECONNECT_SECONDS_MIN)
+        for protocol in self.factory.connections():
+            protocol.close(refusal.code, refusal.text)
+        deadline = self.reactor.seconds() + limits.STOP_SECONDS / 2
+        while self.factory.connections() and self.reactor.seconds() < deadline:
+            await deferLater(self.reactor, 0.02)
+        for protocol in self.factory.connections():
+            protocol.abort()
+        # The listeners have stopped already; stopping a service twice is harmless to them.
+        await super().stopService()
+        await self.database.close()
+        os.close(self._lock)
+
+
+def terminal_writer(nodaemon: bool) -> Callable[[str], None]:  # noqa: FBT001
+    """Return what writes a line to the terminal, or to the log where there is none any more.
+
+    twistd turns standard output into log lines before services start; the person who typed the
+    command is to read lines, not log entries.
+    """
+    log = Logger("lairchat")
+    stream = sys.__stdout__
+    if not nodaemon or stream is None:
+        return lambda line: log.info("{line}", line=line.strip())
+
+    def write(line: str) -> None:
+        stream.write(f"{line}\n")
+        stream.flush()
+
+    return write

@@ -1,0 +1,339 @@
+"""Makes ready what a daemon needs before it starts, and says what it made.
+
+Everything here runs synchronously, before twistd may fork, and leaves no file, thread, socket or
+database open: the daemon that starts afterwards opens them in its own process.
+Part of the composition root (see tap.py).
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lairchat import __version__, config as configuration
+from lairchat.config import Config
+from lairchat.model import faults
+from lairchat.model.identity import Link, ServerId
+from lairchat.storage.migrate import migrate
+from lairchat.transports.certificate import (
+    CertifiedKey,
+    load_certified_key,
+    parse_certified_key,
+    write_self_signed,
+)
+from lairchat.transports.identity import ServerIdentity
+from lairchat.transports.keyfiles import read_private, write_private
+
+LINK_FILE = "owner-link"
+
+
+class Layout:
+    """Where the files of one server are."""
+
+    __slots__ = ("config", "config_path", "data")
+
+    def __init__(self, config: Config, config_path: Path | None, data: Path) -> None:
+        self.config = config
+        self.config_path = config_path
+        self.data = data
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        named = self.config.storage.database
+        return self.data / Path(named).expanduser() if named else self.data / "lair.db"
+
+    @property
+    def identity(self) -> Path:
+        """The server's Ed25519 key."""
+        return self.data / "identity.pem"
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate that the server made for itself."""
+        return self.data / "tls.pem"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock means that a daemon uses this directory."""
+        return self.data / "lock"
+
+    @property
+    def owner_link(self) -> Path:
+        """The one-time link of the owner, until it has been used."""
+        return self.data / LINK_FILE
+
+    @property
+    def log(self) -> Path:
+        """The log of a daemon without a terminal."""
+        return self.data / "lairchat.log"
+
+    @property
+    def pid(self) -> Path:
+        """The process id of the daemon."""
+        return self.data / "lairchat.pid"
+
+    def address(self) -> tuple[str, int]:
+        """Return host and port for links: of the first TCP listener, or the default port."""
+        for listener in self.config.listen.values():
+            if listener.endpoint.startswith(("tcp:", "tcp6:")):
+                fields = listener.endpoint.split(":")
+                named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
+                port = named.get("port") or next(
+                    (part for part in fields[1:] if part.isdigit()), "7023"
+                )
+                host = named.get("interface", "").replace("\\", "")
+                if self.config.server.name != "localhost" or not host:
+                    host = self.config.server.name
+                return host, int(port)
+        return self.config.server.name, 7023
+
+
+def locate(
+    named_config: str | None, named_data: str | None, environ: Mapping[str, str], home: Path
+) -> Layout:
+    """Find and check the configuration, and with it the data directory."""
+    path = configuration.find(named_config, environ, home)
+    config = configuration.load(path, environ)
+    data = named_data or config.server.data
+    directory = Path(data).expanduser() if data else configuration.default_data(environ, home)
+    return Layout(config, path, directory.absolute())
+
+
+# -- the directory and its lock
+
+
+def make_directory(path: Path) -> bool:
+    """Make the data directory, mode 0700, or check the one there is; say whether it is new."""
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        _check_directory(path)
+        return False
+    except OSError as error:
+        raise _explain(path, error) from None
+    path.chmod(0o700)
+    return True
+
+
+def _check_directory(path: Path) -> None:
+    status = path.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise faults.StartPermission(path=path, why="it is not a directory")
+    if status.st_uid != os.geteuid():
+        raise faults.StartPermission(path=path, why="it belongs to somebody else")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise faults.StartPermission(path=path, why="others may look into it; chmod 700")
+
+
+def _explain(path: Path, error: OSError) -> faults.StartDisk | faults.StartPermission:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return faults.StartDisk(path=path)
+    return faults.StartPermission(path=path, why=(error.strerror or str(error)).lower())
+
+
+def take_lock(path: Path) -> int:
+    """Take the data directory's lock and return its descriptor; raises StartLock.
+
+    The kernel drops the lock with the process, however it ends: no stale lock to clean up.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _explain(path, error) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise faults.StartLock(pid=holder, path=path.parent) from None
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        os.close(descriptor)
+        raise _explain(path, error) from None
+    return descriptor
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the data directory's lock for a while."""
+    descriptor = take_lock(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# -- what is in it
+
+
+def load_certificate(layout: Layout, now: int) -> CertifiedKey:
+    """Return the operator's certificate, or the server's own, made or renewed as is due."""
+    tls = layout.config.tls
+    if tls.certificate:
+        certificate = Path(tls.certificate).expanduser()
+        return load_certified_key(certificate, Path(tls.key or tls.certificate).expanduser())
+    if layout.certificate.exists():
+        pem = read_private(layout.certificate)
+        certified = parse_certified_key(pem, pem, str(layout.certificate))
+        if not certified.facts.due_for_renewal(now):
+            return certified
+    return write_self_signed(layout.certificate, layout.config.server.name, now)
+
+
+def probe_ports(config: Config) -> None:
+    """Refuse a TCP port that is taken while somebody still reads the terminal.
+
+    The listener itself checks again; but a daemon can only say so in its log.
+    """
+    for listener in config.listen.values():
+        if not listener.endpoint.startswith("tcp:"):
+            continue
+        fields = listener.endpoint.split(":")
+        named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
+        port = named.get("port") or next((part for part in fields[1:] if part.isdigit()), "")
+        host = named.get("interface", "")
+        if not port.isdigit() or ":" in host or "\\" in host:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, int(port)))
+            except OSError as error:
+                raise faults.StartPort(
+                    address=f"{host or '*'}:{port}",
+                    why=(error.strerror or str(error)).lower(),
+                    port=port,
+                ) from None
+
+
+class Prepared:
+    """What a start found or made; the lines tell people about it."""
+
+    def __init__(self, layout: Layout, server_id: ServerId, *, first: bool) -> None:
+        self.layout = layout
+        self.server_id = server_id
+        self.first = first
+        self.made: list[tuple[str, str]] = []
+        self.link: str | None = None
+
+    def page(self) -> str:
+        """Return what the terminal shows: what was made and what to do next, or three lines."""
+        layout = self.layout
+        data = _short(layout.data)
+        words = " ".join(self.server_id.words())
+        host, port = layout.address()
+        if not self.first:
+            config = _short(layout.config_path) if layout.config_path else "defaults"
+            lines = [
+                f"Lair Chat {__version__}  data in {data}, config {config}",
+                f"  identity  {words}   sha256 {self.server_id.short}",
+            ]
+        else:
+            lines = [f"Lair Chat {__version__}  first start, data in {data} (mode 0700)"]
+            lines += [f"  created  {what:<12}{how}" for what, how in self.made]
+        if self.link is not None:
+            lines += ["Become the owner, once, within 24 h:", f"  bin/lair '{self.link}'"]
+        if self.first:
+            lines += [
+                "Then: invite people  /invite   in the client",
+                f"      check          bin/lair doctor {host if port == 7023 else f'{host}:{port}'}",
+            ]
+        return "\n".join(lines)
+
+
+def prepare(
+    layout: Layout,
+    *,
+    environ: Mapping[str, str],
+    home: Path,
+    now: int,
+    random: Callable[[int], bytes],
+) -> Prepared:
+    """Make what is missing: directory, config, identity, certificate, database, owner's link."""
+    os.umask(0o077)
+    new = make_directory(layout.data)
+    with locked(layout.lock):
+        try:
+            return _prepare(layout, new, environ, home, now, random)
+        except OSError as error:
+            raise _explain(Path(error.filename or layout.data), error) from None
+
+
+def _prepare(
+    layout: Layout,
+    new: bool,  # noqa: FBT001 - private, one caller
+    environ: Mapping[str, str],
+    home: Path,
+    now: int,
+    random: Callable[[int], bytes],
+) -> Prepared:
+    first = new or not layout.identity.exists()
+    if first:
+        identity = ServerIdentity.create(layout.identity)
+    else:
+        identity = ServerIdentity.load(layout.identity)
+    prepared = Prepared(layout, identity.server_id, first=first)
+    made = prepared.made
+    if layout.config_path is None:
+        path = configuration.user_config(environ, home)
+        if _write_config(path):
+            made.append(("config", f"{_short(path)}  (keys commented)"))
+    if first:
+        words = " ".join(identity.server_id.words())
+        made.append(("identity", f"{words}   sha256 {identity.server_id.short}"))
+    had_certificate = layout.certificate.exists() or bool(layout.config.tls.certificate)
+    facts = load_certificate(layout, now).facts
+    if not had_certificate:
+        days = round((facts.not_after - now) / 86_400_000)
+        made.append(
+            ("TLS", f"self-signed {facts.key}, {layout.config.server.name}, {days} days, renews itself")
+        )
+    had_database = layout.database.exists()
+    schema = migrate(layout.database)
+    if not had_database:
+        made.append(("database", f"sqlite {layout.database.name}  (schema {schema})"))
+    prepared.link = _owner_link(layout, identity.server_id, now, random)
+    probe_ports(layout.config)
+    return prepared
+
+
+def _write_config(path: Path) -> bool:
+    """Write the commented configuration where a next start finds it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        write_private(path, configuration.template().encode(), replace=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _owner_link(
+    layout: Layout, server_id: ServerId, now: int, random: Callable[[int], bytes]
+) -> str | None:
+    """Return the owner's link while nobody has become the owner, made anew when it has run out."""
+    known = None
+    if layout.owner_link.exists():
+        link = Link.parse(read_private(layout.owner_link).decode("ascii", "replace").strip())
+        known = link.code
+    code = owner_code(layout.database, known, now, random)
+    if code is None:
+        layout.owner_link.unlink(missing_ok=True)
+        return None
+    host, port = layout.address()
+    text = Link(host, port, code, server_id.prefix128).format()
+    write_private(layout.owner_link, f"{text}\n".encode(), replace=True)
+    return text
+
+
+def _short(path: Path | None) -> str:
+    """Write a path with ~ for the home directory."""
+    text = str(path)
+    home = str(Path.home())
+    return "~" + text[len(home) :] if text.startswith(home + "/") else text

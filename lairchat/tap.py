@@ -1,0 +1,124 @@
+"""What twistd runs: turns options into the daemon; the composition root.
+
+Only this module and those it composes with (prepare.py, daemon.py) see everything.
+"""
+
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet import reactor
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+)
+from twisted.python import usage
+from twisted.python.components import Componentized
+from twisted.python.logfile import LogFile
+
+from lairchat import config as configuration
+from lairchat.logs import json_observer, text_observer
+from lairchat.daemon import Daemon, terminal_writer, wall_clock
+from lairchat.model.refusal import Refusal
+from lairchat.prepare import Layout, locate, prepare
+
+LOG_BYTES = 10 * 1024 * 1024
+LOG_FILES = 5
+
+
+class Options(usage.Options):
+    """Command line of ``twistd lairchat``."""
+
+    longdesc = "A self-hosted chat for terminals. Without any option it just works, on loopback."
+    optParameters = [
+        ["config", "c", None, "configuration file (TOML)"],
+        ["data", "d", None, "data directory"],
+    ]
+    optFlags = [
+        ["check-config", None, "check the configuration, say what is wrong, and exit"],
+        ["print-config", None, "print a commented configuration with all keys, and exit"],
+    ]
+
+
+class LoggedDaemon(Daemon):
+    """The daemon, bringing its own log observer to the application that twistd makes for it."""
+
+    def __init__(self, *args: Any, log_observer: Any) -> None:
+        super().__init__(*args)
+        self._log_observer = log_observer
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Attach to twistd's application, and give it our observer unless one was asked for."""
+        if self._log_observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._log_observer)
+        super().setServiceParent(parent)
+
+
+def makeService(options: Options) -> IService:
+    """Make the daemon's service; called by twistd before it forks and before it logs."""
+    # Twisted's timers follow the wall clock unless told otherwise: a clock that jumps must not
+    # stop or fire every time-out of the server (security.md, fact 1).
+    reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+    if options["print-config"]:
+        sys.stdout.write(configuration.template())
+        raise SystemExit(0)
+    try:
+        layout = locate(options["config"], options["data"], os.environ, Path.home())
+        if options["check-config"]:
+            sys.stdout.write(f"{layout.config_path or 'the defaults'}: good\n")
+            raise SystemExit(0)
+        prepared = prepare(
+            layout,
+            environ=os.environ,
+            home=Path.home(),
+            now=wall_clock(),
+            random=secrets.token_bytes,
+        )
+    except Refusal as refusal:
+        raise SystemExit(str(refusal)) from None
+    sys.stdout.write(f"{prepared.page()}\n")
+    sys.stdout.flush()
+    parent = options.parent or {}
+    nodaemon = bool(parent.get("nodaemon"))
+    _own_files(layout, parent)
+    return LoggedDaemon(
+        reactor,
+        layout,
+        terminal_writer(nodaemon),
+        log_observer=_observer(layout, parent, nodaemon),
+    )
+
+
+def _own_files(layout: Layout, parent: Any) -> None:
+    """Keep the process id beside the data, instead of twistd.pid wherever one stands."""
+    if parent.get("pidfile") == "twistd.pid":
+        parent["pidfile"] = str(layout.pid)
+
+
+def _observer(layout: Layout, parent: Any, nodaemon: bool) -> Any:  # noqa: FBT001
+    """Return what writes the log; None where twistd was told how to log."""
+    if parent.get("logfile") or parent.get("logger") or parent.get("syslog"):
+        return None
+    make = json_observer if layout.config.log.format == "json" else text_observer
+    if nodaemon:
+        write = make(sys.stdout)
+    else:
+        write = make(
+            LogFile(
+                layout.log.name,
+                str(layout.log.parent),
+                rotateLength=LOG_BYTES,
+                maxRotatedFiles=LOG_FILES,
+                defaultMode=0o600,
+            )
+        )
+    level = LogLevel.levelWithName(layout.config.log.level)
+    return FilteringLogObserver(write, [LogLevelFilterPredicate(defaultLogLevel=level)])
+
+
