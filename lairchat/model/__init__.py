@@ -6,11 +6,13 @@ Nothing in here does I/O, reads a clock or draws randomness; whoever calls hands
 
 __all__ = [
     "events",
+    "faults",
     "identity",
     "ids",
     "limits",
     "names",
     "permissions",
+    "refusal",
     "refusals",
     "roles",
     "text",

@@ -54,7 +54,7 @@ class NetLost(Refusal):
     """An established connection ended without a goodbye."""
 
     code = "LC-NET-LOST"
-    text = "the connection to {address} was lost. The next try is in {wait}, or now: /reconnect"
+    text = "the connection to {address} was lost. Next try in {wait}; to try now: /reconnect"
     sample = sample_of(address="chat.example.org:7023")
 
 
@@ -135,7 +135,7 @@ class WeakDerivation(Refusal):
     code = "LC-AUTH-WEAK"
     text = (
         "{host} asks to derive the password too cheaply, which would expose it. "
-        "Nothing was sent; ask its operator why."
+        "Nothing was sent. Ask its operator why."
     )
     sample = sample_of(host="chat.example.org")
 
@@ -186,7 +186,10 @@ class PlainOnly(Refusal):
     """The terminal cannot show a screen, so lines are used."""
 
     code = "LC-PLAIN-ONLY"
-    text = 'the terminal "{term}" shows no screens, so lines are used. To choose it: lair --plain'
+    text = (
+        'the terminal "{term}" shows no screens, so lines are used. '
+        "Try another TERM, or: lair --plain"
+    )
     sample = sample_of(term="unknown")
 
 
@@ -214,7 +217,7 @@ class StartListen(Refusal):
 
     code = "LC-START-LISTEN"
     text = "cannot listen on {address}: {why}. Change the endpoint in the configuration."
-    sample = {"address": "192.0.2.7:7023", "why": "cannot assign requested address"}
+    sample = sample_of(address="192.0.2.7:7023", why="cannot assign requested address")
 
 
 class StartCertificate(Refusal):
@@ -222,7 +225,7 @@ class StartCertificate(Refusal):
 
     code = "LC-START-CERT"
     text = "cannot use {path} for TLS: {why}. Put it right; without one the server makes its own."
-    sample = {"path": "/etc/lairchat/fullchain.pem", "why": "it holds no PEM certificate"}
+    sample = sample_of(path="/etc/lairchat/fullchain.pem", why="it holds no PEM certificate")
 
 
 class StartLock(Refusal):

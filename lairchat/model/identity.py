@@ -5,8 +5,8 @@ People compare it as six words or as hexadecimal; links carry at least 128 bits 
 whoever has the link is asked no question of trust.
 
 ``words.txt`` is the English list of BIP-39 (2,048 words of 3 to 8 letters, told apart by their
-first four), as shipped by the PyPI package ``mnemonic`` 0.21, MIT licence,
-copyright (c) 2013-2016 Pavol Rusnak.
+first four), as shipped by the PyPI package ``mnemonic`` 0.21 under the MIT licence, copyright (c)
+2013-2016 Pavol Rusnak; the licence is beside it in ``words.LICENSE.txt``.
 """
 
 # Imported before the client's first paint: the word list, hashlib and ipaddress come on demand.

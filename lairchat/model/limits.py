@@ -132,6 +132,9 @@ DIAL_SECONDS = 15
 
 LOGIN_FAILURES_FREE = 5
 """count: wrong passwords per account and address before delays begin."""
+LOGIN_FAILURES_FREE_ACCOUNT = 20
+"""count: wrong passwords per account, from all addresses together, before delays begin; it bounds
+a guesser who has many addresses."""
 LOGIN_DELAY_SECONDS_MIN = 5
 """seconds: first delay, doubled by each further failure."""
 LOGIN_DELAY_SECONDS_MAX = 15 * MINUTE
@@ -158,6 +161,8 @@ SESSION_IDLE_SECONDS = 90 * DAY
 """seconds: a session that nobody used for so long is over."""
 SESSIONS_PER_USER = 32
 """count: devices logged in to one account; bounds what one account can make us keep."""
+DEVICES_KEPT = 32
+"""count: devices of an account that are kept though logged out; older ones are forgotten."""
 INVITE_SECONDS = 7 * DAY
 """seconds: how long an invite link works."""
 INVITE_SECONDS_MAX = 90 * DAY

@@ -43,12 +43,16 @@ _RESERVED_WORDS = (
     # words that address a group, or nobody in particular
     "all here everyone everybody channel room rooms group lobby members users user member me you "
     "someone anyone nobody anonymous anon guest guests unknown deleted removed "
-    # values that scripts and tables take for something else, and device names of other systems
-    "null nil none nan undefined void true false infinity con prn aux nul "
-    "com1 com2 com3 com4 com5 com6 com7 com8 com9 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"
+    # values that scripts and tables take for something else
+    "null nil none nan undefined void true false infinity"
 )
-RESERVED = frozenset(_RESERVED_WORDS.split())
-"""Names that nobody gets, in lower case; their look-alikes are refused as well."""
+# Device names of other systems: a file called so cannot be made there. No look-alikes.
+_DEVICES = (
+    "con prn aux nul com1 com2 com3 com4 com5 com6 com7 com8 com9 "
+    "lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"
+)
+RESERVED = frozenset(_RESERVED_WORDS.split()) | frozenset(_DEVICES.split())
+"""Names that nobody gets, in lower case; what looks like one of the words is refused as well."""
 
 # Shapes that fonts make alike; no two digits share one, so that "node2" and "node5" stay apart.
 _SHAPES = str.maketrans(
@@ -74,7 +78,7 @@ def skeleton(text: str) -> str:
     return text.lower().translate(_SHAPES).replace("rn", "m").replace("vv", "w")
 
 
-_RESERVED_SKELETONS = frozenset(skeleton(name) for name in RESERVED)
+_RESERVED_SKELETONS = frozenset(map(skeleton, _RESERVED_WORDS.split()))
 
 
 def check_user_name(text: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "AuthReused",
     "AuthToken",
     "Banned",
+    "BansMax",
     "BlobDigest",
     "BlobOffset",
     "BlobQuota",
