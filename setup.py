@@ -73,7 +73,7 @@ setup(
     long_description=(HERE / "README.rst").read_text(encoding="ascii"),
     long_description_content_type="text/x-rst",
     author="the Lair Chat developers",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
     classifiers=[
         "Development Status :: 3 - Alpha",

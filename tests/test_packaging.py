@@ -72,6 +72,7 @@ def test_the_metadata_says_what_setup_py_says(wheel):
     assert stated["Version"] == lairchat.__version__
     assert stated["License-Expression"] == "MIT"
     assert stated["Requires-Python"] == ">=3.11"
+    assert stated["Description-Content-Type"] == "text/x-rst"
     required = [line for line in stated.get_all("Requires-Dist") if "extra ==" not in line]
     assert "alchimia==0.8.1" in required
     assert set(stated.get_all("Provides-Extra")) == {
