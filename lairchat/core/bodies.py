@@ -1,16 +1,25 @@
 """Reads what lies inside of arguments, and keeps replies within a frame."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
 
 from lairchat.wire import codec
+from lairchat.wire.frames import frame
 
 T = TypeVar("T")
 
 PAGE_BYTES = 60_000
 """bytes: content of one reply at most; what is left of a frame is for the fields around it."""
+
+
+def encode_frame(value: msgspec.Struct) -> bytes:
+    """Encode a frame with its header, where a handler builds the whole of it by itself.
+
+    For the hot path: one encoding instead of one for the body and one for the frame around it.
+    """
+    return frame(codec.encode_body(value))
 
 
 def read_inside(kind: type[T], data: bytes) -> T:
@@ -41,4 +50,4 @@ def fit(values: Iterable[T], *, budget: int = PAGE_BYTES) -> tuple[list[T], bool
     return kept, False
 
 
-__all__ = ["PAGE_BYTES", "Callable", "fit", "read_inside", "size_of"]
+__all__ = ["PAGE_BYTES", "encode_frame", "fit", "read_inside", "size_of"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
 from twisted.cred.checkers import ICredentialsChecker
@@ -12,6 +12,9 @@ from lairchat.core.hub import Hub
 from lairchat.core.plan import Connection, Plan
 from lairchat.model.ids import RoomId, UserId
 from lairchat.wire.contract import Command, EventType
+
+if TYPE_CHECKING:
+    from lairchat.core.kernel import Kernel
 
 #: A handler returns a plan, or a coroutine that returns one where it has to wait.
 Handler = Callable[[Call, Any], Any]
@@ -24,26 +27,29 @@ class Feature:
 
     needs: names of the features whose tables it reads (acyclic, tested).
     handlers: who answers each of its commands.
-    checkers: credential checkers for the portal (twisted.cred).
+    checkers: make credential checkers for the portal (twisted.cred), each given the kernel.
     registered: runs inside the transaction that makes an account (user, name, now in ms); may
         return what to tell others afterwards.
     attached: runs inside the transaction that logs a device in: the rooms that it hears.
     joining: runs inside the transaction that lets a user into a room, or invites one; raises a
         Refusal to keep them out.
     services: Twisted services that run while the server does.
-    upkeep: runs about once an hour in a transaction of its own (now in ms).
+    upkeep: runs about once an hour in a transaction of its own (now in ms); says whether it has
+        to go on in another one, so that no sweep holds up the writer for long.
+    composed: runs once, when the kernel is whole: for what listens to the hub.
     """
 
     name: str
     needs: tuple[str, ...] = ()
     handlers: Mapping[Command[Any, Any], Handler] = field(default_factory=dict)
     events: tuple[EventType[Any], ...] = ()
-    checkers: tuple[ICredentialsChecker, ...] = ()
+    checkers: "tuple[Callable[[Kernel], ICredentialsChecker], ...]" = ()
     registered: Callable[[Connection, UserId, str, int], After | None] | None = None
     attached: Callable[[Connection, UserId], Iterable[RoomId]] | None = None
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
     services: tuple[IService, ...] = ()
-    upkeep: Callable[[Connection, int], None] | None = None
+    upkeep: Callable[[Connection, int], bool | None] | None = None
+    composed: "Callable[[Kernel], None] | None" = None
 
 
 __all__ = ["After", "Feature", "Handler", "Plan"]

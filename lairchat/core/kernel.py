@@ -65,6 +65,9 @@ class Answers(Protocol):
         """Keep an answer."""
 
 
+_decode_answer = msgspec.msgpack.Decoder(tuple[str, bytes]).decode
+
+
 def event_frame(name: str, body: msgspec.Struct) -> bytes:
     """Encode an event once, for everybody who is to hear it."""
     return codec.encode(EventFrame(name=name, body=msgspec.Raw(codec.encode_body(body))))
@@ -94,13 +97,14 @@ def check_stage(peer: Peer, command: Command[Any, Any]) -> None:
 
 
 class Entry:
-    """A command with its handler, ready to run."""
+    """A command with its handler and its cost under the rates in force, ready to run."""
 
-    __slots__ = ("command", "handler")
+    __slots__ = ("command", "cost", "handler")
 
-    def __init__(self, command: Command[Any, Any], handler: Handler) -> None:
+    def __init__(self, command: Command[Any, Any], handler: Handler, cost: float) -> None:
         self.command = command
         self.handler = handler
+        self.cost = cost
 
 
 class Kernel:
@@ -137,19 +141,21 @@ class Kernel:
         self.rates = rates
         self.closing = False
         self.portal = make_portal(
-            tuple(checker for feature in self.features for checker in feature.checkers)
+            tuple(make(self) for feature in self.features for make in feature.checkers)
         )
         self._entries: dict[str, Entry] = {}
         for feature in self.features:
             for command, handler in feature.handlers.items():
-                self._entries[command.name] = Entry(command, handler)
+                # A small burst makes a dear command rare, not impossible.
+                cost = min(command.cost, rates[command.rate].burst)
+                self._entries[command.name] = Entry(command, handler, cost)
         self.table = Table(
             [command for feature in self.features for command in feature.handlers],
             [event for feature in self.features for event in feature.events],
         )
-        for command in self.table:
-            if command.cost > rates[command.rate].burst:
-                raise ValueError(f"{command.name} costs more than the burst allows")
+        for feature in self.features:
+            if feature.composed is not None:
+                feature.composed(self)
 
     # -- seams that features fill for each other
 
@@ -179,11 +185,14 @@ class Kernel:
             if feature.joining is not None:
                 feature.joining(connection, room, user)
 
-    def upkeep(self, connection: Connection, now: int) -> None:
-        """Run every feature's hourly cleaning."""
-        for feature in self.features:
-            if feature.upkeep is not None:
-                feature.upkeep(connection, now)
+    def upkeep(self, connection: Connection, now: int) -> bool:
+        """Run every feature's hourly cleaning; say whether one has to go on in another transaction."""
+        left = [
+            feature.upkeep(connection, now)
+            for feature in self.features
+            if feature.upkeep is not None
+        ]
+        return any(left)
 
     # -- commands
 
@@ -197,17 +206,16 @@ class Kernel:
                 raise ProtocolError(
                     "LC-COMMAND-UNKNOWN", "this server has no such command", field="$.do"
                 )
-            call, request = self._admit(peer, frame, entry.command)
+            call, request = self._admit(peer, frame, entry)
         except (Refusal, ProtocolError) as error:
             # The frame is sound, only its content is not: the connection lives on.
             peer.push(error_frame(frame.id, error))
             return
         peer.start(entry.command.overlap, lambda: self._run(entry, call, request))
 
-    def _admit(
-        self, peer: Peer, frame: CommandFrame, command: Command[Any, Any]
-    ) -> tuple[Call, Any]:
+    def _admit(self, peer: Peer, frame: CommandFrame, entry: Entry) -> tuple[Call, Any]:
         """Check what can be checked without the database: the gate of every command."""
+        command = entry.command
         if self.closing:
             raise refusals.ShuttingDown(retry_after=5.0)
         check_stage(peer, command)
@@ -216,7 +224,7 @@ class Kernel:
             raise refusals.Denied
         # A stranger's allowance belongs to the connection, of which an address has only so many.
         who = peer if session is None else session.user
-        wait = self.throttle.take((command.rate, who), self.rates[command.rate], command.cost)
+        wait = self.throttle.take((command.rate, who), self.rates[command.rate], entry.cost)
         if wait:
             raise refusals.RateLimited(retry_after=wait)
         now = self.now()
@@ -283,7 +291,8 @@ class Kernel:
                 return codec.encode_body(done.reply), done.after
             stored = self.answers.find(connection, device, key)
             if stored is not None:
-                name, body = msgspec.msgpack.decode(stored, type=tuple[str, bytes])
+                # The kept answer of a message is its place in the log; it has no body.
+                name, body = _decode_answer(stored) if stored else ("", b"")
                 if name != command.name:
                     raise refusals.IdConflict(field="$.key")
                 return body, None

@@ -11,7 +11,7 @@ class Session:
 
     def __init__(
         self,
-        id: SessionId,
+        id: SessionId,  # noqa: A002
         user: UserId,
         device: DeviceId,
         name: str,

@@ -166,6 +166,7 @@ REGISTER = Command(
     ),
     stage=Stage.GREETED,
     overlap=Overlap.EXCLUSIVE,
+    cost=10,
     http="POST /accounts",
 )
 LOGIN = Command(
@@ -183,6 +184,7 @@ LOGIN = Command(
     ),
     stage=Stage.GREETED,
     overlap=Overlap.EXCLUSIVE,
+    cost=10,
     http="POST /sessions",
 )
 RESUME = Command(
@@ -193,6 +195,7 @@ RESUME = Command(
     errors=(refusals.AuthToken, refusals.AuthReused, refusals.AuthLocked),
     stage=Stage.GREETED,
     overlap=Overlap.EXCLUSIVE,
+    cost=5,
 )
 CHANGE_SECRET = Command(
     name="account.password",

@@ -1,4 +1,13 @@
-"""Where accounts, devices, sessions and invites are kept."""
+"""Where accounts, devices, sessions, invites and failed logins are kept.
+
+Every function takes a connection inside a transaction; those that write belong to the writer's.
+Other features find people through :func:`user_by_name`, :func:`user_by_id`, :func:`names_of` and
+:func:`page_by_name`.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -6,11 +15,20 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     LargeBinary,
+    Select,
     SmallInteger,
     String,
     Table,
+    delete,
+    insert,
+    select,
+    update,
 )
+from sqlalchemy.engine import Connection
 
+from lairchat.model.ids import DeviceId, SessionId, UserId
+from lairchat.model.names import name_key, skeleton
+from lairchat.model.roles import ServerRole
 from lairchat.storage.schema import metadata
 
 #: role: ServerRole.  state: 0 in use, 1 locked.  secret: Argon2id, PHC string, over the
@@ -75,3 +93,402 @@ login_attempts = Table(
     Column("last_at", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
 )
+
+IN_USE = 0
+LOCKED = 1
+
+
+# -- users
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account as others may know it."""
+
+    id: UserId
+    name: str
+    role: ServerRole
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as logging in needs it; ``secret`` is the Argon2id PHC string."""
+
+    id: UserId
+    name: str
+    role: ServerRole
+    locked: bool
+    secret: str = field(repr=False)
+
+
+_USER = (users.c.id, users.c.name, users.c.role)
+_ACCOUNT = (*_USER, users.c.state, users.c.secret)
+
+
+def _user(row: Any) -> User:
+    return User(UserId(row[0]), row[1], ServerRole(row[2]))
+
+
+def _account(row: Any) -> Account:
+    return Account(UserId(row[0]), row[1], ServerRole(row[2]), row[3] != IN_USE, row[4])
+
+
+def user_by_name(connection: Connection, name: str) -> User | None:
+    """Return the user of this name, in any case of its letters, or None."""
+    row = connection.execute(select(*_USER).where(users.c.name_key == name_key(name))).first()
+    return None if row is None else _user(row)
+
+
+def user_by_id(connection: Connection, user: UserId) -> User | None:
+    """Return the user of this number, or None."""
+    row = connection.execute(select(*_USER).where(users.c.id == user)).first()
+    return None if row is None else _user(row)
+
+
+def names_of(connection: Connection, ids: Iterable[UserId]) -> dict[UserId, str]:
+    """Return the names of these users; numbers that nobody has are left out."""
+    wanted = list(set(ids))
+    query = select(users.c.id, users.c.name).where(users.c.id.in_(wanted))
+    return {UserId(row[0]): row[1] for row in connection.execute(query)} if wanted else {}
+
+
+def page_by_name(
+    connection: Connection, among: Select[tuple[int]], after: str, limit: int
+) -> list[User]:
+    """Return users by name, whose numbers ``among`` selects, after the name ``after``."""
+    query = select(*_USER).where(users.c.id.in_(among), users.c.name_key > name_key(after))
+    rows = connection.execute(query.order_by(users.c.name_key).limit(limit))
+    return [_user(row) for row in rows]
+
+
+def account_by_name(connection: Connection, name: str) -> Account | None:
+    """Return the account that logs in by this name, or None."""
+    row = connection.execute(select(*_ACCOUNT).where(users.c.name_key == name_key(name))).first()
+    return None if row is None else _account(row)
+
+
+def account_by_id(connection: Connection, user: UserId) -> Account | None:
+    """Return the account of this number, or None."""
+    row = connection.execute(select(*_ACCOUNT).where(users.c.id == user)).first()
+    return None if row is None else _account(row)
+
+
+def name_is_free(connection: Connection, name: str) -> bool:
+    """Say whether nobody has this name, or one that looks like it."""
+    alike = (users.c.name_key == name_key(name)) | (users.c.skeleton == skeleton(name))
+    return connection.execute(select(users.c.id).where(alike).limit(1)).first() is None
+
+
+def has_owner(connection: Connection) -> bool:
+    """Say whether somebody owns the server."""
+    owning = select(users.c.id).where(users.c.role == ServerRole.OWNER).limit(1)
+    return connection.execute(owning).first() is not None
+
+
+def create_user(
+    connection: Connection, name: str, role: ServerRole, secret: str, now: int
+) -> UserId:
+    """Make an account; the caller has looked whether the name is free, in this transaction."""
+    return UserId(
+        _inserted(
+            connection,
+            insert(users).values(
+                name=name,
+                name_key=name_key(name),
+                skeleton=skeleton(name),
+                role=int(role),
+                state=IN_USE,
+                secret=secret,
+                created_at=now,
+            ),
+        )
+    )
+
+
+def set_secret(connection: Connection, user: UserId, secret: str) -> None:
+    """Replace the hash of an account's authentication secret."""
+    connection.execute(update(users).where(users.c.id == user).values(secret=secret))
+
+
+def _inserted(connection: Connection, statement: Any) -> int:
+    key = connection.execute(statement).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+# -- devices
+
+
+def create_device(connection: Connection, user: UserId, label: str, now: int) -> DeviceId:
+    """Add a device to an account."""
+    statement = insert(devices).values(user=user, label=label, created_at=now)
+    return DeviceId(_inserted(connection, statement))
+
+
+def owns_device(connection: Connection, user: UserId, device: DeviceId) -> bool:
+    """Say whether a device is one of this user's."""
+    query = select(devices.c.id).where(devices.c.id == device, devices.c.user == user)
+    return connection.execute(query).first() is not None
+
+
+def relabel_device(connection: Connection, device: DeviceId, label: str) -> None:
+    """Change what the user calls a device."""
+    connection.execute(update(devices).where(devices.c.id == device).values(label=label))
+
+
+def forget_devices(connection: Connection, user: UserId, keep: int) -> None:
+    """Delete devices without a session beyond the newest ``keep`` of them.
+
+    Otherwise each login without a device number would leave a row for good.
+    """
+    idle = select(devices.c.id).where(
+        devices.c.user == user, devices.c.id.not_in(select(sessions.c.device))
+    )
+    old = list(connection.execute(idle.order_by(devices.c.id.desc()).offset(keep)).scalars())
+    if old:
+        connection.execute(delete(devices).where(devices.c.id.in_(old)))
+
+
+# -- sessions
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as it is kept; times in ms."""
+
+    id: SessionId
+    user: UserId
+    device: DeviceId
+    created: int
+    used: int
+    current: bytes = field(repr=False)
+    next: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSession:
+    """A session as its user sees it."""
+
+    id: SessionId
+    device: DeviceId
+    label: str
+    created: int
+    used: int
+
+
+_SESSION = (
+    sessions.c.id,
+    sessions.c.user,
+    sessions.c.device,
+    sessions.c.created_at,
+    sessions.c.used_at,
+    sessions.c.current,
+    sessions.c.next,
+)
+
+
+def create_session(
+    connection: Connection,
+    user: UserId,
+    device: DeviceId,
+    *,
+    lookup: bytes,
+    current: bytes,
+    now: int,
+) -> SessionId:
+    """Begin a session; ``current`` is the SHA-256 of its token's secret part."""
+    statement = insert(sessions).values(
+        user=user, device=device, lookup=lookup, current=current, created_at=now, used_at=now
+    )
+    return SessionId(_inserted(connection, statement))
+
+
+def session_by_lookup(connection: Connection, lookup: bytes) -> StoredSession | None:
+    """Return the session that a token's first 16 bytes name, or None."""
+    row = connection.execute(select(*_SESSION).where(sessions.c.lookup == lookup)).first()
+    return None if row is None else StoredSession(*row)
+
+
+def session_lives(connection: Connection, session: SessionId) -> bool:
+    """Say whether a session has not ended."""
+    query = select(sessions.c.id).where(sessions.c.id == session)
+    return connection.execute(query).first() is not None
+
+
+def rotate_session(
+    connection: Connection,
+    session: SessionId,
+    *,
+    current: bytes,
+    next: bytes,  # noqa: A002 - the column's name
+    now: int,
+) -> None:
+    """Note that a session was used, and the hashes of the tokens that are good from now on."""
+    values = {"current": current, "next": next, "used_at": now}
+    connection.execute(update(sessions).where(sessions.c.id == session).values(values))
+
+
+def sessions_of(connection: Connection, user: UserId) -> list[OwnSession]:
+    """Return a user's sessions, newest first."""
+    columns = (sessions.c.id, sessions.c.device, devices.c.label)
+    query = select(*columns, sessions.c.created_at, sessions.c.used_at)
+    own = query.join(devices, devices.c.id == sessions.c.device).where(sessions.c.user == user)
+    rows = connection.execute(own.order_by(sessions.c.created_at.desc(), sessions.c.id.desc()))
+    return [OwnSession(*row) for row in rows]
+
+
+def surplus_sessions(connection: Connection, user: UserId, keep: int) -> list[SessionId]:
+    """Return the sessions of a user beyond the ``keep`` that were used last."""
+    query = select(sessions.c.id).where(sessions.c.user == user)
+    latest_first = query.order_by(sessions.c.used_at.desc(), sessions.c.id.desc())
+    return list(connection.execute(latest_first.offset(keep)).scalars())
+
+
+def device_sessions(connection: Connection, device: DeviceId) -> list[SessionId]:
+    """Return the sessions of a device."""
+    query = select(sessions.c.id).where(sessions.c.device == device)
+    return list(connection.execute(query).scalars())
+
+
+def other_sessions(
+    connection: Connection, user: UserId, but: SessionId | None = None
+) -> list[SessionId]:
+    """Return the sessions of a user, all but one."""
+    query = select(sessions.c.id).where(sessions.c.user == user)
+    return [one for one in connection.execute(query).scalars() if one != but]
+
+
+def end_sessions(connection: Connection, ended: Collection[SessionId]) -> None:
+    """End sessions; their tokens are good for nothing from now on."""
+    if ended:
+        connection.execute(delete(sessions).where(sessions.c.id.in_(ended)))
+
+
+def end_idle_sessions(connection: Connection, before: int) -> None:
+    """End all sessions that were used last before a time."""
+    connection.execute(delete(sessions).where(sessions.c.used_at < before))
+
+
+# -- invites
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInvite:
+    """An invite as it is kept; its code is known by a hash only."""
+
+    id: int
+    role: ServerRole
+    uses: int
+    by: UserId | None
+    expires: int
+
+
+_INVITE = (
+    invites.c.id,
+    invites.c.role,
+    invites.c.uses,
+    invites.c.created_by,
+    invites.c.expires_at,
+)
+
+
+def _invite(row: Any) -> StoredInvite:
+    return StoredInvite(row[0], ServerRole(row[1]), *row[2:])
+
+
+def create_invite(
+    connection: Connection,
+    code: bytes,
+    role: ServerRole,
+    *,
+    uses: int,
+    by: UserId | None,
+    now: int,
+    expires: int,
+) -> int:
+    """Keep an invite under the hash of its code and return its number."""
+    return _inserted(
+        connection,
+        insert(invites).values(
+            code=code,
+            role=int(role),
+            uses=uses,
+            created_by=by,
+            created_at=now,
+            expires_at=expires,
+        ),
+    )
+
+
+def invite_by_code(connection: Connection, code: bytes) -> StoredInvite | None:
+    """Return the invite of this hashed code, spent and expired ones too, or None."""
+    row = connection.execute(select(*_INVITE).where(invites.c.code == code)).first()
+    return None if row is None else _invite(row)
+
+
+def invite_by_id(connection: Connection, invite: int) -> StoredInvite | None:
+    """Return the invite of this number, or None."""
+    row = connection.execute(select(*_INVITE).where(invites.c.id == invite)).first()
+    return None if row is None else _invite(row)
+
+
+def spend_invite(connection: Connection, invite: int) -> bool:
+    """Use an invite once; False, and no change, when it has no use left."""
+    left = update(invites).where(invites.c.id == invite, invites.c.uses > 0)
+    return connection.execute(left.values(uses=invites.c.uses - 1)).rowcount == 1
+
+
+def usable_invites(
+    connection: Connection, by: UserId | None, after: int, now: int, limit: int
+) -> list[StoredInvite]:
+    """Return invites that can still be used, by number after ``after``; ``by`` None: everybody's."""
+    query = select(*_INVITE).where(
+        invites.c.id > after, invites.c.uses > 0, invites.c.expires_at > now
+    )
+    if by is not None:
+        query = query.where(invites.c.created_by == by)
+    return [_invite(row) for row in connection.execute(query.order_by(invites.c.id).limit(limit))]
+
+
+def delete_invite(connection: Connection, invite: int) -> None:
+    """Withdraw an invite."""
+    connection.execute(delete(invites).where(invites.c.id == invite))
+
+
+def delete_owner_invites(connection: Connection) -> None:
+    """Withdraw all links that make an owner."""
+    connection.execute(delete(invites).where(invites.c.role == ServerRole.OWNER))
+
+
+def forget_invites(connection: Connection, now: int) -> None:
+    """Delete invites that nobody can use any more."""
+    connection.execute(delete(invites).where((invites.c.expires_at <= now) | (invites.c.uses <= 0)))
+
+
+# -- failed logins
+
+
+def attempts(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, tuple[int, int, int]]:
+    """Return failures, time of the last and end of the delay (ms) under each key that has any."""
+    table = login_attempts.c
+    query = select(table.key, table.failures, table.last_at, table.until)
+    rows = connection.execute(query.where(table.key.in_(keys)))
+    return {bytes(key): (failures, last, until) for key, failures, last, until in rows}
+
+
+def keep_attempts(connection: Connection, key: bytes, failures: int, last: int, until: int) -> None:
+    """Keep failed logins under a key."""
+    values = {"failures": failures, "last_at": last, "until": until}
+    known = update(login_attempts).where(login_attempts.c.key == key)
+    if not connection.execute(known.values(values)).rowcount:
+        connection.execute(insert(login_attempts).values(key=key, **values))
+
+
+def clear_attempts(connection: Connection, keys: Sequence[bytes]) -> None:
+    """Forget failed logins under these keys."""
+    connection.execute(delete(login_attempts).where(login_attempts.c.key.in_(keys)))
+
+
+def forget_attempts(connection: Connection, before: int) -> None:
+    """Forget failed logins of which the last was before a time."""
+    connection.execute(delete(login_attempts).where(login_attempts.c.last_at < before))

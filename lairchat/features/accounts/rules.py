@@ -1,0 +1,203 @@
+"""What decides about logging in and registering, without a database or a clock.
+
+Times are ms since 1970, as they are stored; delays that go to a client are seconds.
+"""
+
+import hmac
+from enum import Enum, StrEnum
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+from lairchat.model import limits
+from lairchat.model.refusals import InviteBad, RegistrationClosed
+from lairchat.model.roles import ServerRole
+
+# -- failed logins ---------------------------------------------------------------------------------
+
+
+class Attempts(NamedTuple):
+    """Failed logins that are counted together.
+
+    failures: how many.  last: when the last one was.  until: when the next one may be tried.
+    """
+
+    failures: int = 0
+    last: int = 0
+    until: int = 0
+
+
+NO_ATTEMPTS = Attempts()
+
+
+def delay_after(failures: int, free: int) -> int:
+    """Return the ms to wait after so many failures, of which ``free`` cost nothing.
+
+    Doubles from LOGIN_DELAY_SECONDS_MIN to LOGIN_DELAY_SECONDS_MAX.
+    """
+    if failures < free:
+        return 0
+    # The exponent is bounded first: nobody may make us compute 2 ** 1,000,000.
+    doublings = min(failures - free, 16)
+    return 1000 * min(limits.LOGIN_DELAY_SECONDS_MIN << doublings, limits.LOGIN_DELAY_SECONDS_MAX)
+
+
+def remembered(kept: Attempts, now: int) -> Attempts:
+    """Return what still counts of failures kept earlier: nothing after a day of peace."""
+    stale = kept.last + limits.LOGIN_ATTEMPTS_KEPT_SECONDS * 1000 <= now
+    return NO_ATTEMPTS if stale else kept
+
+
+def wait_of(kept: Attempts, now: int) -> int:
+    """Return the ms until the next try; 0 when it may be made now.
+
+    Failures from the future mean that the clock was set back: they still count, but nobody waits
+    for a time that may be years away.
+    """
+    return max(0, kept.until - now) if kept.last <= now else 0
+
+
+def failed(kept: Attempts, now: int, free: int) -> Attempts:
+    """Return the count with one failure more, at ``now``."""
+    failures = kept.failures + 1
+    return Attempts(failures, now, now + delay_after(failures, free))
+
+
+def taken_back(kept: Attempts, free: int) -> Attempts:
+    """Return the count without its last failure, which was never judged."""
+    failures = max(0, kept.failures - 1)
+    until = kept.until if delay_after(failures, free) else 0
+    return Attempts(failures, kept.last, until)
+
+
+def network_of(address: str) -> str:
+    """Return what of an address counts as one caller: an IPv6 user has a whole /64.
+
+    What is no address (a Unix socket's empty one) is returned as it is.
+    """
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def attempt_keys(name_key: str, address: str) -> tuple[bytes, bytes]:
+    """Return under which keys a login by this name from this address is counted.
+
+    The first is for the name and the address, the second for the name from wherever.
+    """
+    name = sha256(name_key.encode("utf-8", "surrogatepass")).digest()
+    network = sha256(network_of(address).encode("utf-8", "surrogatepass")).digest()
+    return sha256(b"name+address" + name + network).digest(), sha256(b"name" + name).digest()
+
+
+FREE = (limits.LOGIN_FAILURES_FREE, limits.LOGIN_FAILURES_FREE_ACCOUNT)
+"""Failures without delay for each of :func:`attempt_keys`.
+
+The second is what stops a guesser who has many addresses; it is laxer, because it also delays the
+account's owner, on devices without a session.
+"""
+
+
+# -- registering -----------------------------------------------------------------------------------
+
+
+class Registration(StrEnum):
+    """Who may make an account."""
+
+    OPEN = "open"
+    INVITE = "invite"
+    CLOSED = "closed"
+
+
+class Invitation(NamedTuple):
+    """What an invite grants, and whether it still does."""
+
+    role: ServerRole
+    uses: int
+    expires: int
+
+    def works(self, now: int) -> bool:
+        """Say whether it can be used at this time."""
+        return self.uses > 0 and now < self.expires
+
+
+def role_of_newcomer(
+    mode: Registration, *, coded: bool, invitation: Invitation | None, now: int
+) -> ServerRole:
+    """Return what somebody who registers becomes.
+
+    coded: whether a code was given at all; invitation: what it names, if anything.
+    Raises RegistrationClosed without a code where one is needed, or where none helps; InviteBad
+    for a code that does not work, also on an open server: whoever has a link expects what it
+    grants, and must not get less without a word.
+    """
+    if not coded:
+        if mode is not Registration.OPEN:
+            raise RegistrationClosed
+        return ServerRole.USER
+    if invitation is None or not invitation.works(now):
+        raise InviteBad(field="$.invite")
+    if mode is Registration.CLOSED and invitation.role is not ServerRole.OWNER:
+        raise RegistrationClosed
+    return invitation.role
+
+
+def hashed_code(code: str) -> bytes:
+    """Return what is kept of an invite code in its normal form; 130 random bits need no salt."""
+    return sha256(code.encode("ascii")).digest()
+
+
+# -- sessions --------------------------------------------------------------------------------------
+
+LOOKUP_BYTES = 16
+"""bytes: the part of a token that finds its session, stored as it is."""
+PROOF_BYTES = 32
+"""bytes: the part of a token that proves it, stored as a hash."""
+
+
+class Token(NamedTuple):
+    """A session token taken apart: where it is found, and the SHA-256 of what proves it."""
+
+    lookup: bytes
+    digest: bytes
+
+
+def take_apart(token: bytes) -> Token:
+    """Return the two parts of a session token of 48 bytes."""
+    return Token(token[:LOOKUP_BYTES], sha256(token[LOOKUP_BYTES:]).digest())
+
+
+class Standing(Enum):
+    """What a token is to its session."""
+
+    CURRENT = "current"
+    """Given out last but one, or the only one so far: its successor may never have arrived."""
+    NEXT = "next"
+    """Given out last; by using it its owner shows to have it."""
+    COPIED = "copied"
+    """Given out earlier: only a copy can still be in use."""
+
+
+def standing(digest: bytes, current: bytes, next: bytes | None) -> Standing:  # noqa: A002
+    """Judge a token by its digest, in constant time."""
+    is_current = hmac.compare_digest(digest, current)
+    is_next = hmac.compare_digest(digest, next if next is not None else bytes(len(digest)))
+    if is_current:
+        return Standing.CURRENT
+    return Standing.NEXT if is_next and next is not None else Standing.COPIED
+
+
+def is_idle(used: int, now: int) -> bool:
+    """Say whether a session that was used last at ``used`` is over."""
+    return used < idle_before(now)
+
+
+def idle_before(now: int) -> int:
+    """Return the time before which a session must have been used to be over now."""
+    return now - limits.SESSION_IDLE_SECONDS * 1000
