@@ -1,0 +1,112 @@
+"""What may be done in rooms, beyond the table of :mod:`lairchat.model.permissions`.
+
+Pure decisions over roles and counts that the caller has read in the transaction that acts on them.
+"""
+
+from typing import Protocol, cast
+
+from lairchat.features.rooms.messages import RoleName
+from lairchat.model.permissions import Access, Posting, RoomAction, may_room
+from lairchat.model.refusals import LastOwner, OnSelf
+from lairchat.model.roles import RoomRole, ServerRole
+
+LOBBY = "lobby"
+"""The room that everybody begins in; it belongs to the server and outlives its members."""
+
+LEFT = "LC-LEFT"
+KICKED = "LC-KICKED"
+BANNED = "LC-BANNED"
+"""Codes with which ``room.left`` says why: by oneself on another device, by a kick, by a ban."""
+
+DIRECTS_OPENED = 1_000
+"""Direct conversations that one account may open: nobody can leave one, so something has to bound
+what an account makes the server keep.  Those that others open do not count, so that nobody is cut
+off by strangers; nor do they count towards the rooms joined."""
+
+ROLE_BY_SERVER_ROLE = {
+    ServerRole.GUEST: RoomRole.GUEST,
+    ServerRole.USER: RoomRole.MEMBER,
+    ServerRole.MODERATOR: RoomRole.MODERATOR,
+    ServerRole.ADMIN: RoomRole.ADMIN,
+    ServerRole.OWNER: RoomRole.OWNER,
+}
+"""What somebody becomes in a room of the server's own: there the server's roles hold."""
+
+
+class Judged(Protocol):
+    """What the rule table looks at in a room; a :class:`~.tables.Room` has it."""
+
+    @property
+    def access(self) -> str:
+        """Public or private."""
+
+    @property
+    def posting(self) -> str:
+        """Who posts."""
+
+    @property
+    def direct(self) -> bool:
+        """Whether it is a direct conversation."""
+
+
+def require(
+    action: RoomAction,
+    room: Judged,
+    role: RoomRole | None,
+    *,
+    target: RoomRole | None = None,
+    granted: RoomRole | None = None,
+    invited: bool = False,
+) -> None:
+    """Raise the refusal with which the rule table answers, if it refuses.
+
+    role: the actor's in the room.  target: the role of whom it is done to.  granted: the role to
+    give.  invited: the actor holds an invitation.
+    """
+    refusal = may_room(
+        action,
+        role,
+        access=Access(room.access),
+        posting=Posting(room.posting),
+        target=target,
+        granted=granted,
+        invited=invited,
+        direct=room.direct,
+    )
+    if refusal is not None:
+        raise refusal
+
+
+def role_on_joining(server_role: ServerRole, *, servers_own: bool) -> RoomRole:
+    """Return what a newcomer is in a room: a member, or a guest who is one on the server.
+
+    servers_own: the room belongs to the server, so that its moderators are moderators there.
+    """
+    role = ROLE_BY_SERVER_ROLE[server_role]
+    return role if servers_own else min(role, RoomRole.MEMBER)
+
+
+def require_owner_stays(role: RoomRole, *, owners: int, servers_own: bool) -> None:
+    """Refuse that the last owner of a room in which others are gives it up.
+
+    A room of the server's own has its owners by their server role, so that they come and go.
+    Raises LastOwner.
+    """
+    if role is RoomRole.OWNER and owners == 1 and not servers_own:
+        raise LastOwner
+
+
+def is_abandoned(*, members: int, servers_own: bool) -> bool:
+    """Say whether a room that has just lost a member is to be put away: nobody is left in it."""
+    return members == 0 and not servers_own
+
+
+def require_step_down(role: RoomRole, granted: RoomRole) -> None:
+    """Let somebody give up a role of one's own, never take a higher one; raises OnSelf."""
+    if granted > role:
+        raise OnSelf
+
+
+def role_name(role: RoomRole) -> RoleName:
+    """Return a role as the wire calls it."""
+    return cast("RoleName", role.word)
