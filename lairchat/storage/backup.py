@@ -1,0 +1,194 @@
+"""Backs up a database in use, proves backups sound, and puts them back.
+
+A backup is a directory: ``database.sqlite``, and ``manifest.json`` with the file's SHA-256, the rows
+of every table, and the end of every room's log. It appears under its name only when complete.
+"""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lairchat.storage import sqlite
+from lairchat.storage.check import check
+from lairchat.storage.durable import create_private, put_in_place, sync_directory, sync_file
+
+DATABASE = "database.sqlite"
+MANIFEST = "manifest.json"
+FORMAT = 1
+"""number: format of the manifest."""
+
+_PRIVATE_DIRECTORY = 0o700
+
+
+class BackupError(Exception):
+    """A backup cannot be made, is damaged, or cannot be put back; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a database, as far as two copies can be compared.
+
+    schema: revision. counts: rows of each table. rooms: last sequence number and chain hash (hex)
+    of each room's log. chain: SHA-256 (hex) over all of those.
+    """
+
+    schema: str
+    counts: dict[str, int]
+    rooms: dict[str, tuple[int, str]]
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup holds. created: ms since 1970. size: bytes. sha256: hex, of the file."""
+
+    format: int
+    created: int
+    size: int
+    sha256: str
+    contents: Contents
+
+
+def contents_of(path: Path) -> Contents:
+    """Read what is in a database that nobody writes to; raises sqlite3.DatabaseError."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        tables = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%'"
+            " ESCAPE '\\' ORDER BY name"
+        ).fetchall()
+        counts = {}
+        for (table,) in tables:
+            quoted = table.replace('"', '""')
+            query = f'SELECT COUNT(*) FROM "{quoted}"'  # noqa: S608 - a name from the schema
+            (counts[table],) = connection.execute(query).fetchone()
+        rooms = {}
+        chain = hashlib.sha256()
+        for room, seq, digest in connection.execute(
+            "SELECT room, seq, hash FROM log_heads ORDER BY room"
+        ):
+            rooms[str(room)] = (seq, digest.hex())
+            chain.update(f"{room} {seq} {digest.hex()}\n".encode())
+    return Contents(schema, counts, rooms, chain.hexdigest())
+
+
+def create(database: Path, destination: Path, *, now: int) -> Manifest:
+    """Back up a database, also one in use, to a new directory, and return its manifest.
+
+    now: ms since 1970.
+    Raises BackupError if the destination exists or the database cannot be read; OSError.
+    """
+    if destination.exists():
+        raise BackupError(f"{destination} exists; a backup is never written over")
+    partial = destination.with_name(f".{destination.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(_PRIVATE_DIRECTORY)
+    try:
+        copy = partial / DATABASE
+        create_private(copy)
+        try:
+            sqlite.copy_database(database, copy)
+            manifest = Manifest(
+                FORMAT, now, copy.stat().st_size, digest_of(copy), contents_of(copy)
+            )
+        except (sqlite3.Error, TypeError) as error:
+            raise BackupError(f"{database} cannot be backed up: {error}") from error
+        _write(partial / MANIFEST, manifest)
+        sync_directory(partial)
+        put_in_place(partial, destination)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def verify(backup: Path) -> list[str]:
+    """Return what is wrong with a backup, one sentence each; empty when it can be put back."""
+    try:
+        manifest = read_manifest(backup)
+    except BackupError as error:
+        return [str(error)]
+    copy = backup / DATABASE
+    try:
+        size = copy.stat().st_size
+        if size != manifest.size:
+            return [f"{copy} has {size} bytes, the manifest says {manifest.size}"]
+        if digest_of(copy) != manifest.sha256:
+            return [f"{copy} is not the file that was backed up: its SHA-256 differs"]
+    except OSError as error:
+        return [f"{copy} cannot be read: {error.strerror}"]
+    # The file is what was written; now whether what was written was sound.
+    found = check(copy, immutable=True)
+    if not found and contents_of(copy) != manifest.contents:
+        found.append(f"{copy} does not hold what the manifest says")
+    return found
+
+
+def restore(backup: Path, database: Path) -> Manifest:
+    """Put a sound backup back as a database that is not there yet, and return its manifest.
+
+    Raises BackupError if the backup is damaged or something is where the database is to be; OSError.
+    """
+    for beside in (database, *(Path(f"{database}{end}") for end in ("-wal", "-journal"))):
+        # A write-ahead log of another database would be played onto the restored one.
+        if beside.exists() and beside.stat().st_size:
+            raise BackupError(f"{beside} is there; move it away first: mv {beside} {beside}.old")
+    found = verify(backup)
+    if found:
+        raise BackupError(f"{backup} is damaged: {found[0]}")
+    manifest = read_manifest(backup)
+    partial = database.with_name(f".{database.name}.restoring")
+    partial.unlink(missing_ok=True)
+    try:
+        create_private(partial)
+        shutil.copyfile(backup / DATABASE, partial)
+        sync_file(partial)
+        if digest_of(partial) != manifest.sha256:
+            raise BackupError(f"{backup} changed while it was read, or the disk is failing")
+        put_in_place(partial, database)
+    finally:
+        partial.unlink(missing_ok=True)
+    return manifest
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(backup: Path) -> Manifest:
+    """Read a backup's manifest; raises BackupError if it is missing, damaged or of another format."""
+    path = backup / MANIFEST
+    try:
+        stated = json.loads(path.read_bytes())
+        sealed = stated.pop("seal")
+        if sealed != _seal(stated):
+            raise BackupError(f"{path} is damaged: its own SHA-256 differs")
+        if stated["format"] != FORMAT:
+            raise BackupError(f"{path} has format {stated['format']}, this version reads {FORMAT}")
+        contents = stated.pop("contents")
+        contents["rooms"] = {room: (seq, end) for room, (seq, end) in contents["rooms"].items()}
+        return Manifest(contents=Contents(**contents), **stated)
+    except OSError as error:
+        raise BackupError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BackupError(f"{path} is not a manifest") from error
+
+
+def _write(path: Path, manifest: Manifest) -> None:
+    stated = asdict(manifest)
+    create_private(path)
+    path.write_text(json.dumps({**stated, "seal": _seal(stated)}, indent=1) + "\n", "ascii")
+    sync_file(path)
+
+
+def _seal(stated: dict[str, Any]) -> str:
+    """Return the SHA-256 over the manifest itself, so that a flipped bit in it is found too."""
+    text = json.dumps(stated, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,48 @@
+"""Finds damage in a database: in SQLite's structure, between tables, and in every room's log."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from lairchat.storage import log, sqlite
+from lairchat.storage.unavailable import driver_error
+
+_SHOWN = 20  # complaints of one kind; a broken file can have millions
+
+
+def problems(connection: Connection) -> Iterator[str]:
+    """Yield one sentence per problem of an open database, the structure first."""
+    run = connection.exec_driver_sql
+    for (found,) in run(f"PRAGMA integrity_check({_SHOWN})"):
+        if found != "ok":
+            yield f"structure: {found}"
+    for table, row, parent, _ in run("PRAGMA foreign_key_check").fetchmany(_SHOWN):
+        yield f"table {table}, row {row}: what it refers to in {parent} is missing"
+    for room in log.rooms(connection):
+        try:
+            seq = log.verify(connection, room)
+        except log.NoLogError:
+            yield f"room {room}: events without a head"
+        else:
+            if seq is not None:
+                yield f"room {room}: the log is not what was stored, from event {seq}"
+
+
+def check(path: Path, *, immutable: bool = False) -> list[str]:
+    """Return the problems of a database file, also of one in use; empty when it is sound.
+
+    immutable: nobody writes to the file.
+    """
+    found: list[str] = []
+    engine = sqlite.checking_engine(path, immutable=immutable)
+    try:
+        with closing(engine.connect()) as connection, connection.begin():
+            found.extend(problems(connection))
+    except (DBAPIError, sqlite3.Error) as error:
+        # What could not even be read is the last thing to be said about it.
+        found.append(f"structure: {driver_error(error)}")
+    return found
