@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -19,16 +20,22 @@ from twisted.logger import Logger
 from lairchat import __version__
 from lairchat import config as configuration
 from lairchat.core.admission import Admission
+from lairchat.core.feature import Feature
 from lairchat.core.hub import Hub
 from lairchat.core.kernel import Kernel
 from lairchat.core.throttle import Rate, Throttle
-from lairchat.features import SERVER
-from lairchat.features.messages.server import gap_frame
+from lairchat.features.accounts import server as accounts
+from lairchat.features.accounts.hashing import ThreadedHashing
+from lairchat.features.accounts.rules import Registration
+from lairchat.features.messages import server as messages
+from lairchat.features.moderation import server as moderation
+from lairchat.features.presence import server as presence
+from lairchat.features.rooms import server as rooms
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
 from lairchat.prepare import Layout, load_certificate, take_lock
-from lairchat.storage.answers import LogAnswers
+from lairchat.storage.answers import Answers
 from lairchat.storage.database import Database
 from lairchat.transports.framed import FramedFactory, Greeting
 from lairchat.transports.identity import ServerIdentity
@@ -47,17 +54,16 @@ def wall_clock() -> int:
 class Daemon(MultiService):
     """The server as a Twisted service.
 
-    layout: where its files are.  announce: writes a line for the person at the terminal.
+    layout: where its files are.  terminal: tells the person who started it that it is ready.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, layout: Layout, announce: Callable[[str], None]) -> None:
-        super().__init__()
+    def __init__(self, reactor: Any, layout: Layout, terminal: "Terminal") -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self.reactor = reactor
         self.layout = layout
-        self.announce = announce
-        self.started_at = reactor.seconds()
+        self.terminal = terminal
         self.listeners: list[ChatListener] = []
         self._lock = -1
         self._loops: list[LoopingCall] = []
@@ -74,22 +80,22 @@ class Daemon(MultiService):
             f"sqlite:///{layout.database}",
             reactor=self.reactor,
             readers=layout.config.storage.readers,
-            on_fatal=self._fatal,
         )
+        self.database.writer.on_fatal = self._fatal
         self._compose()
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def _compose(self) -> None:
         config = self.layout.config
         self.identity = ServerIdentity.load(self.layout.identity)
         self.tls = ServerTLS(load_certificate(self.layout, wall_clock()))
         self.throttle = Throttle(self.reactor.seconds)
-        self.hub = Hub(lambda flush: self.reactor.callLater(0, flush), gap_frame)
-        features = [make(self.reactor, config) for make in SERVER]
+        self.hub = Hub(lambda flush: self.reactor.callLater(0, flush), messages.gap_frame)
+        features = self._features()
         self.kernel = Kernel(
             features,
             storage=self.database,
-            answers=LogAnswers(),
+            answers=Answers(),
             hub=self.hub,
             throttle=self.throttle,
             now=wall_clock,
@@ -105,12 +111,10 @@ class Daemon(MultiService):
                 ),
             },
         )
-        self.factory = FramedFactory(
-            self.kernel, self._greeting(), self._admission(), self.reactor
-        )
+        self.factory = FramedFactory(self.kernel, self._greeting(), self._admission(), self.reactor)
         for feature in features:
             for service in feature.services:
-                service.setServiceParent(self)  # type: ignore[attr-defined]
+                service.setServiceParent(self)
         for name, listen in config.listen.items():
             listener = ChatListener(
                 self.reactor,
@@ -122,6 +126,18 @@ class Daemon(MultiService):
             listener.setName(name)
             listener.setServiceParent(self)
             self.listeners.append(listener)
+
+    def _features(self) -> list[Feature]:
+        """Build what this server can do."""
+        registration = Registration(self.layout.config.accounts.registration)
+        hashing = ThreadedHashing(self.reactor, secrets.token_bytes)
+        return [
+            accounts.make(hashing=hashing, registration=registration),
+            rooms.make(),
+            messages.make(),
+            moderation.make(),
+            presence.make(self.hub, self.reactor),
+        ]
 
     def _greeting(self) -> Greeting:
         config = self.layout.config
@@ -156,7 +172,7 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         """Start what runs beside the listeners and tell the terminal that all is ready."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         for seconds, work in (
             (1.0, self.factory.sweep),
             (60.0, self.throttle.sweep),
@@ -167,18 +183,14 @@ class Daemon(MultiService):
             loop.clock = self.reactor
             loop.start(seconds, now=False)
             self._loops.append(loop)
-        signal.signal(
-            signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload)
-        )
+        signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
         where = " | ".join(
             f"{listener.name} {listener.address}{' tls' if listener.tls else ''}"
             for listener in self.listeners
         )
-        self.announce(f"  listening {where}")
+        self.terminal.ready(where, self.reactor.seconds())
         for listener in self.listeners:
             listener.warn_if_public()
-        seconds = self.reactor.seconds() - self.started_at
-        self.announce(f"Ready in {seconds:.1f} s.")
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Run periodic work; one failure is logged and does not end the period."""
@@ -257,24 +269,46 @@ class Daemon(MultiService):
         for protocol in self.factory.connections():
             protocol.abort()
         # The listeners have stopped already; stopping a service twice is harmless to them.
-        await super().stopService()
+        await super().stopService()  # type: ignore[no-untyped-call]
         await self.database.close()
         os.close(self._lock)
 
 
-def terminal_writer(nodaemon: bool) -> Callable[[str], None]:  # noqa: FBT001
-    """Return what writes a line to the terminal, or to the log where there is none any more.
+def process_start() -> float:
+    """Return when this process began, on the monotonic clock; what people wait from."""
+    fields = Path("/proc/self/stat").read_text("ascii").rpartition(")")[2].split()
+    since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot
+    return time.monotonic() - age
 
-    twistd turns standard output into log lines before services start; the person who typed the
-    command is to read lines, not log entries.
+
+class Terminal:
+    """Tells the person who typed the command that the server listens, on the terminal or in the log.
+
+    twistd turns standard output into log lines before services start, and a daemon has no terminal
+    any more; the person at one is to read lines, not log entries.
+    first: a first start tells more.  began: when the process began, on the monotonic clock.
     """
+
     log = Logger("lairchat")
-    stream = sys.__stdout__
-    if not nodaemon or stream is None:
-        return lambda line: log.info("{line}", line=line.strip())
 
-    def write(line: str) -> None:
-        stream.write(f"{line}\n")
-        stream.flush()
+    def __init__(self, *, nodaemon: bool, first: bool, began: float) -> None:
+        self._stream = sys.__stdout__ if nodaemon else None
+        self._first = first
+        self._began = began
 
-    return write
+    def ready(self, listening: str, now: float) -> None:
+        """Say where it listens and how long that took."""
+        took = f"{now - self._began:.1f} s"
+        if self._first:
+            self._say(f"  listening {listening}")
+            self._say(f"Ready in {took}.")
+        else:
+            self._say(f"  listening {listening}  ready in {took}")
+
+    def _say(self, line: str) -> None:
+        if self._stream is None:
+            self.log.info("{line}", line=line.strip())
+            return
+        self._stream.write(f"{line}\n")
+        self._stream.flush()

@@ -43,7 +43,9 @@ def _json(event: LogEvent) -> str | None:
     for key, value in event.items():
         # Fields that the message names, so that they can be searched for; nothing else leaks in.
         if not key.startswith("log_") and f"{{{key}" in str(event.get("log_format", "")):
-            record.setdefault(key, value if isinstance(value, int | float) else display_safe(str(value)))
+            record.setdefault(
+                key, value if isinstance(value, int | float) else display_safe(str(value))
+            )
     return json.dumps(record, ensure_ascii=True) + "\n"
 
 

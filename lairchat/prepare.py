@@ -13,12 +13,18 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from lairchat import __version__, config as configuration
+from twisted.internet.task import Clock
+
+from lairchat import __version__
+from lairchat import config as configuration
 from lairchat.config import Config
+from lairchat.features.accounts.server import owner_code
 from lairchat.model import faults
 from lairchat.model.identity import Link, ServerId
-from lairchat.storage.migrate import migrate
+from lairchat.storage import migrate
+from lairchat.storage.database import Database
 from lairchat.transports.certificate import (
     CertifiedKey,
     load_certified_key,
@@ -223,8 +229,11 @@ class Prepared:
         self.made: list[tuple[str, str]] = []
         self.link: str | None = None
 
-    def page(self) -> str:
-        """Return what the terminal shows: what was made and what to do next, or three lines."""
+    def page(self, *, secret: bool) -> str:
+        """Return what the terminal shows: what was made and what to do next.
+
+        secret: whether the owner's link may be shown, or only the file that it is in.
+        """
         layout = self.layout
         data = _short(layout.data)
         words = " ".join(self.server_id.words())
@@ -239,7 +248,12 @@ class Prepared:
             lines = [f"Lair Chat {__version__}  first start, data in {data} (mode 0700)"]
             lines += [f"  created  {what:<12}{how}" for what, how in self.made]
         if self.link is not None:
-            lines += ["Become the owner, once, within 24 h:", f"  bin/lair '{self.link}'"]
+            shown = self.link if secret else f"$(cat {_short(layout.owner_link)})"
+            quote = "'" if secret else '"'
+            lines += [
+                "Become the owner, once, within 24 h:",
+                f"  bin/lair {quote}{shown}{quote}",
+            ]
         if self.first:
             lines += [
                 "Then: invite people  /invite   in the client",
@@ -268,7 +282,7 @@ def prepare(
 
 def _prepare(
     layout: Layout,
-    new: bool,  # noqa: FBT001 - private, one caller
+    new: bool,
     environ: Mapping[str, str],
     home: Path,
     now: int,
@@ -279,27 +293,31 @@ def _prepare(
         identity = ServerIdentity.create(layout.identity)
     else:
         identity = ServerIdentity.load(layout.identity)
-    prepared = Prepared(layout, identity.server_id, first=first)
+    prepared = Prepared(layout, identity.id, first=first)
     made = prepared.made
     if layout.config_path is None:
         path = configuration.user_config(environ, home)
         if _write_config(path):
             made.append(("config", f"{_short(path)}  (keys commented)"))
     if first:
-        words = " ".join(identity.server_id.words())
-        made.append(("identity", f"{words}   sha256 {identity.server_id.short}"))
+        words = " ".join(identity.id.words())
+        made.append(("identity", f"{words}   sha256 {identity.id.short}"))
     had_certificate = layout.certificate.exists() or bool(layout.config.tls.certificate)
     facts = load_certificate(layout, now).facts
     if not had_certificate:
         days = round((facts.not_after - now) / 86_400_000)
         made.append(
-            ("TLS", f"self-signed {facts.key}, {layout.config.server.name}, {days} days, renews itself")
+            (
+                "TLS",
+                f"self-signed {facts.key}, {layout.config.server.name}, {days} days, renews itself",
+            )
         )
-    had_database = layout.database.exists()
-    schema = migrate(layout.database)
-    if not had_database:
-        made.append(("database", f"sqlite {layout.database.name}  (schema {schema})"))
-    prepared.link = _owner_link(layout, identity.server_id, now, random)
+    database = migrate.prepare(layout.database, now=now)
+    if database.created:
+        made.append(("database", f"sqlite {layout.database.name}  (schema {database.schema[:4]})"))
+    elif database.backup is not None:
+        made.append(("database", f"schema {database.schema[:4]}, backup {_short(database.backup)}"))
+    prepared.link = _owner_link(layout, identity.id, now, random)
     probe_ports(layout.config)
     return prepared
 
@@ -322,7 +340,7 @@ def _owner_link(
     if layout.owner_link.exists():
         link = Link.parse(read_private(layout.owner_link).decode("ascii", "replace").strip())
         known = link.code
-    code = owner_code(layout.database, known, now, random)
+    code = _owner_code(layout.database, known, now, random)
     if code is None:
         layout.owner_link.unlink(missing_ok=True)
         return None
@@ -330,6 +348,23 @@ def _owner_link(
     text = Link(host, port, code, server_id.prefix128).format()
     write_private(layout.owner_link, f"{text}\n".encode(), replace=True)
     return text
+
+
+def _owner_code(
+    path: Path, known: str | None, now: int, random: Callable[[int], bytes]
+) -> str | None:
+    """Ask the accounts for the owner's code; the database is open only for this."""
+    database = Database.open(f"sqlite:///{path}", reactor=Clock(), inline=True)
+    outcome: list[str | None] = []
+    failures: list[Any] = []
+    database.call(lambda connection: owner_code(connection, known, now, random)).addCallbacks(
+        outcome.append, failures.append
+    )
+    database.pump()
+    database.close()
+    if failures:
+        failures[0].raiseException()
+    return outcome[0]
 
 
 def _short(path: Path | None) -> str:

@@ -23,8 +23,8 @@ from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 
 from lairchat import config as configuration
+from lairchat.daemon import Daemon, Terminal, process_start, wall_clock
 from lairchat.logs import json_observer, text_observer
-from lairchat.daemon import Daemon, terminal_writer, wall_clock
 from lairchat.model.refusal import Refusal
 from lairchat.prepare import Layout, locate, prepare
 
@@ -57,14 +57,15 @@ class LoggedDaemon(Daemon):
         """Attach to twistd's application, and give it our observer unless one was asked for."""
         if self._log_observer is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._log_observer)
-        super().setServiceParent(parent)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
 
 def makeService(options: Options) -> IService:
     """Make the daemon's service; called by twistd before it forks and before it logs."""
     # Twisted's timers follow the wall clock unless told otherwise: a clock that jumps must not
     # stop or fire every time-out of the server (security.md, fact 1).
-    reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    began = process_start()
     if options["print-config"]:
         sys.stdout.write(configuration.template())
         raise SystemExit(0)
@@ -82,15 +83,16 @@ def makeService(options: Options) -> IService:
         )
     except Refusal as refusal:
         raise SystemExit(str(refusal)) from None
-    sys.stdout.write(f"{prepared.page()}\n")
+    # The link is as good as the owner's password: a terminal may show it, a journal may not.
+    sys.stdout.write(f"{prepared.page(secret=sys.stdout.isatty())}\n")
     sys.stdout.flush()
-    parent = options.parent or {}
+    parent: Any = options.parent or {}
     nodaemon = bool(parent.get("nodaemon"))
     _own_files(layout, parent)
     return LoggedDaemon(
         reactor,
         layout,
-        terminal_writer(nodaemon),
+        Terminal(nodaemon=nodaemon, first=prepared.first, began=began),
         log_observer=_observer(layout, parent, nodaemon),
     )
 
@@ -101,7 +103,7 @@ def _own_files(layout: Layout, parent: Any) -> None:
         parent["pidfile"] = str(layout.pid)
 
 
-def _observer(layout: Layout, parent: Any, nodaemon: bool) -> Any:  # noqa: FBT001
+def _observer(layout: Layout, parent: Any, nodaemon: bool) -> Any:
     """Return what writes the log; None where twistd was told how to log."""
     if parent.get("logfile") or parent.get("logger") or parent.get("syslog"):
         return None
@@ -118,7 +120,10 @@ def _observer(layout: Layout, parent: Any, nodaemon: bool) -> Any:  # noqa: FBT0
                 defaultMode=0o600,
             )
         )
-    level = LogLevel.levelWithName(layout.config.log.level)
-    return FilteringLogObserver(write, [LogLevelFilterPredicate(defaultLogLevel=level)])
-
-
+    predicate = LogLevelFilterPredicate(
+        defaultLogLevel=LogLevel.levelWithName(layout.config.log.level)
+    )
+    # What Twisted says of its own doings is noise beside the first-start page.
+    for namespace in ("twisted", "-"):
+        predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
+    return FilteringLogObserver(write, [predicate])

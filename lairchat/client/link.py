@@ -35,11 +35,28 @@ SILENCE_SECONDS = 45.0
 RETRY_GROWTH = 2.0
 
 
+_FINAL = (
+    faults.TlsIdentity,
+    faults.TlsHost,
+    faults.TlsCa,
+    faults.TlsExpired,
+    faults.TlsVersion,
+    faults.ProfileLocked,
+    faults.ProfileBroken,
+    refusals.AuthLocked,
+)
+"""What ends the attempts until somebody acts."""
+
+
 class Dialer(Protocol):
     """What opens connections; the real one is in dial.py."""
 
-    def dial(self, host: str, port: int, connection: Connection) -> "Deferred[bytes]":
-        """Connect; fires with the SHA-256 of the TLS leaf's SPKI once TLS stands."""
+    @property
+    def vouched(self) -> bool:
+        """Whether somebody else vouches for a server that was never seen (certificate authorities)."""
+
+    async def dial(self, host: str, port: int, connection: Connection) -> bytes:
+        """Connect; returns the SHA-256 of the TLS leaf's SPKI once TLS stands."""
 
     def prove(self, host: str, hello: ServerHello, spki_sha256: bytes) -> ServerId:
         """Return whose hello this is; raises LC-TLS-IDENTITY when it does not prove it."""
@@ -104,11 +121,13 @@ class Link:
         self.stopped = False
         self.watchers: list[Callable[[wire.LogEvent], None]] = []
         self.on_profile: Callable[[Profile], None] | None = None
+        self.on_stop: list[Callable[[], Any]] = []
         self.queue = SendQueue(self._keep_queue, self._server_now, random)
         self.rooms = Rooms(self.ask, deliver, self._ticket_of, self._watch)
         self.requests = Requests(self)
         self._clock_offset = 0
         self._sent: dict[bytes, int] = {}
+        self._results: dict[int, Callable[[int, wire.Sent | Refusal], None]] = {}
         self._sending = False
         self._wait = limits.RECONNECT_SECONDS_MIN / 2
         self._retry: IDelayedCall | None = None
@@ -130,6 +149,9 @@ class Link:
 
     async def _stop(self) -> None:
         self.stopped = True
+        closing, self.on_stop = self.on_stop, []
+        for close in closing:
+            close()
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
         if self._answer is not None:
@@ -164,6 +186,11 @@ class Link:
         while not self.stopped:
             try:
                 lost = await self._attempt()
+            except _FINAL as refusal:
+                # Trying again changes nothing, and could cost a secret.
+                self.deliver(inputs.Halted(refusal.code, refusal.text))
+                self._end_connection(None)
+                return
             except Refusal as refusal:
                 lost = refusal
             except (Stop, CancelledError):
@@ -263,7 +290,7 @@ class Link:
                 )
             )
             raise Stop
-        if not expected:
+        if not expected and not self.dialer.vouched:
             self.deliver(inputs.TrustQuestion(target.host, target.port, words, server.fingerprint))
             answer = await self._ask_user()
             if not (isinstance(answer, effects.TrustAnswer) and answer.trusted):
@@ -433,6 +460,20 @@ class Link:
 
     # -- sending
 
+    def submit(
+        self,
+        ticket: int,
+        room: int,
+        text: str,
+        told: Callable[[int, "wire.Sent | Refusal"], None],
+        *,
+        action: bool = False,
+    ) -> None:
+        """Queue a message of another program; ``told(ticket, result)`` says what became of it."""
+        self._results[ticket] = told
+        self.queue.add(ticket, room, text, action=action)
+        self._send_next()
+
     def _server_now(self) -> int:
         """Return the server's idea of now: command ids are judged by its clock, not by ours."""
         return self.now() + self._clock_offset
@@ -479,9 +520,15 @@ class Link:
             return
         self._sending = False
         self.queue.remove(pending.ticket)
-        self.deliver(inputs.SendAcknowledged(pending.ticket, sent.seq, sent.at))
-        self.rooms.acknowledged(pending.room, sent.seq)
-        self._watch(self._own_event(pending, sent, body))
+        told = self._results.pop(pending.ticket, None)
+        if told is not None:
+            # Another program's message: for this screen it arrives like anybody's.
+            self.rooms.event(self._own_event(pending, sent, body))
+            told(pending.ticket, sent)
+        else:
+            self.deliver(inputs.SendAcknowledged(pending.ticket, sent.seq, sent.at))
+            self.rooms.acknowledged(pending.room, sent.seq)
+            self._watch(self._own_event(pending, sent, body))
         self._send_next()
 
     def _own_event(self, pending: Pending, sent: wire.Sent, body: bytes) -> wire.LogEvent:
@@ -506,8 +553,13 @@ class Link:
             )
             self.reactor.callLater(refusal.retry_after, self._send_next)
             return
-        self.queue.refuse(pending.ticket, refusal.code)
-        self.deliver(inputs.SendRefused(pending.ticket, refusal.code, refusal.text))
+        told = self._results.pop(pending.ticket, None)
+        if told is not None:
+            self.queue.remove(pending.ticket)
+            told(pending.ticket, refusal)
+        else:
+            self.queue.refuse(pending.ticket, refusal.code)
+            self.deliver(inputs.SendRefused(pending.ticket, refusal.code, refusal.text))
         self._send_next()
 
     def _ticket_of(self, key: bytes) -> int:

@@ -1,0 +1,232 @@
+"""The command line of ``lair``: its options, and the commands that need no screen."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from lairchat import __version__
+from lairchat.client import profile as profiles
+from lairchat.model import faults
+from lairchat.model.identity import Link as InviteLink
+from lairchat.model.identity import parse_address
+from lairchat.model.refusal import Refusal
+
+DESCRIPTION = "Chat from a terminal: lair 'LINK' the first time, lair from then on."
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; documents are made from it too."""
+    top = argparse.ArgumentParser("lair", description=DESCRIPTION)
+    top.add_argument("--version", action="version", version=f"lair {__version__}")
+    _common(top)
+    top.add_argument(
+        "where",
+        nargs="?",
+        metavar="LINK|HOST[:PORT]",
+        help="an invite link (in quotes), or a server; without it: the last one",
+    )
+    top.add_argument("--plain", action="store_true", help="lines instead of a screen")
+    top.epilog = "commands: lair send, lair tail, lair doctor, lair serverkey (each has --help)"
+    return top
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of the commands that need no screen."""
+    top = argparse.ArgumentParser("lair")
+    commands = top.add_subparsers(dest="command", required=True)
+    send = commands.add_parser(
+        "send", help="send one message; text from standard input if not given"
+    )
+    send.add_argument("room", help="#room or @person")
+    send.add_argument("text", nargs="?", help="the message")
+    send.add_argument("--me", action="store_true", help="as an action, like /me")
+    send.add_argument("--json", action="store_true", help="print sequence and time as JSON")
+    tail = commands.add_parser("tail", help="follow a room")
+    tail.add_argument("room", help="#room or @person")
+    tail.add_argument("--json", action="store_true", help="one JSON object a line")
+    tail.add_argument(
+        "--after", type=int, metavar="SEQ", help="begin after this sequence (0: all there is)"
+    )
+    doctor = commands.add_parser("doctor", help="say what can be seen of a server")
+    doctor.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    key = commands.add_parser("serverkey", help="show, or replace, the remembered identity")
+    key.add_argument("host", metavar="HOST[:PORT]", nargs="?")
+    key.add_argument(
+        "--replace", action="store_true", help="ask the server and remember the new one"
+    )
+    for one in (send, tail, doctor, key):
+        _common(one)
+    return top
+
+
+def _common(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--server", metavar="HOST[:PORT]", help="the server, if not the last one")
+    one.add_argument("--account", metavar="NAME", help="the account, if not the last one")
+    one.add_argument(
+        "--ca",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="verify the certificate: by the system's authorities, or by those in FILE",
+    )
+
+
+def root() -> Path:
+    """Return the directory of all profiles."""
+    return profiles.home(os.environ, Path.home())
+
+
+def chosen(options: argparse.Namespace, where: str | None) -> Any:
+    """Return the target that the options, the link or the last login name."""
+    from lairchat.client.link import Target
+
+    known = profiles.KnownServers(root())
+    account = options.account or ""
+    if where and where.lower().startswith("lair://"):
+        link = InviteLink.parse(where)
+        return Target(
+            link.host, link.port, account=account, code=link.code, id_prefix=link.id_prefix
+        )
+    named = where or options.server
+    if named:
+        host, port = parse_address(named)
+        return Target(host, port, account=account)
+    last = known.last()
+    if last is None:
+        raise faults.ProfileMissing
+    host, port, name = last
+    return Target(host, port, account=account or name)
+
+
+def make_dialer(reactor: Any, ca: str | None) -> Any:
+    """Return what opens connections, with or without certificate authorities."""
+    from lairchat.client.dial import RealDialer
+
+    return RealDialer(reactor, wall_clock, ca)
+
+
+def wall_clock() -> int:
+    """Return the time for people and certificates, ms since 1970; timers never use it."""
+    return time.time_ns() // 1_000_000
+
+
+def prepare_reactor() -> Any:
+    """Import the reactor and make its timers follow the monotonic clock."""
+    from twisted.internet import reactor
+
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    return reactor
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run a command that needs no screen; returns the exit status."""
+    if not arguments or arguments[0] not in {"send", "tail", "doctor", "serverkey"}:
+        parser().parse_args(arguments)
+        return os.EX_OK
+    options = command_parser().parse_args(arguments)
+    work = {"send": _send, "tail": _tail, "doctor": _doctor, "serverkey": _serverkey}
+    from lairchat.client.headless import report
+
+    try:
+        return work[options.command](options)
+    except Refusal as refusal:
+        return report(refusal)
+
+
+def run_until_done(reactor: Any, work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run the reactor until this work is done, and return what it returned."""
+    from twisted.internet.defer import Deferred
+
+    outcome: list[Any] = []
+
+    def begin() -> None:
+        deferred: Deferred[Any] = Deferred.fromCoroutine(work())
+        deferred.addBoth(outcome.append)
+        deferred.addBoth(lambda _: reactor.callLater(0, _stop))
+
+    def _stop() -> None:
+        if reactor.running:
+            reactor.stop()
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    if not outcome:
+        return os.EX_OK  # interrupted
+    if hasattr(outcome[0], "raiseException"):
+        outcome[0].raiseException()
+    return int(outcome[0])
+
+
+def _session(options: argparse.Namespace) -> Any:
+    from lairchat.client.headless import Session
+
+    target = chosen(options, None)
+    reactor = prepare_reactor()
+    known = profiles.KnownServers(root())
+    return Session(reactor, make_dialer(reactor, options.ca), known, target, root())
+
+
+def _send(options: argparse.Namespace) -> int:
+    import json
+
+    from lairchat.client import headless
+
+    text = headless.read_text(options.text, sys.stdin)
+    session = _session(options)
+
+    async def work() -> int:
+        try:
+            sent = await headless.send(session, options.room, text, action=options.me)
+        finally:
+            await session.close()
+        if options.json:
+            sys.stdout.write(json.dumps(sent) + "\n")
+        return os.EX_OK
+
+    return run_until_done(session.reactor, work)
+
+
+def _tail(options: argparse.Namespace) -> int:
+    from lairchat.client import headless
+
+    session = _session(options)
+    printer = headless.Printer(sys.stdout, as_json=options.json)
+    printer.last = options.after
+
+    async def work() -> int:
+        try:
+            await headless.tail(session, options.room, printer)
+        finally:
+            await session.close()
+        return os.EX_OK
+
+    return run_until_done(session.reactor, work)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lairchat.client.doctor import doctor
+
+    target = chosen(options, options.host)
+    reactor = prepare_reactor()
+    pin = profiles.KnownServers(root()).pin(target.host, target.port)
+    return run_until_done(
+        reactor, lambda: doctor(reactor, target.host, target.port, pin=pin, out=sys.stdout)
+    )
+
+
+def _serverkey(options: argparse.Namespace) -> int:
+    from lairchat.client.serverkey import replace, show
+
+    target = chosen(options, options.host)
+    known = profiles.KnownServers(root())
+    if not options.replace:
+        return show(known, target, sys.stdout)
+    reactor = prepare_reactor()
+    dialer = make_dialer(reactor, options.ca)
+    return run_until_done(
+        reactor, lambda: replace(reactor, dialer, known, target, sys.stdin, sys.stdout)
+    )

@@ -1,0 +1,49 @@
+"""Opens real connections for the link: TLS by tls.py, key derivation on another thread."""
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+
+from lairchat.client.connection import Connection
+from lairchat.client.derive import Keys, derive
+from lairchat.client.tls import PeerFacts, Pinned, TLSMode, Verified, connect, verify_identity
+from lairchat.model.identity import ServerId
+from lairchat.wire.objects import ServerHello
+
+
+class RealDialer:
+    """What the link dials with.
+
+    ca: None judges a server by its signed identity alone; "" also verifies its certificate by the
+    system's authorities, a path by those in that file.
+    """
+
+    def __init__(self, reactor: Any, now: Any, ca: str | None = None) -> None:
+        self._reactor = reactor
+        self._now = now
+        self._mode: TLSMode = Pinned()
+        if ca is not None:
+            self._mode = Verified(Path(ca) if ca else None)
+        self.facts: PeerFacts | None = None
+
+    @property
+    def vouched(self) -> bool:
+        """Whether somebody else vouches for a server that was never seen: then nobody is asked."""
+        return isinstance(self._mode, Verified)
+
+    async def dial(self, host: str, port: int, connection: Connection) -> bytes:
+        """Connect; returns the SHA-256 of the TLS leaf's SPKI once TLS stands."""
+        self.facts = await connect(self._reactor, host, port, self._mode, connection)
+        return self.facts.spki_sha256
+
+    def prove(self, host: str, hello: ServerHello, spki_sha256: bytes) -> ServerId:
+        """Return whose hello this is; raises TlsIdentity when it does not prove it."""
+        return verify_identity(host, hello.identity, spki_sha256, self._now())
+
+    def derive(self, password: str, server: ServerId, name: str) -> "Deferred[Keys]":
+        """Derive an account's keys on another thread: it takes a fifth of a second."""
+        return deferToThreadPool(
+            self._reactor, self._reactor.getThreadPool(), derive, password, server, name
+        )

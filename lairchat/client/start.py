@@ -1,0 +1,48 @@
+"""What both faces start from: the parsed command line, and the link it asks for."""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lairchat.client import inputs
+from lairchat.client import profile as profiles
+from lairchat.client.cli import chosen, make_dialer, parser, root, wall_clock
+from lairchat.client.link import Link, Target
+from lairchat.client.mailslot import listen
+from lairchat.client.profile import KnownServers, Profile
+
+
+class Start:
+    """Which server and account, and how to reach it."""
+
+    def __init__(self, options: argparse.Namespace, target: Target) -> None:
+        self.options = options
+        self.target = target
+
+    def link(self, reactor: Any, deliver: Callable[[inputs.Input], None]) -> Link:
+        """Make the link, which serves the profile's socket once it holds the profile."""
+        directory = root()
+        link = Link(
+            reactor,
+            make_dialer(reactor, self.options.ca),
+            self.target,
+            KnownServers(directory),
+            lambda server, account: Profile(directory, server, account),
+            deliver=deliver,
+            now=wall_clock,
+            random=os.urandom,
+        )
+        link.on_profile = lambda profile: _serve(reactor, link, profile)
+        return link
+
+
+def _serve(reactor: Any, link: Link, profile: profiles.Profile) -> None:
+    port = listen(reactor, profile.socket, link)
+    link.on_stop.append(port.stopListening)
+
+
+def parse(arguments: Sequence[str]) -> Start:
+    """Read the command line; raises a Refusal for a link or host that cannot be read."""
+    options = parser().parse_args(list(arguments))
+    return Start(options, chosen(options, options.where))
