@@ -140,7 +140,6 @@ class ChatListener(Service):
         log.info("listening on {address}, {how}", address=self.address, how=protection)
 
     def _fail(self, refusal: Refusal) -> None:
-        log.critical("{refusal}", refusal=str(refusal))
         self._refused = refusal
         if self._listening is not None:  # else still inside privilegedStartService, which raises
             self._on_failure(refusal)
