@@ -63,6 +63,24 @@ def predictable(seed: str = "lair") -> Callable[[int], bytes]:
     return random
 
 
+class Held:
+    """Work that is done when the test says so: a run for ``Hashing``."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+
+    def run(self, work: Callable[[], Any]) -> "Deferred[Any]":
+        """Keep the work."""
+        deferred: Deferred[Any] = Deferred()
+        self.jobs.append((work, deferred))
+        return deferred
+
+    def finish_one(self) -> None:
+        """Do the work that was kept first."""
+        work, deferred = self.jobs.pop(0)
+        execute(work).chainDeferred(deferred)
+
+
 def accounts(
     registration: Registration = Registration.OPEN, hashing: Hashing | None = None, **more: Any
 ) -> Feature:

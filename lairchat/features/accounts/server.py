@@ -288,10 +288,11 @@ async def resume(call: Call, request: messages.Resume) -> Write[messages.Grant]:
     assert resumed.session is not None
     assert resumed.device is not None
     session = Session(resumed.session, resumed.user, resumed.device, resumed.name, resumed.role)
+    lookup = rules.take_apart(resumed.token).lookup
 
     def change(connection: Connection) -> Done[messages.Grant]:
         # It may have been ended from another device since the token was used.
-        if not tables.session_lives(connection, session.id):
+        if not tables.session_lives(connection, session.id, lookup):
             raise refusals.AuthToken
         rooms = call.kernel.rooms_of(connection, session.user)
         return Done(_grant(session, resumed.token), _arrival(call, session, rooms))
@@ -309,9 +310,8 @@ def _begin(
     afters: Sequence[After] = (),
 ) -> Done[messages.Grant]:
     """Begin a session; a device has one, and an account no more than SESSIONS_PER_USER."""
-    ended = tables.device_sessions(connection, device)
-    tables.end_sessions(connection, ended)
     given = rules.take_apart(token)
+    # Made before others end, so that it cannot get the number of one whose connections close.
     number = tables.create_session(
         connection,
         account.id,
@@ -320,6 +320,8 @@ def _begin(
         current=given.digest,
         now=call.now,
     )
+    ended = [one for one in tables.device_sessions(connection, device) if one != number]
+    tables.end_sessions(connection, ended)
     surplus = tables.surplus_sessions(connection, account.id, limits.SESSIONS_PER_USER)
     tables.end_sessions(connection, surplus)
     tables.forget_devices(connection, account.id, limits.DEVICES_KEPT)

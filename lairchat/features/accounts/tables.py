@@ -309,9 +309,9 @@ def session_by_lookup(connection: Connection, lookup: bytes) -> StoredSession | 
     return None if row is None else StoredSession(*row)
 
 
-def session_lives(connection: Connection, session: SessionId) -> bool:
-    """Say whether a session has not ended."""
-    query = select(sessions.c.id).where(sessions.c.id == session)
+def session_lives(connection: Connection, session: SessionId, lookup: bytes) -> bool:
+    """Say whether a session has not ended; ``lookup`` tells it from a later one of its number."""
+    query = select(sessions.c.id).where(sessions.c.id == session, sessions.c.lookup == lookup)
     return connection.execute(query).first() is not None
 
 
