@@ -136,7 +136,7 @@ class Daemon(MultiService):
             rooms.make(),
             messages.make(),
             moderation.make(),
-            presence.make(self.hub, self.reactor),
+            presence.make(self.reactor),
         ]
 
     def _greeting(self) -> Greeting:

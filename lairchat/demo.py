@@ -90,7 +90,7 @@ def _chat(server: DemoServer) -> int:
     run_until_done(reactor, work)
     # A process of its own, so that the client starts as it always does: paint first, then import.
     return subprocess.call(
-        [sys.executable, "-m", "lairchat.client.main"],
+        [sys.executable, "-P", "-m", "lairchat.client.main"],
         env={**os.environ, "LAIR_HOME": str(root), "PYTHONPATH": str(checkout())},
     )
 

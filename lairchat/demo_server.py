@@ -74,6 +74,7 @@ class DemoServer:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 [
                     sys.executable,
+                    "-P",
                     "-c",
                     _TWISTD,
                     "-n",

@@ -99,7 +99,7 @@ def makeService(options: Options) -> IService:
 
 def _own_files(layout: Layout, parent: Any) -> None:
     """Keep the process id beside the data, instead of twistd.pid wherever one stands."""
-    if parent.get("pidfile") == "twistd.pid":
+    if Path(parent.get("pidfile") or "").name == "twistd.pid":
         parent["pidfile"] = str(layout.pid)
 
 

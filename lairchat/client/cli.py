@@ -34,33 +34,32 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def command_parser() -> argparse.ArgumentParser:
-    """Return the parser of the commands that need no screen."""
-    top = argparse.ArgumentParser("lair")
-    commands = top.add_subparsers(dest="command", required=True)
-    send = commands.add_parser(
-        "send", help="send one message; text from standard input if not given"
-    )
+def command_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return a parser for each command that needs no screen."""
+    send = argparse.ArgumentParser("lair send", description="Send one message.")
     send.add_argument("room", help="#room or @person")
-    send.add_argument("text", nargs="?", help="the message")
+    send.add_argument("text", nargs="?", help="the message; standard input if not given")
     send.add_argument("--me", action="store_true", help="as an action, like /me")
     send.add_argument("--json", action="store_true", help="print sequence and time as JSON")
-    tail = commands.add_parser("tail", help="follow a room")
+    tail = argparse.ArgumentParser("lair tail", description="Follow a room.")
     tail.add_argument("room", help="#room or @person")
     tail.add_argument("--json", action="store_true", help="one JSON object a line")
     tail.add_argument(
         "--after", type=int, metavar="SEQ", help="begin after this sequence (0: all there is)"
     )
-    doctor = commands.add_parser("doctor", help="say what can be seen of a server")
+    doctor = argparse.ArgumentParser("lair doctor", description="Say what can be seen of a server.")
     doctor.add_argument("host", metavar="HOST[:PORT]", nargs="?")
-    key = commands.add_parser("serverkey", help="show, or replace, the remembered identity")
+    key = argparse.ArgumentParser(
+        "lair serverkey", description="Show, or replace, the remembered identity of a server."
+    )
     key.add_argument("host", metavar="HOST[:PORT]", nargs="?")
     key.add_argument(
         "--replace", action="store_true", help="ask the server and remember the new one"
     )
-    for one in (send, tail, doctor, key):
+    parsers = {"send": send, "tail": tail, "doctor": doctor, "serverkey": key}
+    for one in parsers.values():
         _common(one)
-    return top
+    return parsers
 
 
 def _common(one: argparse.ArgumentParser) -> None:
@@ -124,15 +123,16 @@ def prepare_reactor() -> Any:
 
 def command(arguments: Sequence[str]) -> int:
     """Run a command that needs no screen; returns the exit status."""
-    if not arguments or arguments[0] not in {"send", "tail", "doctor", "serverkey"}:
+    work = {"send": _send, "tail": _tail, "doctor": _doctor, "serverkey": _serverkey}
+    if not arguments or arguments[0] not in work:
         parser().parse_args(arguments)
         return os.EX_OK
-    options = command_parser().parse_args(arguments)
-    work = {"send": _send, "tail": _tail, "doctor": _doctor, "serverkey": _serverkey}
+    # Intermixed, so that options may stand anywhere: lair send ROOM --json TEXT.
+    options = command_parsers()[arguments[0]].parse_intermixed_args(arguments[1:])
     from lairchat.client.headless import report
 
     try:
-        return work[options.command](options)
+        return work[arguments[0]](options)
     except Refusal as refusal:
         return report(refusal)
 

@@ -89,7 +89,7 @@ class Link:
 
     reactor: IReactorTime; now: wall clock in ms; random: n -> n random bytes (0 <= jitter).
     deliver: takes every input for the core, in order.
-    root: directory of profiles.
+    user_name: what to suggest as the account's name.
     """
 
     log = Logger()
@@ -105,6 +105,7 @@ class Link:
         deliver: Callable[[inputs.Input], None],
         now: Callable[[], int],
         random: Callable[[int], bytes],
+        user_name: str = "",
     ) -> None:
         self.reactor = reactor
         self.dialer = dialer
@@ -114,6 +115,7 @@ class Link:
         self.deliver = deliver
         self.now = now
         self.random = random
+        self.user_name = user_name
         self.connection: Connection | None = None
         self.server: ServerId | None = None
         self.profile: Profile | None = None
@@ -347,7 +349,7 @@ class Link:
             inputs.AccountNeeded(
                 self.target.host,
                 "register" if code or (hello.registration == "open" and not account) else "login",
-                account,
+                account or self.user_name,
                 code,
                 hello.registration,
             )

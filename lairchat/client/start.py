@@ -32,6 +32,7 @@ class Start:
             deliver=deliver,
             now=wall_clock,
             random=os.urandom,
+            user_name=os.environ.get("USER", ""),
         )
         link.on_profile = lambda profile: _serve(reactor, link, profile)
         return link
