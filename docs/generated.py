@@ -7,6 +7,7 @@ A page cannot say something else than the program does, because nobody writes it
 import re
 from collections.abc import Callable, Iterator
 
+import wire_pages
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -100,7 +101,7 @@ def settings() -> Iterator[str]:
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     page.__name__.replace("_", "-"): page
-    for page in (codes, configuration, keys, settings, slash_commands)
+    for page in (codes, configuration, keys, settings, slash_commands, *wire_pages.PAGES)
 }
 
 
