@@ -13,6 +13,7 @@ wire's frames.  Nothing happens behind a test's back: commands that are given be
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -49,6 +50,7 @@ PLENTY: Mapping[str, Rate] = {
     "command": Rate(burst=100_000, per_second=100_000),
 }
 EPOCH_MS = 1_800_000_000_000
+_servers = itertools.count()
 
 
 def predictable(seed: str = "lair") -> Callable[[int], bytes]:
@@ -113,7 +115,8 @@ class Server:
         clock: Clock | None = None,
     ) -> None:
         self.clock = clock or Clock()
-        self.random = predictable()
+        # A second server on the same file must not draw the first one's tokens again.
+        self.random = predictable(f"server {next(_servers)}")
         self.database = Database.open(url, reactor=self.clock, inline=True)
         self.throttle = Throttle(self.clock.seconds)
         self.hub = Hub(

@@ -109,6 +109,7 @@ RULES = (
     Rule(
         "lairchat.features.delivery.server", _server(".trust", ".mls"), SOCKETS, own_package=False
     ),
+    Rule("lairchat.features.transfer.server", _server(".wire.bulk"), SOCKETS, own_package=False),
     Rule("lairchat.features.*.server", _server(), SOCKETS, own_package=False),
     Rule(
         "lairchat.features.*.client",

@@ -164,7 +164,7 @@ class TokenChecker:
         )
         if isinstance(outcome, Resumed):
             return outcome
-        self.log.warn(  # noqa: G010 - Twisted has no warning()
+        self.log.warn(
             "session {session} of user {user} ended: a copy of its token was used",
             session=outcome.id,
             user=outcome.user,
