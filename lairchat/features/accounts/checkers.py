@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from lairchat.core.admission import source_of
 from lairchat.core.hub import Hub
 from lairchat.core.kernel import Kernel, event_frame
 from lairchat.core.portal import Caller, IDerivedSecret, ISessionToken
@@ -96,7 +97,7 @@ class SecretChecker:
         if self._hashing.full:
             raise AuthBusy(retry_after=BUSY_SECONDS)
         storage, now = self._kernel.storage, self._kernel.now()
-        keys = rules.attempt_keys(name_key(credentials.name), credentials.address)
+        keys = rules.attempt_keys(name_key(credentials.name), source_of(credentials.address))
         account, attempt = await storage.call(
             lambda connection: _count(connection, credentials.name, keys, now)
         )

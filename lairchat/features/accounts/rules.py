@@ -6,7 +6,6 @@ Times are ms since 1970, as they are stored; delays that go to a client are seco
 import hmac
 from enum import Enum, StrEnum
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
 from lairchat.model import limits
@@ -70,30 +69,15 @@ def taken_back(kept: Attempts, free: int) -> Attempts:
     return Attempts(failures, kept.last, until)
 
 
-def network_of(address: str) -> str:
-    """Return what of an address counts as one caller: an IPv6 user has a whole /64.
+def attempt_keys(name_key: str, source: str) -> tuple[bytes, bytes]:
+    """Return under which keys a login by this name from this source is counted.
 
-    What is no address (a Unix socket's empty one) is returned as it is.
-    """
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ip_network((parsed, 64), strict=False))
-    return str(parsed)
-
-
-def attempt_keys(name_key: str, address: str) -> tuple[bytes, bytes]:
-    """Return under which keys a login by this name from this address is counted.
-
-    The first is for the name and the address, the second for the name from wherever.
+    The first is for the name and the source (core.admission.source_of), the second for the name
+    from wherever.
     """
     name = sha256(name_key.encode("utf-8", "surrogatepass")).digest()
-    network = sha256(network_of(address).encode("utf-8", "surrogatepass")).digest()
-    return sha256(b"name+address" + name + network).digest(), sha256(b"name" + name).digest()
+    place = sha256(source.encode("utf-8", "surrogatepass")).digest()
+    return sha256(b"name+source" + name + place).digest(), sha256(b"name" + name).digest()
 
 
 FREE = (limits.LOGIN_FAILURES_FREE, limits.LOGIN_FAILURES_FREE_ACCOUNT)

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 from twisted.cred.credentials import ICredentials
 from twisted.logger import Logger
 
+from lairchat.core.admission import source_of
 from lairchat.core.call import Call
 from lairchat.core.feature import After, Feature
 from lairchat.core.hub import Hub
@@ -135,7 +136,7 @@ class _Doors:
         name = _at("$.name", check_user_name, request.name)
         label = _label(request.device)
         code = None if request.invite is None else _hashed(request.invite)
-        address = ("register", rules.network_of(call.peer.address))
+        address = ("register", source_of(call.peer.address))
         if wait := kernel.throttle.peek(address, self._strangers):
             raise refusals.AuthDelay(retry_after=wait)
         try:

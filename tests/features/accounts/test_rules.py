@@ -19,7 +19,6 @@ from lairchat.features.accounts.rules import (
     hashed_code,
     idle_before,
     is_idle,
-    network_of,
     remembered,
     role_of_newcomer,
     standing,
@@ -123,32 +122,14 @@ def test_the_free_guesses_of_an_account_and_the_delays_after_them_stay_under_thi
     assert judged < 30
 
 
-def test_an_ipv6_address_counts_with_its_whole_network():
-    assert (
-        network_of("2001:db8:1:2:3:4:5:6") == network_of("2001:db8:1:2::9") == "2001:db8:1:2::/64"
-    )
-    assert network_of("2001:db8:1:3::9") != network_of("2001:db8:1:2::9")
-    assert network_of("fe80::1%eth0") == "fe80::/64"
-
-
-def test_an_ipv4_address_is_the_same_in_both_notations():
-    assert network_of("192.0.2.7") == network_of("::ffff:192.0.2.7") == "192.0.2.7"
-
-
-@given(st.text(max_size=40))
-def test_whatever_a_transport_calls_its_peer_has_a_network(address):
-    assert isinstance(network_of(address), str)
-
-
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
-def test_logins_are_counted_together_only_by_name_and_by_network(name, address, other, elsewhere):
-    pair, account = attempt_keys(name, address)
+def test_logins_are_counted_together_only_by_name_and_by_source(name, source, other, elsewhere):
+    pair, account = attempt_keys(name, source)
     assert len(pair) == len(account) == 32
     assert pair != account
     other_pair, other_account = attempt_keys(other, elsewhere)
     assert (account == other_account) == (name == other)
-    same = name == other and network_of(address) == network_of(elsewhere)
-    assert (pair == other_pair) == same
+    assert (pair == other_pair) == (name == other and source == elsewhere)
 
 
 # -- registering
