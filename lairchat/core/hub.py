@@ -4,7 +4,7 @@ Everything here runs on the reactor thread, in the order in which the writer com
 the hub's picture of who is in which room follows the database exactly.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from lairchat.core.peer import Peer
 from lairchat.core.session import Session
@@ -17,15 +17,18 @@ class Channel:
     """The connections in one room, and the events of this turn that are not out yet.
 
     people: how many users these connections belong to.
+    frames: events that wait to be spread, in order.
+    authors: connections that get an answer in the place of their own events: where, and which.
     """
 
-    __slots__ = ("peers", "pending", "people", "room")
+    __slots__ = ("authors", "frames", "peers", "people", "room")
 
     def __init__(self, room: RoomId) -> None:
         self.room = room
         self.people = 0
         self.peers: dict[Peer, None] = {}
-        self.pending: list[tuple[bytes, Peer | None, bytes]] = []
+        self.frames: list[bytes] = []
+        self.authors: dict[Peer, list[tuple[int, bytes]]] = {}
 
 
 class Person:
@@ -171,10 +174,17 @@ class Hub:
             if author is not None and answer:
                 author.push(answer)
             return
-        if not channel.pending:
+        frames = channel.frames
+        if not frames:
             self._dirty_channels.append(channel)
             self._wake()
-        channel.pending.append((frame, author, answer))
+        if author is not None:
+            own = channel.authors.get(author)
+            if own is None:
+                channel.authors[author] = [(len(frames), answer)]
+            else:
+                own.append((len(frames), answer))
+        frames.append(frame)
 
     def tell(self, user: UserId, frame: bytes, but: Peer | None = None) -> None:
         """Send a frame to all live connections of a user."""
@@ -198,10 +208,13 @@ class Hub:
 
     def flush(self) -> None:
         """Send everything that has been said this turn: one write per connection."""
-        self._scheduled = False
         channels, self._dirty_channels = self._dirty_channels, []
-        for channel in channels:
-            self._spread(channel)
+        try:
+            for channel in channels:
+                self._spread(channel)
+        finally:
+            # Only now: what is spread here goes out below and needs no turn of its own.
+            self._scheduled = False
         peers, self._dirty_peers = self._dirty_peers, []
         for peer in peers:
             peer.flush()
@@ -212,23 +225,45 @@ class Hub:
             self._schedule(self.flush)
 
     def _spread(self, channel: Channel) -> None:
-        pending, channel.pending = channel.pending, []
-        if not pending:
+        frames, authors = channel.frames, channel.authors
+        if not frames:
             return
-        room = channel.room
+        channel.frames, channel.authors = [], {}
+        room, peers = channel.room, channel.peers
         # Encoded once, joined once: connections that wrote nothing this turn share one object.
-        frames = pending[0][0] if len(pending) == 1 else b"".join([item[0] for item in pending])
-        authors = {author for _, author, _ in pending if author is not None}
-        for author in authors:
-            inside = author in channel.peers
-            for frame, writer, answer in pending:
-                if writer is author:
-                    author.push(answer)
-                elif inside:
-                    author.offer(frame, room)
-        for peer in channel.peers:
-            if peer not in authors:
-                peer.offer(frames, room)
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        size, dirty = len(data), self._dirty_peers
+        for author, answers in authors.items():
+            inside = author in peers and author.keeps_up(size, room)
+            self._spread_to_author(author, answers, frames if inside else ())
+        for peer in peers:
+            if peer in authors or (
+                (peer.blocked or peer.gap is not None) and not peer.keeps_up(size, room)
+            ):
+                continue
+            # Peer.push, spelt out: this loop is most of what a delivery costs.
+            peer.outbox.append(data)
+            peer.outbox_bytes += size
+            if not peer.dirty:
+                peer.dirty = True
+                dirty.append(peer)
+        if dirty:
+            self._wake()
+
+    def _spread_to_author(
+        self, author: Peer, answers: list[tuple[int, bytes]], frames: Sequence[bytes]
+    ) -> None:
+        """Send the others' frames with the answers in the places of the author's own."""
+        if not frames:
+            for _, answer in answers:
+                author.push(answer)
+            return
+        # Only references are copied here: joined in the flush, one connection after the other, all
+        # copies of a busy room use the same memory.
+        mixed = list(frames)
+        for place, answer in answers:
+            mixed[place] = answer
+        author.push_all(mixed)
 
     def _enter(self, peer: Peer, room: RoomId) -> Channel:
         channel = self.channels.get(room)

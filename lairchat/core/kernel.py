@@ -211,7 +211,7 @@ class Kernel:
             # The frame is sound, only its content is not: the connection lives on.
             peer.push(error_frame(frame.id, error))
             return
-        peer.start(entry.command.overlap, lambda: self._run(entry, call, request))
+        peer.start(entry.command.overlap, self._run, entry, call, request)
 
     def _admit(self, peer: Peer, frame: CommandFrame, entry: Entry) -> tuple[Call, Any]:
         """Check what can be checked without the database: the gate of every command."""
@@ -241,6 +241,9 @@ class Kernel:
             # Again, because it may have waited for another login on this connection.
             check_stage(call.peer, command)
             plan = entry.handler(call, request)
+            if type(plan) is Submit:  # first, because most commands of a busy server are messages
+                self.storage.submit_unit(plan.unit)
+                return
             if not inspect.iscoroutine(plan):
                 self._carry_out(command, call, plan)
                 return

@@ -5,8 +5,8 @@ The transport gives a :class:`Wire`; the peer decides what goes out and when to 
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lairchat.core.session import Session
 from lairchat.model import limits
@@ -81,7 +81,7 @@ class Peer:
         self.writes = 0
         self.exclusive = False
         self.reading_paused = False
-        self.waiting: deque[tuple[Overlap, Callable[[], None]]] | None = None
+        self.waiting: deque[tuple[Overlap, Callable[..., None], tuple[Any, ...]]] | None = None
 
     # -- what goes out
 
@@ -94,15 +94,27 @@ class Peer:
         if not self.dirty:
             self.dirty = True
             self.hub.wake(self)
+        if self.outbox_bytes > limits.OUTBOX_BYTES:
+            self._regulate()
 
-    def offer(self, data: bytes, room: int) -> None:
-        """Queue room events, or note the gap when the peer does not keep up."""
-        if self.gap is not None:
-            self.gap.add(room)
-        elif self.blocked and self.outbox_bytes + len(data) > limits.OUTBOX_BYTES:
-            self.gap = {room}
-        else:
-            self.push(data)
+    def push_all(self, frames: Sequence[bytes]) -> None:
+        """Queue frames, in their order, as :meth:`push` does one."""
+        if self.closed:
+            return
+        self.outbox.extend(frames)
+        self.outbox_bytes += sum(map(len, frames))
+        if not self.dirty:
+            self.dirty = True
+            self.hub.wake(self)
+
+    def keeps_up(self, size: int, room: int) -> bool:
+        """Say whether so many bytes of room events may be queued; if not, note the gap."""
+        if self.gap is None:
+            if not self.blocked or self.outbox_bytes + size <= limits.OUTBOX_BYTES:
+                return True
+            self.gap = set()
+        self.gap.add(room)
+        return False
 
     def flush(self) -> None:
         """Write what is queued as one piece, unless the transport is full."""
@@ -113,6 +125,8 @@ class Peer:
         self.outbox.clear()
         self.outbox_bytes = 0
         self.wire.write(data)
+        if self.reading_paused:
+            self._regulate()
 
     def block(self, now: float) -> None:
         """Note that the transport's buffer is full."""
@@ -131,16 +145,17 @@ class Peer:
 
     # -- which commands run
 
-    def start(self, overlap: Overlap, run: Callable[[], None]) -> None:
-        """Start a command, or queue it behind what it has to wait for; starts keep their order."""
+    def start(self, overlap: Overlap, run: Callable[..., None], *given: Any) -> None:
+        """Call ``run(*given)`` now, or behind what it has to wait for; starts keep their order."""
         if not self.waiting and self._may_start(overlap):
             self._begin(overlap)
-            run()
+            run(*given)
         else:
             if self.waiting is None:
                 self.waiting = deque()
-            self.waiting.append((overlap, run))
-        self._regulate()
+            self.waiting.append((overlap, run, given))
+        if self.waiting or self.inflight >= limits.COMMANDS_IN_FLIGHT:
+            self._regulate()
 
     def ended(self, overlap: Overlap) -> None:
         """Note that a command that was started has been answered."""
@@ -151,10 +166,11 @@ class Peer:
             self.exclusive = False
         # What waited behind a logout is nobody's any more.
         while self.waiting and not self.closed and self._may_start(self.waiting[0][0]):
-            following, run = self.waiting.popleft()
+            following, run, given = self.waiting.popleft()
             self._begin(following)
-            run()
-        self._regulate()
+            run(*given)
+        if self.reading_paused:
+            self._regulate()
 
     def _begin(self, overlap: Overlap) -> None:
         self.inflight += 1

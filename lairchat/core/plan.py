@@ -5,7 +5,7 @@ Handlers stay plain functions; the kernel alone knows the writer, the readers an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -57,8 +57,7 @@ class Unit(Protocol):
         """Tell the caller, on the reactor thread, after the commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(NamedTuple):
     """Hand a set-wise unit to the writer; the unit answers the caller by itself."""
 
     unit: Any

@@ -10,13 +10,16 @@ from collections.abc import Callable, Hashable
 class Rate:
     """How much is allowed: ``burst`` at once, then one every ``period`` seconds."""
 
-    __slots__ = ("burst", "period")
+    __slots__ = ("burst", "period", "window")
 
     def __init__(self, *, burst: float, per_second: float) -> None:
         if burst < 1 or per_second <= 0:
             raise ValueError("a rate needs a burst of 1 or more and a positive refill")
         self.burst = burst
         self.period = 1.0 / per_second
+        #: Seconds that arrivals may run ahead; half a microsecond more, because float sums must not
+        #: refuse the last token of a burst.
+        self.window = burst * self.period + 5e-7
 
     def __repr__(self) -> str:
         """Show burst and rate."""
@@ -36,12 +39,11 @@ class Throttle:
         """Take ``cost`` tokens of ``key``: return 0.0, or the seconds to wait (then nothing is taken)."""
         now = self._seconds()
         arrival = self._arrivals.get(key, 0.0)
-        arrival = max(arrival, now)
+        if arrival < now:  # noqa: PLR1730 - a third of the time of max(), for every command
+            arrival = now
         after = arrival + cost * rate.period
-        wait = after - now - rate.burst * rate.period
-        # Half a microsecond of slack: float sums must not refuse the last token of a burst.
-        if wait > 5e-7:
-            return wait
+        if after - now > rate.window:
+            return after - now - rate.burst * rate.period
         self._arrivals[key] = after
         return 0.0
 

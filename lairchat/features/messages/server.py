@@ -142,10 +142,9 @@ def send_set(connection: Connection, units: Sequence[SendUnit]) -> None:
     if answers:
         units = _unanswered(connection, units, answers)
     units = _permitted(connection, units)
-    if len({(unit.sender.device, unit.key) for unit in units}) < len(units):
+    copies: list[tuple[SendUnit, SendUnit]] = []
+    if len(set(keys)) < len(keys):
         units, copies = _without_copies(units)
-    else:
-        copies = []
     if units:
         _append(connection, units)
     for copy, first in copies:

@@ -385,37 +385,41 @@ def may_not_post(
     """
     driver = Driver(connection)
     if len(pairs) <= FEW:
-        one = _refused_text(1)
-        return [pair for pair in pairs if driver.one(one, (*pair, *_NEEDED)) is not None]
+        return [pair for pair in pairs if driver.one(_MAY_POST, (*pair, *_NEEDED)) is None]
     wanted = list(pairs)
-    found: list[tuple[RoomId, UserId]] = []
+    found: set[tuple[RoomId, UserId]] = set()
     for start in range(0, len(wanted), _LENGTHS[-1]):
         part = wanted[start : start + _LENGTHS[-1]]
         length = next(length for length in _LENGTHS if length >= len(part))
         part.extend(part[-1:] * (length - len(part)))
         values = [*chain.from_iterable(part), *_NEEDED]
-        found.extend((room, user) for room, user in driver.all(_refused_text(length), values))
-    return found
+        found.update((room, user) for room, user in driver.all(_refused_text(length), values))
+    return list(found)
 
 
 #: How many pairs one statement asks for; shorter lists repeat their last one, so that there are few
 #: texts and all stay prepared.
 _LENGTHS = (4, 16, 64, 256, 1024)
 _NEEDED = tuple(
-    chain.from_iterable((posting, int(role)) for posting, role in POST_ROLE_NEEDED.items())
+    chain.from_iterable((posting.value, int(role)) for posting, role in POST_ROLE_NEEDED.items())
+)
+
+
+_LEAST = f"CASE rooms.posting {' '.join(['WHEN ? THEN ?'] * len(POST_ROLE_NEEDED))} END"
+_MAY_POST = (
+    "SELECT memberships.role FROM memberships JOIN rooms ON rooms.id = memberships.room"  # noqa: S608
+    f" WHERE memberships.room = ? AND memberships.user = ? AND memberships.role >= {_LEAST}"
 )
 
 
 @cache
 def _refused_text(length: int) -> str:
     asked = ", ".join(["(?, ?)"] * length)
-    needed = " ".join(["WHEN ? THEN ?"] * len(POST_ROLE_NEEDED))
     return (
         f"WITH asked (room, member) AS (VALUES {asked})"  # noqa: S608 - marks only
-        " SELECT DISTINCT asked.room, asked.member FROM asked"
+        " SELECT asked.room, asked.member FROM asked"
         " LEFT JOIN memberships ON memberships.room = asked.room"
         " AND memberships.user = asked.member"
         " LEFT JOIN rooms ON rooms.id = asked.room"
-        " WHERE memberships.role IS NULL"
-        f" OR memberships.role < CASE rooms.posting {needed} END"
+        f" WHERE memberships.role IS NULL OR memberships.role < {_LEAST}"
     )
