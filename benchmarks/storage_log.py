@@ -132,15 +132,15 @@ def prepare(connection: Connection) -> None:
 async def measure(path: Path, group: int, messages: int) -> dict[str, Any]:
     database = Database.open(f"sqlite:///{path}", reactor=reactor)
     writer = database.writer
-    writer._group_units = group  # noqa: SLF001
+    writer._group_units = group
     times: list[float] = []
-    grown = writer._grown  # noqa: SLF001
+    grown = writer._grown
 
     def note(outcome: Any, size: int) -> None:
         times.append(outcome.running + outcome.committing)
         grown(outcome, size)
 
-    writer._grown = note  # noqa: SLF001
+    writer._grown = note
     await Load(database, group, max(messages // 10, group)).start()  # warm up
     times.clear()
     writer.stats.__init__()  # type: ignore[misc]
