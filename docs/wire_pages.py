@@ -21,7 +21,7 @@ from lairchat.wire.session import TRANSITIONS, Authenticated
 INT63 = 2**63 - 1
 
 
-def shape(kind: types.Type) -> str:
+def shape(kind: types.Type) -> str:  # noqa: C901 - one case a type
     """Say in a few words what a field may hold."""
     match kind:
         case types.Metadata():

@@ -56,6 +56,7 @@ class DemoServer:
         self.process: subprocess.Popen[bytes] | None = None
         self.ready_seconds = 0.0
         self._environ = environ or {}
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config.write_text(
             f'[listen.chat]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n{extra}',
             encoding="utf-8",
