@@ -6,6 +6,8 @@ the hub's picture of who is in which room follows the database exactly.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from twisted.logger import Logger
+
 from lairchat.core.peer import Peer
 from lairchat.core.session import Session
 from lairchat.model.ids import RoomId, UserId
@@ -48,6 +50,8 @@ class Hub:
     schedule: calls a function in the next reactor turn (``callLater(0, ...)``).
     gap_frame: makes the bytes that tell a client which rooms it has missed events of.
     """
+
+    log = Logger()
 
     def __init__(self, schedule: Schedule, gap_frame: Callable[[Collection[int]], bytes]) -> None:
         self._schedule = schedule
@@ -217,7 +221,11 @@ class Hub:
             self._scheduled = False
         peers, self._dirty_peers = self._dirty_peers, []
         for peer in peers:
-            peer.flush()
+            try:
+                peer.flush()
+            except Exception:  # noqa: BLE001 - nobody else's words are held up by one broken wire
+                self.log.failure("a connection could not be written to")
+                self.detach(peer)
 
     def _wake(self) -> None:
         if not self._scheduled:
