@@ -1,0 +1,295 @@
+"""The slash commands: one table, from which they run, complete, and are explained by /help.
+
+A command that is not in here does not exist yet.
+"""
+
+from __future__ import annotations
+
+from lairchat.client import verbs_client as client
+from lairchat.client import verbs_rooms as rooms
+from lairchat.client.call import Call, Command
+from lairchat.client.kit import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lairchat.client.effects import Effect
+    from lairchat.client.state import AppState
+
+__all__ = ["COMMANDS", "GROUPS", "lookup", "nearest", "run", "split"]
+
+GROUPS = ("start", "talk", "moderate", "client")
+
+COMMANDS = (
+    Command(
+        "help",
+        "/help [COMMAND]",
+        "all keys and commands, or one command",
+        "/help join",
+        "start",
+        client.show_help,
+        ("command",),
+    ),
+    Command(
+        "join",
+        "/join #ROOM",
+        "go to a room, joining it first if you are not in it",
+        "/join #ops",
+        "start",
+        rooms.join,
+        ("room",),
+    ),
+    Command(
+        "leave",
+        "/leave [#ROOM]",
+        "leave this room or another one",
+        "/leave #ops",
+        "start",
+        rooms.leave,
+        ("room",),
+    ),
+    Command(
+        "msg",
+        "/msg NAME [TEXT]",
+        "talk to one person alone",
+        "/msg alice are you there?",
+        "start",
+        rooms.message,
+        ("person",),
+    ),
+    Command(
+        "new",
+        "/new #ROOM [public|private]",
+        "make a room; public unless you say private",
+        "/new #attic private",
+        "start",
+        rooms.create,
+        ("none", "access"),
+        ("create",),
+    ),
+    Command(
+        "rooms",
+        "/rooms",
+        "rooms of this server that you can join",
+        "/rooms",
+        "start",
+        rooms.rooms,
+        (),
+        ("list",),
+    ),
+    Command(
+        "invite",
+        "/invite [NAME]",
+        "invite a person into this room; without a name: a link to register here",
+        "/invite carol",
+        "start",
+        rooms.invite,
+        ("person",),
+    ),
+    Command(
+        "whois",
+        "/whois NAME",
+        "what is known of a person",
+        "/whois bob",
+        "start",
+        client.whois,
+        ("person",),
+    ),
+    Command(
+        "status",
+        "/status",
+        "connection, server identity, account, queue",
+        "/status",
+        "start",
+        client.status,
+    ),
+    Command(
+        "reconnect",
+        "/reconnect",
+        "connect now instead of waiting",
+        "/reconnect",
+        "start",
+        client.reconnect,
+    ),
+    Command(
+        "password",
+        "/password",
+        "change your password, in a form",
+        "/password",
+        "start",
+        client.password,
+    ),
+    Command(
+        "logout",
+        "/logout [all]",
+        "end the session of this device, or of all devices",
+        "/logout",
+        "start",
+        client.logout,
+        ("all",),
+    ),
+    Command(
+        "quit",
+        "/quit",
+        "end the program; what is queued leaves the next time",
+        "/quit",
+        "start",
+        client.leave_program,
+    ),
+    Command("me", "/me TEXT", "say what you do", "/me waves", "talk", rooms.me, ("member",)),
+    Command(
+        "topic",
+        "/topic [TEXT]",
+        "show or change the room's topic",
+        "/topic the attic, keep calm",
+        "talk",
+        rooms.topic,
+    ),
+    Command(
+        "members",
+        "/members",
+        "members on and off (Alt-N)",
+        "/members",
+        "talk",
+        rooms.members,
+    ),
+    Command("names", "/names", "members of this room as text", "/names", "talk", rooms.names),
+    Command(
+        "history",
+        "/history [N]",
+        "load up to 100 older messages",
+        "/history 50",
+        "talk",
+        rooms.history,
+    ),
+    Command(
+        "goto",
+        "/goto #N|DATE|unread|top|bottom",
+        "go to a message by number, to a day, or to where reading stopped",
+        "/goto 2026-11-22",
+        "talk",
+        rooms.goto,
+        ("place",),
+    ),
+    Command("clear", "/clear", "empty the pane; nothing is deleted", "/clear", "talk", rooms.clear),
+    Command(
+        "kick",
+        "/kick NAME [REASON]",
+        "put somebody out of this room; they may come back",
+        "/kick eve please read the topic",
+        "moderate",
+        rooms.kick,
+        ("member",),
+    ),
+    Command(
+        "ban",
+        "/ban NAME [REASON]",
+        "put somebody out of this room for good",
+        "/ban eve spam",
+        "moderate",
+        rooms.ban,
+        ("member",),
+    ),
+    Command(
+        "unban",
+        "/unban NAME",
+        "let a banned person come back",
+        "/unban eve",
+        "moderate",
+        rooms.unban,
+        ("person",),
+    ),
+    Command(
+        "role",
+        "/role NAME ROLE",
+        "change somebody's role here: guest, member, moderator, admin, owner",
+        "/role bob moderator",
+        "moderate",
+        rooms.role,
+        ("member", "role"),
+    ),
+    Command(
+        "set",
+        "/set [NAME [VALUE]]",
+        "show or change settings",
+        "/set bell off",
+        "client",
+        client.set_setting,
+        ("setting", "value"),
+    ),
+    Command(
+        "layout",
+        "/layout members|rooms [on|off]",
+        "a pane on or off",
+        "/layout members off",
+        "client",
+        client.layout,
+        ("pane", "onoff"),
+    ),
+    Command(
+        "plain",
+        "/plain",
+        "how to run without a screen, for screen readers and pipes",
+        "/plain",
+        "client",
+        client.plain,
+    ),
+    Command("version", "/version", "versions", "/version", "client", client.version),
+    Command(
+        "debug",
+        "/debug",
+        "figures for a bug report: sizes and states, no texts",
+        "/debug",
+        "client",
+        client.debug,
+    ),
+)
+
+_BY_NAME = {word: one for one in COMMANDS for word in (one.name, *one.aliases)}
+
+
+def split(text: str) -> tuple[str, str]:
+    """Split a command line into the command's word and the rest."""
+    word, blank, rest = text[1:].partition(" ")
+    if "\n" in word:
+        word, _, more = word.partition("\n")
+        rest = more + blank + rest
+    return word.lower(), rest
+
+
+def lookup(word: str) -> Command | None:
+    """Return the command of this name or other name."""
+    return _BY_NAME.get(word)
+
+
+def nearest(word: str) -> str:
+    """Return the most similar command's name, empty when nothing comes close."""
+    starts = [name for name in _BY_NAME if name.startswith(word)] if word else []
+    if starts:
+        return min(starts, key=len)
+    best = min(_BY_NAME, key=lambda name: (distance(word, name), name))
+    return best if distance(word, best) <= max(1, len(best) // 2) else ""
+
+
+def distance(one: str, two: str) -> int:
+    """Return how many letters differ, a swap of neighbours counting once (optimal alignment)."""
+    before: list[int] = []
+    row = list(range(len(two) + 1))
+    for i, a in enumerate(one[:32], 1):
+        older, before, row = before, row, [i]
+        for j, b in enumerate(two, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == two[j - 2] and one[i - 2] == b:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
+def run(state: AppState, text: str) -> list[Effect]:
+    """Run a command line; raises CommandError with what to do instead."""
+    word, rest = split(text)
+    command = lookup(word)
+    if command is None:
+        close = nearest(word)
+        hint = f"Did you mean /{close}?" if close else "/help lists all."
+        raise CommandError(f"there is no /{word[:20]}. {hint} (//{word[:20]} sends it as text)")
+    return command.run(state, Call(command, rest, text))

@@ -1,0 +1,159 @@
+"""Divides the screen: which panes there are at a size, and where.
+
+100 columns and more: rooms, text, members.
+60 to 99: rooms and text; members take the place of the text.
+Below 60: text alone, with a one-line header.
+Below 20x6 a sentence that says so.
+"""
+
+from __future__ import annotations
+
+from lairchat.client.markup import width as cells_of
+from lairchat.client.markup import wrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lairchat.client.editor import Window
+    from lairchat.client.state import AppState, Room
+
+__all__ = ["MIN_HEIGHT", "MIN_WIDTH", "Layout", "Style", "layout", "prompt_of", "style_of"]
+
+MIN_WIDTH, MIN_HEIGHT = 20, 6
+WIDE, MIDDLE = 100, 60
+ROOMS_MIDDLE = 15
+ROOMS_WIDE, SIDE_WIDE = 27, 31
+INPUT_ROWS = 8
+NOTE_ROWS = 3
+NICK_MIN, NICK_MAX = 6, 12
+CONTINUED = 3  # cells by which the input's further rows are indented
+MESSAGE_WARN = 3_500  # characters from which the count is shown
+
+
+class Layout:
+    """Columns and rows of the panes; a width of 0 means that the pane is not there."""
+
+    __slots__ = (
+        "body_h",
+        "editor",
+        "height",
+        "hint_h",
+        "input_y",
+        "kind",
+        "notes",
+        "prompt",
+        "rooms_w",
+        "side_w",
+        "side_x",
+        "status_y",
+        "text_w",
+        "text_x",
+        "width",
+    )
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = width
+        self.height = height
+        self.kind = "tiny"
+        self.rooms_w = 0
+        self.text_x = 0
+        self.text_w = width
+        self.side_x = width
+        self.side_w = 0
+        self.body_h = max(0, height - 3)
+        self.status_y = height - 2
+        self.input_y = height - 1
+        self.hint_h = 0
+        self.prompt = ""
+        self.notes: list[str] = []
+        self.editor: Window | None = None
+
+
+class Style:
+    """How messages are laid out in a text pane."""
+
+    __slots__ = ("narrow", "nick", "width")
+
+    def __init__(self, width: int, nick: int, *, narrow: bool) -> None:
+        self.width = width
+        self.nick = nick
+        self.narrow = narrow
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What rows laid out once depend on."""
+        return (self.width, -1 if self.narrow else self.nick)
+
+
+def prompt_of(room: Room, kind: str) -> str:
+    """Return the prompt: it says where the next message goes, and who could read it."""
+    if not room.id:
+        return "[] "
+    warn = "!" if room.label == "PLAIN" else ""
+    if kind == "narrow":
+        return f"[{warn}{room.label}] "
+    return f"[{warn}{room.title} {room.label}] "
+
+
+def layout(state: AppState, width: int, height: int) -> Layout:
+    """Return the panes for a screen of this size."""
+    found = Layout(width, height)
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
+        return found
+    found.kind = "wide" if width >= WIDE else "middle" if width >= MIDDLE else "narrow"
+    _columns(state, found)
+    _rows(state, found)
+    return found
+
+
+def _columns(state: AppState, found: Layout) -> None:
+    width = found.width
+    if found.kind == "narrow":
+        return
+    if state.settings.rooms:
+        wide = max(ROOMS_MIDDLE, min(ROOMS_WIDE, width * ROOMS_WIDE // 120))
+        found.rooms_w = wide if found.kind == "wide" else ROOMS_MIDDLE
+        found.text_x = found.rooms_w + 1
+    if found.kind == "wide" and state.settings.members and state.room.id:
+        found.side_w = min(SIDE_WIDE, width * SIDE_WIDE // 120)
+        found.side_x = width - found.side_w
+        found.text_w = found.side_x - 1 - found.text_x
+    else:
+        found.text_w = width - found.text_x
+
+
+def _rows(state: AppState, found: Layout) -> None:
+    """From the bottom: notes and hints, the input, the status line; the body gets the rest."""
+    room = state.room
+    spare = found.height - 5  # title, two rows of body, status, one row of input
+    if state.note is not None:
+        found.notes = wrap(state.note.text, found.width - 2)[: max(0, min(NOTE_ROWS, spare))]
+    found.hint_h = len(found.notes)
+    if found.kind != "narrow" and spare > 2:
+        found.hint_h = max(found.hint_h, 1)
+    found.prompt = prompt_of(room, found.kind)
+    if cells_of(found.prompt) > found.width // 2:
+        found.prompt = prompt_of(room, "narrow")
+    most = max(1, min(INPUT_ROWS, spare + 1 - found.hint_h))
+    window = room.editor.window(
+        found.width - cells_of(found.prompt) - 1, found.width - CONTINUED - 1, most
+    )
+    found.editor = window
+    rows = len(window.rows)
+    if rows > 1 and found.kind != "narrow" and not found.notes:
+        found.hint_h = 0 if _fits_count(window, found.width) else 1
+    found.input_y = found.height - found.hint_h - rows
+    if found.kind != "narrow" and rows > 1 and not found.hint_h and found.input_y < 4:
+        found.input_y = found.height - rows
+    found.status_y = found.input_y - 1
+    found.body_h = found.status_y - 1
+
+
+def _fits_count(window: Window, width: int) -> bool:
+    return cells_of(window.rows[-1]) + CONTINUED + 50 < width
+
+
+def style_of(found: Layout, senders: list[str]) -> Style:
+    """Return how messages are laid out: the nick column fits the longest of the senders seen."""
+    longest = max((cells_of(name) for name in senders), default=0)
+    nick = max(NICK_MIN, min(NICK_MAX, longest))
+    return Style(found.text_w, nick, narrow=found.kind == "narrow")

@@ -1,0 +1,110 @@
+"""Messages of ours that are not acknowledged: queueing, resending, taking back."""
+
+from __future__ import annotations
+
+from lairchat.client import effects
+from lairchat.client.kit import notice, safe
+from lairchat.client.state import OUTBOX, Item, Queued
+from lairchat.model import limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lairchat.client.effects import Effect
+    from lairchat.client.state import AppState, Room
+
+__all__ = ["find", "queue", "refusal", "resend", "retire", "selected", "send", "take_back"]
+
+
+def refusal(text: str) -> str:
+    """Return why a text cannot be sent at all, empty if it can."""
+    if len(text) > limits.MESSAGE_CHARS:
+        return (
+            f"the message has {len(text):,} characters, {limits.MESSAGE_CHARS:,} is the limit: "
+            "shorten it. Nothing was sent."
+        )
+    if len(text.encode("utf-8", "replace")) > limits.MESSAGE_BYTES:
+        return (
+            f"the message is larger than {limits.MESSAGE_BYTES:,} bytes: shorten it. "
+            "Nothing was sent."
+        )
+    return ""
+
+
+def queue(
+    state: AppState, ticket: int, room_id: int, text: str, at: int, *, action: bool
+) -> Queued:
+    """Put a message into the outbox, in order of tickets."""
+    kind = "action" if action else "text"
+    item = Item((OUTBOX, ticket), at, "", safe(text, multiline=True), kind)
+    item.sender = state.me.name if state.me is not None else ""
+    item.own = True
+    item.mark = ".."
+    queued = Queued(ticket, room_id, text, item, action=action)
+    state.outbox.append(queued)
+    state.outbox.sort(key=lambda one: one.ticket)
+    return queued
+
+
+def send(state: AppState, room: Room, text: str, *, action: bool = False) -> list[Effect]:
+    """Queue a message and show it; the caller has checked it."""
+    ticket = state.number()
+    queue(state, ticket, room.id, text, state.now, action=action)
+    state.sent += 1
+    room.scroll = None
+    if state.phase != "online":
+        notice(state, "not connected: the message is queued and leaves when the connection is back")
+    else:
+        state.note = None
+    return [effects.Send(ticket, room.id, text, action)]
+
+
+def find(state: AppState, ticket: int) -> Queued | None:
+    """Return the queued message of this ticket."""
+    return next((one for one in state.outbox if one.ticket == ticket), None)
+
+
+def retire(state: AppState, ticket: int) -> Queued | None:
+    """Take a message out of the outbox: it is stored, or dropped."""
+    queued = find(state, ticket)
+    if queued is not None:
+        state.outbox.remove(queued)
+        if state.selected == queued.item.order:
+            state.selected = None
+        room = state.rooms.get(queued.room)
+        if room is not None and room.scroll is not None and room.scroll[0] == queued.item.order:
+            room.scroll = None
+    return queued
+
+
+def selected(state: AppState) -> Queued | None:
+    """Return the queued message that is selected, if one is."""
+    if state.selected is None or state.selected[0] != OUTBOX:
+        return None
+    return find(state, state.selected[1])
+
+
+def resend(state: AppState) -> list[Effect]:
+    """Try the selected failed message again."""
+    queued = selected(state)
+    if queued is None or queued.item.mark != "x":
+        notice(state, "only a message marked x, failed, can be sent again")
+        return []
+    queued.item.mark, queued.item.why, queued.item.memo = "..", "", None
+    state.selected = None
+    return [effects.Resend(queued.ticket)]
+
+
+def take_back(state: AppState) -> list[Effect]:
+    """Put the selected failed message back into the input."""
+    queued = selected(state)
+    if queued is None or queued.item.mark != "x":
+        notice(state, "only a message marked x, failed, can be taken back")
+        return []
+    room = state.rooms.get(queued.room)
+    editor = (room or state.room).editor
+    if editor.text:
+        state.history.add(editor.take())
+        notice(state, "what was in the input is in the history: Up")
+    editor.set(f"/me {queued.text}" if queued.action else queued.text)
+    retire(state, queued.ticket)
+    return [effects.Discard(queued.ticket)]

@@ -1,0 +1,356 @@
+"""Everything the client knows and shows, as plain mutable objects without behaviour of their own.
+
+Only ``update`` (and the modules it is made of) changes them; the view reads them.
+Texts in here that came from people or the server are safe to show already.
+"""
+
+from __future__ import annotations
+
+import time
+
+from lairchat.client.editor import Editor, History, Kills
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lairchat.client.dialogs import Dialog
+    from lairchat.client.inputs import Member
+    from lairchat.client.secret import Trace
+
+    Order = tuple[int, int]
+    Segment = tuple[int, str, str]
+    Row = list[Segment]
+
+__all__ = [
+    "OUTBOX",
+    "AppState",
+    "Completion",
+    "Item",
+    "Me",
+    "Note",
+    "Room",
+    "Settings",
+    "Window",
+]
+
+OUTBOX = 1 << 62
+"""Sequence number under which queued messages stand: behind everything that has one."""
+
+
+class Item:
+    """One entry of a room's timeline: a message, a statement, a local note or a queued message.
+
+    ``order`` sorts: (sequence, 0) for what has one, (sequence before, n) for notes, (OUTBOX, ticket)
+    for what is queued.
+    ``kind``: text, action, state, gone, note, error.
+    ``mark``: empty, ``..`` queued, ``v`` stored, ``x`` failed; ``why`` then says the reason.
+    """
+
+    __slots__ = ("at", "kind", "mark", "memo", "mention", "order", "own", "sender", "text", "why")
+
+    def __init__(self, order: Order, at: int, sender: str, text: str, kind: str) -> None:
+        self.order = order
+        self.at = at
+        self.sender = sender
+        self.text = text
+        self.kind = kind
+        self.own = False
+        self.mention = False
+        self.mark = ""
+        self.why = ""
+        self.memo: tuple[object, list[Row]] | None = None  # rows as laid out last
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is something a person said."""
+        return self.kind in {"text", "action"}
+
+
+class Queued:
+    """A message of ours that is not acknowledged; ``text`` is as typed, ``item`` as shown."""
+
+    __slots__ = ("action", "item", "room", "text", "ticket")
+
+    def __init__(self, ticket: int, room: int, text: str, item: Item, *, action: bool) -> None:
+        self.ticket = ticket
+        self.room = room
+        self.text = text
+        self.item = item
+        self.action = action
+
+
+class Window:
+    """The part of a room's log that is loaded: one stretch without gaps, plus local notes.
+
+    ``loaded`` once a page came; ``older`` and ``newer`` say whether there is more on that side.
+    ``fetching`` is the side being fetched: empty, before, after, latest or around.
+    ``goal`` is where to go once it is there: ("seq", n) or ("day", milliseconds).
+    """
+
+    __slots__ = ("fetching", "goal", "items", "loaded", "newer", "older")
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.loaded = False
+        self.older = True
+        self.newer = False
+        self.fetching = ""
+        self.goal: tuple[str, int] | None = None
+
+    @property
+    def head(self) -> int:
+        """The highest sequence number held, 0 if none."""
+        for item in reversed(self.items):
+            if item.order[1] == 0:
+                return item.order[0]
+        return 0
+
+    @property
+    def tail(self) -> int:
+        """The lowest sequence number held, 0 if none."""
+        for item in self.items:
+            if item.order[1] == 0:
+                return item.order[0]
+        return 0
+
+
+class Room:
+    """A room we are in, a direct conversation, or (id 0) the page before there is any.
+
+    ``line`` is the sequence number behind which the unread line stands, None without one;
+    ``line_count`` what it says, ``line_seen`` whether it was read.
+    ``scroll`` is the last visible row, (order, row of that item), None at the bottom.
+    ``cleared`` hides everything up to this order.
+    """
+
+    __slots__ = (
+        "access",
+        "cleared",
+        "direct",
+        "editor",
+        "head_seq",
+        "here",
+        "id",
+        "label",
+        "line",
+        "line_count",
+        "line_seen",
+        "members",
+        "mentions",
+        "name",
+        "people",
+        "people_asked",
+        "read_seq",
+        "role",
+        "scroll",
+        "topic",
+        "unread",
+        "window",
+    )
+
+    def __init__(self, room_id: int, name: str, editor: Editor, *, direct: bool = False) -> None:
+        self.id = room_id
+        self.name = name
+        self.direct = direct
+        self.editor = editor
+        self.topic = ""
+        self.role = "member"
+        self.access = "public"
+        self.label = "PLAIN"
+        self.unread = 0
+        self.mentions = 0
+        self.members = 0
+        self.here = 0
+        self.people: dict[str, Member] = {}
+        self.people_asked = False
+        self.read_seq = 0
+        self.head_seq = 0
+        self.window = Window()
+        self.line: int | None = None
+        self.line_count = 0
+        self.line_seen = False
+        self.scroll: tuple[Order, int] | None = None
+        self.cleared: Order | None = None
+
+    @property
+    def title(self) -> str:
+        """The name as people write it: #room or @person."""
+        return ("@" if self.direct else "#") + self.name if self.id else ""
+
+    @property
+    def wants_me(self) -> bool:
+        """Whether something in it is meant for the user: a mention, or a direct message."""
+        return self.mentions > 0 or (self.direct and self.unread > 0)
+
+    def __repr__(self) -> str:
+        return f"Room({self.id}, {self.title}, {self.unread} unread)"
+
+
+class Me:
+    """Who is logged in."""
+
+    __slots__ = ("id", "name", "role")
+
+    def __init__(self, name: str, user_id: int, role: str) -> None:
+        self.name = name
+        self.id = user_id
+        self.role = role
+
+
+class Note:
+    """What the last row says until ``until``: an answer, a reason, an error."""
+
+    __slots__ = ("error", "text", "until")
+
+    def __init__(self, text: str, until: int, *, error: bool) -> None:
+        self.text = text
+        self.until = until
+        self.error = error
+
+
+class Completion:
+    """Choices that Tab offers for text[start:end], and the one that stands there now."""
+
+    __slots__ = ("choices", "end", "index", "start")
+
+    def __init__(self, start: int, end: int, choices: list[str]) -> None:
+        self.start = start
+        self.end = end
+        self.choices = choices
+        self.index = -1
+
+
+class Settings:
+    """What ``/set`` changes; each has its line in ``settings.SETTINGS``."""
+
+    __slots__ = ("bell", "colour", "members", "rooms", "title")
+
+    def __init__(self) -> None:
+        self.bell = True
+        self.colour = True
+        self.members = True
+        self.rooms = True
+        self.title = True
+
+
+class AppState:
+    """The whole client.
+
+    ``phase``: starting, connecting, greeting (connected, not logged in), online, offline, halted.
+    """
+
+    __slots__ = (
+        "chain",
+        "code",
+        "completion",
+        "console",
+        "current",
+        "dialogs",
+        "fingerprint",
+        "focused",
+        "height",
+        "history",
+        "journal",
+        "keymap",
+        "kills",
+        "latency",
+        "local_time",
+        "me",
+        "next_number",
+        "note",
+        "now",
+        "outbox",
+        "over_members",
+        "pending",
+        "phase",
+        "pinned",
+        "prefix",
+        "previous",
+        "quitting",
+        "reason",
+        "retry_at",
+        "rooms",
+        "rung_at",
+        "selected",
+        "sent",
+        "server",
+        "settings",
+        "stored",
+        "tls",
+        "trace",
+        "trace_key",
+        "trace_next",
+        "version",
+        "wanted",
+        "width",
+        "words",
+    )
+
+    def __init__(self, width: int = 80, height: int = 24, keymap: dict[str, str] | None = None):
+        from lairchat.client.keymap import default_keymap
+
+        self.width = width
+        self.height = height
+        self.now = 0
+        self.focused = True
+        self.local_time: Callable[[float], time.struct_time] = time.localtime
+        # the connection
+        self.phase = "starting"
+        self.server = ""
+        self.tls = ""
+        self.words = ""
+        self.fingerprint = ""
+        self.pinned = False
+        self.version = ""
+        self.latency: int | None = None
+        self.retry_at: int | None = None
+        self.code = ""
+        self.reason = ""
+        # who and where
+        self.me: Me | None = None
+        self.kills = Kills()
+        self.history = History()
+        self.rooms: dict[int, Room] = {}
+        self.console = Room(0, "", Editor(self.kills, self.history))
+        self.current: int | None = None
+        self.previous: int | None = None
+        self.wanted = ""  # name of the room to show first
+        # what is under way
+        self.outbox: list[Queued] = []
+        self.sent = 0
+        self.stored = 0
+        self.next_number = 1  # tickets, refs and notes
+        self.pending: dict[int, str] = {}  # ref of a command -> what was typed for it
+        self.chain: dict[int, str] = {}  # ref of OpenDirect -> the text to send there
+        # what is shown over and under the room
+        self.dialogs: list[Dialog] = []
+        self.note: Note | None = None
+        self.completion: Completion | None = None
+        self.selected: Order | None = None
+        self.over_members = False
+        self.prefix = False  # Ctrl-X was typed
+        self.quitting = False
+        self.rung_at = -10_000
+        self.settings = Settings()
+        self.keymap = default_keymap() if keymap is None else keymap
+        self.journal: list[tuple[int, Item]] | None = None  # the plain face reads it
+        # recognising the password typed as a message
+        self.trace_key = b""
+        self.trace: Trace | None = None
+        self.trace_next: Trace | None = None
+
+    @property
+    def room(self) -> Room:
+        """The room shown, or the page before there is one."""
+        return self.console if self.current is None else self.rooms.get(self.current, self.console)
+
+    @property
+    def dialog(self) -> Dialog | None:
+        """The topmost dialog."""
+        return self.dialogs[-1] if self.dialogs else None
+
+    def number(self) -> int:
+        """Return the next number for a ticket, a ref or a note."""
+        self.next_number += 1
+        return self.next_number - 1

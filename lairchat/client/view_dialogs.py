@@ -1,0 +1,107 @@
+"""Draws what stands over the room: pages of text, questions, the quick switcher."""
+
+from __future__ import annotations
+
+from lairchat.client.dialogs import Dialog, Page, Question, Switcher
+from lairchat.client.markup import clip, pad, width, wrap
+from lairchat.client.switcher import matches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lairchat.client.canvas import Canvas
+    from lairchat.client.state import AppState
+
+__all__ = ["draw_dialog", "page_rows"]
+
+SWITCHER_W = 60
+INDENT = 4  # of a page's wrapped lines
+
+
+def draw_dialog(state: AppState, dialog: Dialog, canvas: Canvas) -> None:
+    """Draw the topmost dialog."""
+    if isinstance(dialog, Page):
+        _page(dialog, canvas)
+    elif isinstance(dialog, Switcher):
+        _switcher(state, dialog, canvas)
+    elif isinstance(dialog, Question):
+        _question(dialog, canvas)
+
+
+def page_rows(page: Page, room: int) -> list[str]:
+    """Return a page's lines, wrapped."""
+    rows: list[str] = []
+    for line in page.lines:
+        first, *rest = wrap(line, room)
+        rows.append(first)
+        if rest:
+            more = wrap(line[len(first) :].lstrip(), room - INDENT)
+            rows += [" " * INDENT + one for one in more]
+    return rows
+
+
+def _page(page: Page, canvas: Canvas) -> None:
+    """A page takes the whole screen; its place is kept within what there is."""
+    w, h = canvas.width, canvas.height
+    canvas.cursor = None
+    rows = page_rows(page, max(1, w - 2))
+    space = max(1, h - 3)
+    top = max(0, min(page.top, len(rows) - space))
+    for y in range(h):
+        canvas.fill(0, y, w)
+    canvas.put(0, 0, pad(f" {page.title}", w), "title")
+    for n, row in enumerate(rows[top : top + space]):
+        canvas.put(1, n + 1, row, "heading" if _is_heading(row) else "normal")
+    below = len(rows) - top - space
+    where = f"  {below} more lines" if below > 0 else ""
+    keys = "q quit" if page.final else "Esc close"
+    if len(rows) > space:
+        keys += "  Up Down PgUp PgDn"
+    canvas.put(0, h - 1, pad(f" [{keys}]{where}", w), "status")
+
+
+def _is_heading(row: str) -> bool:
+    head = row.partition(":")[0]
+    return bool(head) and head[0].isalpha() and head == head.upper()
+
+
+def _frame(canvas: Canvas, w: int, h: int, title: str) -> tuple[int, int]:
+    """Draw a box in the middle and return the corner of its inside."""
+    x, y = (canvas.width - w) // 2, max(0, (canvas.height - h) // 2)
+    caption = clip(f" {title} ", w - 4)
+    left = (w - 2 - width(caption)) // 2
+    top = "+" + "-" * left + caption + "-" * (w - 2 - left - width(caption)) + "+"
+    canvas.put(x, y, top, "border")
+    for n in range(1, h - 1):
+        canvas.put(x, y + n, "|" + " " * (w - 2) + "|", "border")
+    canvas.put(x, y + h - 1, "+" + "-" * (w - 2) + "+", "border")
+    return x + 2, y + 1
+
+
+def _question(dialog: Question, canvas: Canvas) -> None:
+    room = min(canvas.width, 64) - 4
+    lines = wrap(dialog.text, room)[: max(1, canvas.height - 3)]
+    x, y = _frame(canvas, room + 4, len(lines) + 3, "Question")
+    for n, line in enumerate(lines):
+        canvas.put(x, y + n, line)
+    canvas.put(x, y + len(lines), clip("[y] yes    [N] no    Esc", room), "hint")
+    canvas.cursor = None
+
+
+def _switcher(state: AppState, dialog: Switcher, canvas: Canvas) -> None:
+    w = min(canvas.width, SWITCHER_W)
+    h = min(canvas.height, 16)
+    x, y = _frame(canvas, w, h, "Go to")
+    room, space = w - 4, h - 4
+    window = dialog.editor.window(room - 3, room - 3, 1)
+    canvas.put(x, y, "> " + window.rows[0], "input")
+    canvas.cursor = (min(x + 2 + window.x, x + room - 1), y)
+    found = matches(state, dialog.editor.text)
+    chosen = min(dialog.chosen, max(0, len(found) - 1))
+    top = max(0, chosen - space + 1)
+    for n, match in enumerate(found[top : top + space]):
+        here = top + n == chosen
+        text = f"{'>' if here else ' '} {pad(match.label, 22, '~')} {match.note}"
+        canvas.put(x, y + 1 + n, pad(text, room, "~"), "selected" if here else "normal")
+    if not found:
+        canvas.put(x, y + 1, clip("nothing is called like that", room), "dim")
+    canvas.put(x, y + h - 3, clip("[Enter go  Up Down choose  Esc close]", room), "hint")

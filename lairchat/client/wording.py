@@ -1,0 +1,108 @@
+"""Sentences and tables for the user that more than one place says."""
+
+from __future__ import annotations
+
+from lairchat.client.kit import say
+from lairchat.client.markup import pad
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lairchat.client.inputs import Member, RoomListing
+    from lairchat.client.state import AppState, Room
+
+__all__ = [
+    "IN_TITLE",
+    "LABELS",
+    "by_rank",
+    "join_notice",
+    "label_words",
+    "member_lines",
+    "rank",
+    "room_lines",
+    "title_words",
+]
+
+LABELS = {
+    "PLAIN": "the server can read this room",
+    "E2E": "end-to-end encrypted, first-use trust",
+    "E2E+": "end-to-end encrypted, all devices verified",
+    "E2E!": "held: a person's identity changed",
+    "E2E?": "keys are being fetched, messages wait",
+}
+"""What a room's lock state means for the next message; always shown as text."""
+
+IN_TITLE = {
+    "PLAIN": "not encrypted",
+    "E2E": "first-use trust",
+    "E2E+": "all devices ok",
+    "E2E!": "held",
+    "E2E?": "fetching keys",
+}
+"""The same in as few words as a title has room for."""
+
+RANKS = {"owner": 0, "admin": 1, "moderator": 2, "member": 3, "guest": 4}
+SIGNS = {"owner": "&", "admin": "@", "moderator": "+"}
+SHORT = {"owner": "owner", "admin": "admin", "moderator": "mod"}
+
+
+def label_words(label: str) -> str:
+    """Return what a label means, in a sentence's words."""
+    return LABELS.get(label, "")
+
+
+def title_words(label: str) -> str:
+    """Return what a label means, in two or three words."""
+    return IN_TITLE.get(label, "")
+
+
+def rank(member: Member) -> tuple[int, bool, str]:
+    """Return what members are sorted by: role, here first, name."""
+    return (RANKS.get(member.role, 5), not member.here, member.name.lower())
+
+
+def by_rank(room: Room) -> list[Member]:
+    """Return a room's members in order."""
+    return sorted(room.people.values(), key=rank)
+
+
+def sign(member: Member) -> str:
+    """Return the one character before a name that shows the role."""
+    return SIGNS.get(member.role, " ")
+
+
+def short_role(member: Member) -> str:
+    """Return the role in at most five characters, empty for plain members."""
+    return SHORT.get(member.role, "guest" if member.role == "guest" else "")
+
+
+def member_lines(room: Room) -> str:
+    """Return the members as text, one a line."""
+    lines = [f"{room.title}: {room.members} members, {room.here} here"]
+    lines += [
+        f"{sign(one)}{pad(one.name, 20)} {one.role:<9} {'here' if one.here else ''}".rstrip()
+        for one in by_rank(room)
+    ]
+    return "\n".join(lines)
+
+
+def room_lines(rooms: tuple[RoomListing, ...]) -> list[str]:
+    """Return the server's rooms as text, one a line."""
+    from lairchat.client.kit import safe
+
+    if not rooms:
+        return ["there is no room you could join. /create NAME makes one"]
+    lines = [
+        f"{'>' if one.joined else ' '} {pad('#' + safe(one.name), 22)} {one.members:>5}  "
+        f"{safe(one.topic)}".rstrip()
+        for one in sorted(rooms, key=lambda one: one.name)
+    ]
+    return [*lines, "", "> you are in it.  /join #NAME enters a room, /create NAME makes one"]
+
+
+def join_notice(state: AppState, room: Room) -> None:
+    """Tell the plain face where it is now; the screen shows it anyway."""
+    if state.journal is None:
+        return
+    topic = f": {room.topic}" if room.topic else ""
+    words = label_words(room.label)
+    say(state, f"now in {room.title}{topic} ({room.label}, {words})", room)

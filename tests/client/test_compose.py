@@ -1,0 +1,189 @@
+"""Enter sends, runs, or keeps the text with the reason; a paste never sends anything."""
+
+import pytest
+
+from lairchat.client import effects as e
+from lairchat.client import inputs as i
+from lairchat.client.dialogs import Question
+from lairchat.client.secret import Secret
+from lairchat.model.limits import MESSAGE_BYTES, MESSAGE_CHARS
+from tests.client.scenes import Person, connected, in_lobby
+
+
+def test_enter_sends_and_remembers() -> None:
+    person = in_lobby()
+    (sent,) = person.enter("hello")
+    assert sent == e.Send(sent.ticket, 1, "hello", False)
+    assert person.input == ""
+    assert person.state.history.entries == ["hello"]
+    assert "hello" in person.screen()
+
+
+def test_nothing_is_sent_for_blanks() -> None:
+    person = in_lobby()
+    assert person.enter("   ") == []
+    assert person.input == "   "
+
+
+def test_two_slashes_send_a_text_that_begins_with_one() -> None:
+    person = in_lobby()
+    person.enter("//usr/bin")
+    assert person.sent() == ["/usr/bin"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "hint"),
+    [
+        ("starting", "stays here"),
+        ("offline", "stays here"),
+        ("online", "/join #lobby"),
+        ("halted", "/join #lobby"),
+    ],
+)
+def test_without_a_room_the_text_stays_with_the_reason(phase: str, hint: str) -> None:
+    person = Person()
+    person.state.phase = phase
+    assert person.enter("hello") == []
+    assert person.input == "hello"
+    assert hint in person.note
+
+
+def test_text_typed_before_there_was_a_room_waits_in_its_input() -> None:
+    person = connected()
+    person.enter("typed early")
+    person.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
+    assert person.room.title == "#lobby"
+    assert person.input == "typed early"
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * (MESSAGE_CHARS + 1), "\U0001f600" * (MESSAGE_BYTES // 4 + 1)]
+)
+def test_a_text_over_the_limit_stays_with_the_reason(text: str) -> None:
+    person = in_lobby()
+    assert person.enter(text) == []
+    assert person.input == text
+    assert "Nothing was sent" in person.note
+
+
+def test_a_text_at_the_limit_is_sent() -> None:
+    person = in_lobby()
+    person.enter("\u65e5" * MESSAGE_CHARS)
+    assert len(person.sent()[0]) == MESSAGE_CHARS
+
+
+def test_a_text_of_few_characters_and_many_bytes_is_refused_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from lairchat.model import limits
+
+    monkeypatch.setattr(limits, "MESSAGE_BYTES", 10)
+    person = in_lobby()
+    assert person.enter("\u65e5" * 5) == []
+    assert "10 bytes" in person.note
+
+
+def test_offline_it_is_queued_and_says_so() -> None:
+    person = in_lobby()
+    person.link(i.Disconnected("LC-NET-LOST", "lost", 1.0))
+    assert len(person.enter("hello")) == 1
+    assert "queued" in person.note
+    assert ".." in person.screen()
+
+
+def test_a_paste_sends_nothing_before_one_enter_and_then_one_message() -> None:
+    """Target 11."""
+    person = in_lobby()
+    lines = "\r\n".join(f"paste line {n}" for n in range(12))
+    assert person.link(i.Paste(lines)) == []
+    assert "12 lines" in person.note
+    assert len(person.key("enter")) == 1
+    assert person.sent() == ["\n".join(f"paste line {n}" for n in range(12))]
+    assert person.input == ""
+
+
+def test_a_paste_that_looks_like_a_command_is_held() -> None:
+    person = in_lobby()
+    person.link(i.Paste("/usr/bin/python\n/bin/sh"))
+    assert person.key("enter") == []
+    assert isinstance(person.state.dialog, Question)
+    person.types("n")
+    assert person.input.startswith("/usr")
+    person.key("enter")
+    person.types("y")
+    assert person.sent() == ["/usr/bin/python\n/bin/sh"]
+
+
+def test_a_command_of_several_lines_that_takes_text_runs() -> None:
+    person = in_lobby()
+    person.link(i.Paste("/me waves\nand smiles"))
+    person.key("enter")
+    assert person.sent() == ["waves\nand smiles"]
+
+
+def test_a_blank_before_a_command_is_held() -> None:
+    person = in_lobby()
+    person.enter(" /quit")
+    assert "Send this" in person.screen()
+    person.types("y")
+    assert person.sent() == [" /quit"]
+
+
+def test_a_held_text_that_changed_meanwhile_is_not_sent() -> None:
+    person = in_lobby()
+    person.enter(" /quit")
+    dialog = person.state.dialog
+    assert isinstance(dialog, Question)
+    person.room.editor.set("something else")
+    person.types("y")
+    assert person.sent() == []
+    assert person.input == "something else"
+
+
+def test_the_password_typed_as_a_message_is_held() -> None:
+    person = connected()
+    person.link(i.LoggedOut(""))
+    person.state.trace_key = b"k" * 32
+    person.link(i.AccountNeeded("lair.example", name="you"))
+    person.wait()
+    person.key("enter")
+    person.types("hunter22")
+    (login,) = person.key("enter")
+    assert login == e.Login("you", login.password)
+    assert isinstance(login.password, Secret)
+    assert login.password.reveal() == "hunter22"
+    person.link(i.LoggedIn("you", 1), i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
+    person.enter("hunter22")
+    assert "looks like your password" in person.screen()
+    person.types("n")
+    assert person.sent() == []
+    person.key("ctrl-u")
+    person.enter("hunter22 is a film")
+    assert person.sent() == ["hunter22 is a film"]
+
+
+def test_a_refused_login_leaves_no_trace() -> None:
+    person = Person()
+    person.state.trace_key = b"k" * 32
+    person.link(i.Connected(), i.AccountNeeded("lair.example", name="you"))
+    person.wait()
+    person.key("enter")
+    person.types("wrong")
+    person.key("enter")
+    person.link(i.AccountRefused("LC-AUTH-FAILED", "name or password is wrong"))
+    assert person.state.trace_next is None
+    assert person.state.trace is None
+
+
+def test_an_unknown_command_stays_with_the_nearest_one() -> None:
+    person = in_lobby()
+    person.enter("/jion #ops")
+    assert person.input == "/jion #ops"
+    assert "/join" in person.note
+
+
+def test_a_command_that_runs_leaves_the_input() -> None:
+    person = in_lobby()
+    person.enter("/join #ops")
+    assert person.input == ""
+    assert person.state.history.entries == ["/join #ops"]

@@ -1,0 +1,239 @@
+"""Any sequence of inputs at any size: no exception, no lost text, always a key hint on the screen.
+
+Targets 9 (no crash at any size), 12 (silent loss of typed text: none) and 18 (discoverability).
+"""
+
+import os
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from lairchat.client import effects as e
+from lairchat.client import inputs as i
+from lairchat.client import markup
+from lairchat.client.commands import COMMANDS
+from lairchat.client.dialogs import Form
+from lairchat.client.keymap import BINDINGS, PREFIXED, SELECTION
+from tests.client.scenes import FINGERPRINT, NOON, SCENES, WORDS, Person
+
+EXAMPLES = int(os.environ.get("LAIR_EXAMPLES", "60"))
+
+keys = st.sampled_from(
+    sorted(
+        {key for one in BINDINGS for key in one.keys} | {"alt-9", "f9", "ctrl-g", "esc", "enter"}
+    )
+)
+letters = st.sampled_from(
+    [*PREFIXED, *(key for key, _, _ in SELECTION), "y", "n", "t", "q", "f", " "]
+)
+words = st.sampled_from(
+    [
+        "hello", "/join #lobby", "/join x y", "/leave", "/msg bob hi", "/kick", "/topic a b", "/me waves",
+        "//slash", " /quit", "/nonsense", "/", "@al", "#lo", "/goto #5", "/goto 2026-11-22", "/goto top",
+        "/history 5", "/clear", "/set bell off", "/set", "/layout rooms", "/whois bob", "/status", "/help",
+        "/help join", "/debug", "/names", "/members", "/new x private", "/invite", "/role bob admin",
+        "/password", "/logout all", "/rooms", "\u65e5\u672c\U0001f468\u200d\U0001f469", "e\u0301", "x" * 5_000, "\x1b[31m", "\ud800",
+        *(one.example for one in COMMANDS),
+    ]
+)  # fmt: skip
+room_ids = st.integers(1, 4)
+small = st.integers(0, 12)
+wild = st.text(max_size=12)
+names = st.sampled_from(["alice", "bob", "you", "eve\x1b[2J", ""])
+
+
+def infos() -> st.SearchStrategy[i.RoomInfo]:
+    return st.builds(
+        i.RoomInfo,
+        room_ids,
+        st.sampled_from(["lobby", "ops", "bob", "x" * 40, "\u65e5\u672c"]),
+        direct=st.booleans(),
+        topic=wild,
+        unread=small,
+        mentions=st.integers(0, 2),
+        members=small,
+        read_seq=small,
+        head_seq=small,
+        access=st.sampled_from(["public", "private"]),
+        label=st.sampled_from(["PLAIN", "E2E", "E2E+", "other"]),
+    )
+
+
+def messages() -> st.SearchStrategy[i.Message]:
+    return st.builds(
+        i.Message,
+        st.integers(1, 30),
+        st.integers(0, 400).map(lambda n: NOON + n * 1_000_000),
+        names,
+        st.one_of(wild, st.just("@you come here"), st.just("long " * 40)),
+        kind=st.sampled_from(["text", "action", "state", "gone", "strange"]),
+        ticket=st.integers(0, 6),
+    )
+
+
+events: st.SearchStrategy[i.Input] = st.one_of(
+    st.builds(i.Key, keys),
+    st.builds(i.Text, st.one_of(words, letters, wild)),
+    st.just(i.Key("enter")),
+    st.builds(i.Paste, st.one_of(words, wild, st.just("a\nb\nc"))),
+    st.builds(i.Resize, st.integers(1, 130), st.integers(1, 40)),
+    st.builds(i.Focus, st.booleans()),
+    st.builds(i.Tick, st.integers(0, 10**7).map(lambda n: NOON + n)),
+    st.builds(i.Connecting, st.just("lair.example"), st.just(7023)),
+    st.builds(i.Connected),
+    st.builds(i.HelloReceived, st.just(WORDS), st.just(FINGERPRINT)),
+    st.builds(i.Disconnected, wild, wild, st.floats(0, 20)),
+    st.builds(i.Halted, wild, wild),
+    st.builds(i.IdentityChanged, wild, wild, wild, wild),
+    st.builds(i.Latency, small),
+    st.builds(i.TrustQuestion, st.just("lair.example"), st.just(7023), wild, wild),
+    st.builds(
+        i.AccountNeeded,
+        wild,
+        mode=st.sampled_from(["login", "register"]),
+        name=wild,
+        registration=st.sampled_from(["open", "invite", "closed"]),
+    ),
+    st.builds(i.AccountRefused, wild, wild, st.sampled_from(["name", "password", "", "x"])),
+    st.builds(i.LoggedIn, st.just("you"), st.just(1)),
+    st.builds(i.LoggedOut, wild),
+    st.builds(i.RoomsSynced, st.lists(infos(), max_size=4).map(tuple)),
+    st.builds(i.RoomJoined, infos(), show=st.booleans(), ref=small),
+    st.builds(i.RoomLeft, room_ids, wild, small),
+    st.builds(i.RoomChanged, room_ids, name=wild, topic=st.none() | wild, members=st.none() | small),
+    st.builds(
+        i.MembersListed, room_ids, st.lists(st.builds(i.Member, names, wild, st.booleans()), max_size=9).map(tuple), small
+    ),
+    st.builds(i.PresenceChanged, names, st.booleans()),
+    st.builds(i.RoomsListed, st.lists(st.builds(i.RoomListing, wild, wild, small), max_size=3).map(tuple), small),
+    st.builds(i.InviteCreated, wild, wild, small),
+    st.builds(i.MessageArrived, room_ids, messages()),
+    st.builds(
+        i.HistoryPage, room_ids, st.lists(messages(), max_size=9, unique_by=lambda m: m.seq).map(lambda m: tuple(sorted(m, key=lambda one: one.seq))),
+        older=st.booleans(), newer=st.booleans(), replace=st.booleans(),
+    ),
+    st.builds(i.SendAcknowledged, small, st.integers(1, 30), st.just(NOON)),
+    st.builds(i.SendRefused, small, wild, wild, st.none() | st.floats(0, 9)),
+    st.builds(i.OutboxRestored, st.lists(st.builds(i.OutboxItem, st.integers(-3, -1), room_ids, wild, small, st.booleans(), wild), max_size=2).map(tuple)),
+    st.builds(i.UnreadChanged, room_ids, small, small),
+    st.builds(i.CursorMoved, room_ids, small, small),
+    st.builds(i.CaughtUp, small),
+    st.builds(i.CommandDone, small, wild),
+    st.builds(i.CommandFailed, small, wild, wild),
+    st.builds(i.Notice, wild, st.sampled_from(["", "LC-X"])),
+    st.builds(i.SettingsLoaded, st.just((("bell", "off"), ("keys.f5", "help"), ("old", "1")))),
+)  # fmt: skip
+
+
+def healthy(person: Person) -> None:
+    """Check what must hold after every input."""
+    state = person.state
+    canvas = person.canvas()
+    assert len(canvas.rows) == state.height
+    for line in canvas.lines():
+        assert markup.width(line) == state.width
+        assert all(c >= " " and not "\x7f" <= c <= "\x9f" for c in line)
+    if canvas.cursor is not None:
+        x, y = canvas.cursor
+        assert 0 <= x < state.width
+        assert 0 <= y < state.height
+    for room in state.rooms.values():
+        orders = [item.order for item in room.window.items]
+        assert orders == sorted(orders)
+        assert len(set(orders)) == len(orders)
+    assert state.current is None or state.current in state.rooms
+    if state.width >= 40 and state.height >= 12:
+        page = "\n".join(canvas.lines())
+        assert any(hint in page for hint in ("F1", "Esc", "q quit", "^X"))
+
+
+class AnyInputs(RuleBasedStateMachine):
+    """A client that anything happens to."""
+
+    @initialize(scene=st.sampled_from(sorted(SCENES)))
+    def begin(self, scene: str) -> None:
+        self.person = SCENES[scene]()
+
+    @rule(event=events)
+    def happens(self, event: i.Input) -> None:
+        before = self.person.state.quitting
+        wanted = self.person.link(event)
+        assert all(isinstance(one, e.Effect) for one in wanted)
+        if any(isinstance(one, e.Quit) for one in wanted):
+            assert self.person.state.quitting or before or isinstance(event, i.Text)
+
+    @rule()
+    def time_passes(self) -> None:
+        self.person.wait()
+
+    @invariant()
+    def is_healthy(self) -> None:
+        if hasattr(self, "person"):
+            healthy(self.person)
+
+
+TestAnyInputs = AnyInputs.TestCase
+TestAnyInputs.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
+
+
+# -- target 12: any state x Enter: what was typed is sent, queued, or still there -------------------
+
+
+def everywhere(person: Person) -> str:
+    """Return all text that the client still has or handed on for keeping."""
+    state = person.state
+    held = [room.editor.text for room in (*state.rooms.values(), state.console)]
+    held += state.history.entries
+    held += [one.text for one in state.outbox]
+    held += [one.text for one in person.did if isinstance(one, e.Send)]
+    held += list(state.pending.values())
+    held += [
+        one.editor.text
+        for dialog in state.dialogs
+        if isinstance(dialog, Form)
+        for one in dialog.fields
+    ]
+    held += [
+        one.secret.reveal()
+        for dialog in state.dialogs
+        if isinstance(dialog, Form)
+        for one in dialog.fields
+    ]
+    held += [dialog.editor.text for dialog in state.dialogs if hasattr(dialog, "editor")]
+    return "\n".join(held)
+
+
+typed_events = st.lists(events.filter(lambda one: not isinstance(one, i.LoggedOut)), max_size=12)
+
+
+@settings(max_examples=EXAMPLES * 5, deadline=None)
+@given(
+    st.sampled_from(sorted(SCENES)),
+    typed_events,
+    st.sampled_from(["enter", "ctrl-c", "esc", "alt-enter", "ctrl-t"]),
+    typed_events,
+)
+def test_typed_text_is_sent_queued_or_still_there(
+    scene: str, before: list[i.Input], key: str, after: list[i.Input]
+) -> None:
+    person = SCENES[scene]()
+    person.link(*before)
+    if person.state.dialog is not None or person.state.prefix or person.state.selected is not None:
+        return  # then letters are answers, not text
+    person.types("zebra-7")
+    person.key(key)
+    assert "zebra-7" in everywhere(person)
+    kept = [one for one in after if not _deletes(one)]
+    person.link(*kept)
+    assert "zebra-7" in everywhere(person)
+
+
+def _deletes(event: i.Input) -> bool:
+    """Tell whether an input may delete typed text on purpose."""
+    if isinstance(event, i.Text | i.Paste):
+        return True
+    editing = {"kill", "back", "dele", "yank", "comp"}
+    if isinstance(event, i.Key):
+        return any(one.action[:4] in editing for one in BINDINGS if event.name in one.keys)
+    return isinstance(event, i.MessageArrived | i.SendAcknowledged)
