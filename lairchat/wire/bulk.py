@@ -135,15 +135,13 @@ class Outgoing:
         if not 0 <= offset <= self.total:
             raise BlobOffset(field="$.offset", expected=self.total, offset=offset)
         size = min(size, limits.BLOB_CHUNK_BYTES, self.total - offset)
-        data = self._read(offset, size)
+        data = self._read(offset, size) if size else b""
         if len(data) != size:
             raise MisuseError(f"the source gave {len(data)} bytes at {offset}, not {size}")
         return data
 
     def chunks(self, offset: int = 0) -> Iterator[tuple[int, bytes]]:
         """Go through the chunks from where the receiver stands, each with its offset."""
-        data = self.chunk(offset)
-        while data:
+        while data := self.chunk(offset):
             yield offset, data
             offset += len(data)
-            data = self.chunk(offset)

@@ -6,7 +6,6 @@ those bytes can hold no duplicate, no NaN, no bomb: there was no room for them. 
 scans only what came in another form, and everything that is not closed.
 """
 
-from sys import float_info
 from typing import Any, Final
 
 from msgspec import inspect
@@ -34,12 +33,12 @@ def is_closed(kind: Any, *, levels: int = limits.DECODE_DEPTH, raw: bool = False
 
 def _closed(kind: inspect.Type, levels: int, raw: bool) -> bool:
     match kind:
-        case inspect.IntType():
-            # MessagePack has no integers below -2^63.
-            return _at_most(kind, limits.INTEGER_MAX)
-        case inspect.FloatType():
-            # NaN fails every comparison, so that both bounds keep it out as well.
-            return _at_most(kind, float_info.max) and _at_least(kind, -float_info.max)
+        case inspect.IntType(le=le, lt=lt):
+            # A bound is at most 2^63-1 by itself, and MessagePack has no integers below -2^63.
+            return not (le is lt is None)
+        case inspect.FloatType(ge=ge, gt=gt, le=le, lt=lt):
+            # Bounds are finite, and NaN fails every comparison: two of them keep all three out.
+            return not (ge is gt is None or le is lt is None)
         case inspect.RawType():
             return raw
         case inspect.UnionType(types=types):
@@ -63,11 +62,3 @@ def _parts(kind: inspect.Type) -> list[inspect.Type] | None:
         case inspect.DictType(key_type=inspect.StrType(), value_type=value):
             return [value]
     return None
-
-
-def _at_most(kind: inspect.IntType | inspect.FloatType, most: float) -> bool:
-    return any(bound is not None and bound <= most for bound in (kind.le, kind.lt))
-
-
-def _at_least(kind: inspect.FloatType, least: float) -> bool:
-    return any(bound is not None and bound >= least for bound in (kind.ge, kind.gt))

@@ -116,11 +116,11 @@ Mine = TypeVar("Mine", ClientFrame, ServerFrame)
 Theirs = TypeVar("Theirs", ClientFrame, ServerFrame)
 
 
-def negotiate(offered: Sequence[int]) -> int:
+def negotiate(offered: Sequence[int], spoken: Sequence[int] = VERSIONS) -> int:
     """Return the highest version that both ends speak; ProtocolError LC-VERSION without one."""
-    common = set(VERSIONS).intersection(offered)
+    common = set(spoken).intersection(offered)
     if not common:
-        ours = ", ".join(map(str, VERSIONS))
+        ours = ", ".join(map(str, spoken))
         theirs = ", ".join(map(str, offered))
         raise ProtocolError(
             "LC-VERSION", f"this server speaks lair/{ours}, the client lair/{theirs}"
@@ -261,16 +261,16 @@ class ServerSession(_End[ServerFrame, ClientFrame]):
     def send(self, frame: ServerFrame) -> bytes:
         """Return the bytes that say this; MisuseError if the server may not say it now."""
         data = super().send(frame)
-        self._deaf = self._deaf or isinstance(frame, ServerBye)
+        if isinstance(frame, ServerPing):
+            self._pinged = frame.n
+        elif isinstance(frame, ServerBye):
+            self._deaf = True
         return data
 
     def ping(self) -> bytes:
         """Return a ping with a fresh number; nothing once our bye is said."""
-        if self._said is SessionStage.CLOSED:
-            return b""
-        data = self.send(ServerPing(self._pinged + 1))
-        self._pinged += 1
-        return data
+        fresh = ServerPing(self._pinged + 1)
+        return b"" if self._said is SessionStage.CLOSED else self.send(fresh)
 
     def pong(self, ping: Ping) -> bytes:
         """Return the answer to a ping; nothing once our bye is said."""
@@ -293,6 +293,8 @@ class ServerSession(_End[ServerFrame, ClientFrame]):
     def _allow(self, frame: ServerFrame) -> None:
         if isinstance(frame, ServerHello) and frame.version != self.version:
             raise MisuseError(f"version {frame.version} is not the one agreed on, {self.version}")
+        if isinstance(frame, ServerPing) and frame.n <= self._pinged:
+            raise MisuseError(f"ping {frame.n} does not follow {self._pinged}")
 
     def _note(self, frame: ClientFrame) -> None:
         if isinstance(frame, ClientHello):
@@ -323,6 +325,8 @@ class ClientSession(_End[ClientFrame, ServerFrame]):
             if self._said is SessionStage.GREETED and len(data) > _GREETING_BYTES:
                 raise MisuseError(f"{len(data)} bytes are too many before logging in")
             self._waiting.add(frame.id)
+        elif isinstance(frame, Ping):
+            self._pinged = frame.n
         return data
 
     def hello(self, client: str, features: Sequence[str] = ()) -> bytes:
@@ -345,11 +349,8 @@ class ClientSession(_End[ClientFrame, ServerFrame]):
 
     def ping(self) -> bytes:
         """Return a ping with a fresh number; nothing once our bye is said."""
-        if self._said is SessionStage.CLOSED:
-            return b""
-        data = self.send(Ping(self._pinged + 1))
-        self._pinged += 1
-        return data
+        fresh = Ping(self._pinged + 1)
+        return b"" if self._said is SessionStage.CLOSED else self.send(fresh)
 
     def pong(self, ping: ServerPing) -> bytes:
         """Return the answer to a ping; nothing once our bye is said."""
@@ -370,6 +371,8 @@ class ClientSession(_End[ClientFrame, ServerFrame]):
             raise MisuseError("the server has not said hello yet")
         if isinstance(frame, CommandFrame) and frame.id in self._waiting:
             raise MisuseError(f"id {frame.id} still waits for its answer")
+        if isinstance(frame, Ping) and frame.n <= self._pinged:
+            raise MisuseError(f"ping {frame.n} does not follow {self._pinged}")
 
     def _note(self, frame: ServerFrame) -> None:
         if isinstance(frame, ServerHello):

@@ -146,9 +146,22 @@ def test_memory_of_many_readers_that_wait_for_claimed_bytes() -> None:
     assert used < 400 * len(readers)
 
 
+def test_a_big_frame_is_collected_in_place() -> None:
+    """Defends: linear time: what is held is not copied again with every chunk that comes in."""
+    stream = frame(bytes(limits.FRAME_BYTES))
+    reader = FrameReader(limits.FRAME_BYTES)
+    reader.receive(stream[:10])
+    held = reader._held
+    for at in range(10, len(stream) - 1, 1_000):
+        reader.receive(stream[at : min(at + 1_000, len(stream) - 1)])
+        assert reader._held is held
+    assert reader.receive(stream[-1:]) == [stream[4:]]
+
+
 def test_an_idle_reader_is_small() -> None:
     reader = FrameReader(LIMIT)
     reader.receive(frame(bytes(100)))
+    assert reader._held is None
     assert not hasattr(reader, "__dict__")
     assert sys.getsizeof(reader) <= 80
 
