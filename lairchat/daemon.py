@@ -31,6 +31,7 @@ from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
 from lairchat.features.presence import server as presence
 from lairchat.features.rooms import server as rooms
+from lairchat.features.transfer import server as transfer
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
@@ -137,6 +138,7 @@ class Daemon(MultiService):
             messages.make(),
             moderation.make(),
             presence.make(self.reactor),
+            transfer.make(),
         ]
 
     def _greeting(self) -> Greeting:

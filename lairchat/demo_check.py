@@ -80,6 +80,14 @@ class Member:
             )
         )
 
+    async def login(self) -> accounts.Grant:
+        """Log in by name and password."""
+        assert self.server is not None
+        keys = await self.dialer.derive(self.password, self.server, self.name)
+        return self._granted(
+            await self.ask(accounts.LOGIN, accounts.Login(self.name, keys.authentication))
+        )
+
     async def resume(self) -> None:
         """Log in again by the session's token."""
         self._granted(await self.ask(accounts.RESUME, accounts.Resume(self.token)))

@@ -139,6 +139,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Tell everybody who waits."""
+        self.connected = 0  # Twisted leaves it set; what follows asks again
         lost = self._lost()
         waiting, self._waiting = self._waiting, {}
         for _, answer in waiting.values():
