@@ -22,3 +22,11 @@ def vectors() -> Path:
     if not Path(place).is_dir():
         pytest.skip(f"no test vectors in {place}: set LAIRCHAT_VECTORS to their directory")
     return Path(place)
+
+
+@pytest.fixture(autouse=True)
+def _mktemp_stays_out_of_the_checkout(request: pytest.FixtureRequest) -> None:
+    """Let trial's TestCase.mktemp() make its files in a directory of pytest's, not where we stand."""
+    if hasattr(request.cls, "mktemp"):
+        place = request.getfixturevalue("tmp_path")
+        request.getfixturevalue("monkeypatch").chdir(place)
