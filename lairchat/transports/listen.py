@@ -116,7 +116,7 @@ class ChatListener(Service):
             advice = "passwords and messages can be read on the way; set tls = true"
         else:
             advice = "review the limits in the configuration first"
-        log.warn(  # noqa: G010 - twisted.logger's name for it
+        log.warn(
             "{address} can be reached from other computers: {advice}",
             address=self.address,
             advice=advice,

@@ -1,8 +1,9 @@
 """TLS 1.3 around any factory: contexts, replacement of the certificate, time-outs, facts.
 
 Twisted's TLSMemoryBIOProtocol does the work, without its second write buffer (the hub already
-writes once per reactor turn) and with three bounds that it lacks: the handshake and the closing
-have absolute time limits, and half-open handshakes end with the listener.
+writes once per reactor turn) and with bounds that it lacks: the handshake and the closing have
+absolute time limits, half-open handshakes end with the listener, and what a connection has once
+needed for a large write is given back when it falls silent.
 Promises not to know: frames, sessions, which address may connect how often.
 """
 
@@ -25,6 +26,7 @@ from zope.interface import implementer
 
 from lairchat.model import limits
 from lairchat.model.faults import StartCertificate
+from lairchat.transports.buffers import release_buffers
 from lairchat.transports.certificate import CertificateFacts, CertifiedKey
 from lairchat.transports.deadlines import Deadlines
 
@@ -32,6 +34,13 @@ ALPN = b"lair/1"
 """Names this protocol in the handshake (RFC 7301)."""
 CIPHERSUITES = b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
 """In the server's order of preference."""
+
+
+LARGE_BYTES = 1_024
+"""bytes: what passes in one piece and makes a connection's buffers worth giving back."""
+QUIET_SECONDS = 5.0
+"""seconds: after the handshake, or a large piece, buffers are given back; busy connections pay
+for that a few microseconds in this time."""
 
 
 class HandshakeTimeoutError(Exception):
@@ -115,6 +124,21 @@ class TLSProtocol(TLSMemoryBIOProtocol):
         super()._checkHandshakeStatus()  # type: ignore[no-untyped-call]
         if self._handshakeDone:
             self.factory.handshakes.discard(self)
+            self.factory.grown.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decrypt what arrived (called by the transport)."""
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        if len(data) > LARGE_BYTES and self._handshakeDone and self.connected:
+            self.factory.grown.add(self)
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send, unless closing has begun."""
+        if self.disconnecting and self._producer is None:
+            return
+        self._write(data)
+        if len(data) > LARGE_BYTES and self._handshakeDone and self.connected:
+            self.factory.grown.add(self)
 
     def loseConnection(self) -> None:
         """Close in order; a peer that does not answer within the limit is cut."""
@@ -139,6 +163,7 @@ class TLSFactory(TLSMemoryBIOFactory):
         super().__init__(tls, False, factory, clock)
         self.handshakes = Deadlines[TLSProtocol](clock, handshake_seconds, _cut_handshake)
         self.closings = Deadlines[TLSProtocol](clock, closing_seconds, _cut)
+        self.grown = Deadlines[TLSProtocol](clock, QUIET_SECONDS, self._release)
 
     def buildProtocol(self, addr: Any) -> TLSProtocol | None:  # type: ignore[override]
         """Build the inner protocol and its TLS; None when the inner factory refuses the address.
@@ -156,6 +181,11 @@ class TLSFactory(TLSMemoryBIOFactory):
         """Stop all clocks of a connection that is gone (called by Twisted)."""
         self.handshakes.discard(p)
         self.closings.discard(p)
+        self.grown.discard(p)
+
+    def _release(self, protocol: TLSProtocol) -> None:
+        if not release_buffers(protocol.getHandle()):
+            self.grown.add(protocol)  # half a record is in there: later
 
     def doStop(self) -> None:
         """End half-open handshakes with the last listener; live connections may drain."""

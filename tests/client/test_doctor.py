@@ -235,7 +235,7 @@ class Examined(TestCase):
     async def test_with_an_authority(self):
         authority = Authority()
         ca_file = Path(tempfile.mkdtemp(), "ca.pem")
-        ca_file.write_bytes(authority.certificate)  # noqa: ASYNC240 - a few bytes
+        ca_file.write_bytes(authority.certificate)
         port = await self.serve(LairFactory(), authority.issue("127.0.0.1"))
         mode = Verified(ca_file)
         status, text = await self.doctor(port, mode=mode)

@@ -59,6 +59,7 @@ class DialCase(TestCase):
 
     async def dial(self, port, host="localhost", mode=None, **settings):
         client = Client()
+        client.ready.addErrback(lambda _: None)  # connect() has its own Deferred
         self.clients.append(client)
         return await connect(reactor, host, port, mode or Pinned(), client, **settings)
 

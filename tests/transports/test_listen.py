@@ -113,7 +113,7 @@ class Endpoints(ListenCase):
             )
             import subprocess
 
-            process = subprocess.Popen(  # noqa: ASYNC220 - ended below
+            process = subprocess.Popen(
                 [sys.executable, "-c", program, str(opened.fileno())],
                 pass_fds=[opened.fileno()],
                 stdout=subprocess.PIPE,

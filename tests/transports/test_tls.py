@@ -159,7 +159,7 @@ class OpenSSLClient(TLSCase):
     async def s_client(self, *arguments: str, until_there: Path | None = None):
         require("openssl")
         address = f"127.0.0.1:{self.port.getHost().port}"
-        process = subprocess.Popen(  # noqa: ASYNC220 - it is waited for in a thread
+        process = subprocess.Popen(
             ["openssl", "s_client", "-connect", address, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
