@@ -289,7 +289,8 @@ def _by_thread(samples: Path) -> dict[str, list[Stack]]:
     for line in samples.read_text("utf-8").splitlines():
         frames, _, times = line.rpartition(" ")
         thread, *stack = frames.split(";")
-        threads.setdefault(thread, []).append((tuple(stack), int(times)))
+        if stack:
+            threads.setdefault(thread, []).append((tuple(stack), int(times)))
     return threads
 
 

@@ -1,4 +1,4 @@
-"""Gives back the memory that TLS keeps for connections that have fallen silent.
+"""Looks into the buffers of TLS connections, and gives back those of silent ones.
 
 A memory BIO never shrinks: the handshake leaves 5 KiB in the two of a connection, and one written
 record of 16 KiB (a page of history) leaves 21 KiB for as long as the connection lives, as measured
@@ -16,6 +16,8 @@ try:
 except ImportError:  # pragma: no cover - another pyOpenSSL: memory grows, nothing else
     ffi = lib = None
 
+_LOOK = getattr(lib, "BIO_get_mem_data", None)
+_NOTHING = None if ffi is None else ffi.NULL
 _NEEDED = ("BIO_new", "BIO_s_mem", "BIO_get_mem_data", "SSL_set_bio")
 
 
@@ -50,3 +52,16 @@ def releasable(connection: Any) -> bool:
         and bool(getattr(connection, "_into_ssl", None))
         and bool(getattr(connection, "_from_ssl", None))
     )
+
+
+def undecrypted(connection: Any) -> bool:
+    """Tell whether bytes wait for OpenSSL to read them; True where that cannot be told.
+
+    OpenSSL reads no more than the record it is asked for, and keeps what it has of half a one.
+    """
+    return _LOOK is None or _LOOK(connection._into_ssl, _NOTHING) > 0
+
+
+def unsent(connection: Any) -> int:
+    """Return how many bytes OpenSSL has written and nobody has sent; -1 where nobody can tell."""
+    return -1 if _LOOK is None else int(_LOOK(connection._from_ssl, _NOTHING))

@@ -1,9 +1,9 @@
 """TLS 1.3 around any factory: contexts, replacement of the certificate, time-outs, facts.
 
-Twisted's TLSMemoryBIOProtocol does the work, without its second write buffer (the hub already
-writes once per reactor turn) and with bounds that it lacks: the handshake and the closing have
-absolute time limits, half-open handshakes end with the listener, and what a connection has once
-needed for a large write is given back when it falls silent.
+Twisted's TLSMemoryBIOProtocol does the work, without its write buffers (the hub already writes
+once per reactor turn; see writethrough.py) and with bounds that it lacks: the handshake and the
+closing have absolute time limits, half-open handshakes end with the listener, and what a connection
+has once needed for a large write is given back when it falls silent.
 Promises not to know: frames, sessions, which address may connect how often.
 """
 
@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
     ITransport,
 )
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -29,6 +29,7 @@ from lairchat.model.faults import StartCertificate
 from lairchat.transports.buffers import release_buffers
 from lairchat.transports.certificate import CertificateFacts, CertifiedKey
 from lairchat.transports.deadlines import Deadlines
+from lairchat.transports.writethrough import WriteThroughTLS
 
 ALPN = b"lair/1"
 """Names this protocol in the handshake (RFC 7301)."""
@@ -107,7 +108,7 @@ class ServerTLS:
         return TLSFactory(self, factory, clock, handshake_seconds, closing_seconds)
 
 
-class TLSProtocol(TLSMemoryBIOProtocol):
+class TLSProtocol(WriteThroughTLS):
     """One TLS connection with an end to its handshake and to its closing."""
 
     factory: "TLSFactory"
@@ -117,7 +118,7 @@ class TLSProtocol(TLSMemoryBIOProtocol):
         if ITCPTransport.providedBy(transport):
             # Writes are already gathered per turn; Nagle's algorithm would add 40 ms to some.
             transport.setTcpNoDelay(True)
-        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+        super().makeConnection(transport)
 
     def _checkHandshakeStatus(self) -> None:
         # The one place where Twisted learns that a handshake is done; only called until then.
