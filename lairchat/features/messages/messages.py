@@ -15,7 +15,14 @@ SendClass = Literal["app"]
 Body = Annotated[bytes, Meta(min_length=1, max_length=limits.MESSAGE_BYTES)]
 
 
-class Text(msgspec.Struct, tag="text", tag_field="type", frozen=True, forbid_unknown_fields=True):
+class Text(
+    msgspec.Struct,
+    tag="text",
+    tag_field="type",
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """The body of an application message in a plain room: msgpack of this map.
 
     text: 1 to 4,096 characters.  me: an action (``/me waves``).
