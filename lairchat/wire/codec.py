@@ -135,8 +135,8 @@ def decode_server(body: bytes) -> ServerFrame:
     return _SERVER_FRAME.read(body)
 
 
-def decode_args(kind: type[T], raw: Raw) -> T:
-    """Decode a command's arguments.
+def decode_args(kind: type[T], raw: Raw | bytes) -> T:
+    """Decode a command's arguments, or what travels inside of them as bytes.
 
     Raises ProtocolError: LC-ARGS with the path of the field that is wrong, or LC-DECODE...
     """
@@ -148,7 +148,7 @@ def decode_args(kind: type[T], raw: Raw) -> T:
     return reader.read(bytes(raw))
 
 
-def decode_body(kind: type[T], raw: Raw) -> T:
+def decode_body(kind: type[T], raw: Raw | bytes) -> T:
     """Decode a reply's or an event's body; raises ProtocolError LC-BODY or LC-DECODE..."""
     reader: _Reader[T] | None = _BODIES.get(kind)
     if reader is None:

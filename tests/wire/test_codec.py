@@ -259,6 +259,15 @@ def test_no_duplicate_key_passes_in_a_frame(name: str) -> None:
         assert refused(codec.decode_client, SHORT.pairs(pairs)).code == "LC-DECODE-DUPLICATE"
 
 
+def test_what_arguments_leave_undecoded_is_scanned_with_them() -> None:
+    class Wrapped(Request, frozen=True):
+        inner: Raw
+
+    body = b"\x81\xa5inner\x82\xa1a\x01\xa1"
+    assert codec.decode_args(Wrapped, body + b"b\x02").inner == Raw(b"\x82\xa1a\x01\xa1b\x02")
+    assert args_error(Wrapped, body + b"a\x02").code == "LC-DECODE-DUPLICATE"
+
+
 def test_no_duplicate_passes_in_a_map_of_any_keys() -> None:
     body = SHORT.pairs([("room", 1), ("counts", {"a": 1})])
     assert codec.decode_args(Send, Raw(body)).counts == {"a": 1}
