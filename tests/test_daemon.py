@@ -1,0 +1,215 @@
+"""The daemon as twistd runs it: options, files, signals, both with a terminal and daemonised."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from lairchat.demo_server import ServerFailedError, checkout, free_port
+from lairchat.features.messages import messages as wire
+from lairchat.transports.certificate import write_self_signed
+from tests.blackbox.daemon import DaemonTest, awaited
+
+
+def twistd(*arguments: str, cwd: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run twistd to its end."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(checkout()), "HOME": str(cwd), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_print_config_and_check_config_touch_nothing(tmp_path: Path) -> None:
+    printed = twistd("-n", "lairchat", "--print-config", cwd=tmp_path)
+    assert printed.returncode == 0, printed.stderr
+    assert "[listen.chat]" in printed.stdout
+    good = tmp_path / "good.toml"
+    good.write_text(printed.stdout)
+    checked = twistd("-n", "lairchat", "--check-config", "--config", str(good), cwd=tmp_path)
+    assert (checked.returncode, checked.stdout) == (0, f"{good}: good\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"good.toml"}
+
+
+def test_a_broken_config_ends_with_one_and_its_place(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[listen.chat]\nendpiont = "x"\n')
+    result = twistd("-n", "lairchat", "--config", str(bad), cwd=tmp_path)
+    assert result.returncode == 1
+    assert f"LC-CFG  {bad}:2:1" in result.stderr
+    assert "Traceback" not in result.stderr
+    missing = twistd("-n", "lairchat", "--config", "/no/such.toml", cwd=tmp_path)
+    assert missing.returncode == 1
+    assert "LC-CFG" in missing.stderr
+
+
+def test_daemonised_it_listens_logs_and_stops(tmp_path: Path) -> None:
+    port = free_port()
+    config = tmp_path / "lairchat.toml"
+    config.write_text(
+        f'[listen.chat]\nendpoint = "tcp:{port}:interface=127.0.0.1"\n[log]\nformat = "json"\n'
+    )
+    data = tmp_path / "data"
+    began = time.monotonic()
+    result = twistd("lairchat", "--config", str(config), "--data", str(data), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "first start" in result.stdout
+    try:
+        pid = int((data / "lairchat.pid").read_text())
+        assert stat.S_IMODE((data / "lairchat.pid").stat().st_mode) & 0o077 == 0
+        log = data / "lairchat.log"
+        while "listening" not in log.read_text():
+            assert time.monotonic() - began < 10
+            time.sleep(0.05)
+        assert stat.S_IMODE(log.stat().st_mode) & 0o077 == 0
+        assert (data / "owner-link").read_text().strip() not in log.read_text()
+        again = twistd("lairchat", "--config", str(config), "--data", str(data), cwd=tmp_path)
+        assert again.returncode == 1
+        assert "LC-START-LOCK" in again.stderr
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() - began < 20
+        time.sleep(0.05)
+    assert not (tmp_path / "twistd.pid").exists()
+    assert not (data / "lairchat.pid").exists()
+
+
+class Signals(DaemonTest):
+    """What the running daemon does when it is told to."""
+
+    @awaited
+    async def test_sigterm_tells_the_clients_and_loses_nothing(self) -> None:
+        alice, bob = await self.friends("alice", "bob")
+        asked = [Deferred.fromCoroutine(alice.say(1, f"last words {n}")) for n in range(50)]
+        sents = []
+        for one in asked:
+            one.addBoth(sents.append)
+        await deferLater(reactor, 0.01)
+        assert self.server.process is not None
+        process = self.server.process
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        while process.poll() is None:
+            assert time.monotonic() - began < 5, "it did not stop within five seconds"
+            await deferLater(reactor, 0.02)
+        # twistd ends itself by the signal that asked it to, once everything is in order.
+        assert process.returncode == -signal.SIGTERM
+        stored = [sent.seq for sent in sents if isinstance(sent, wire.Sent)]
+        assert bob.connection is not None
+        assert bob.connection._reason is not None
+        assert bob.connection._reason.code == "LC-SHUTDOWN"
+        self.server.process = None
+        self.server.start()
+        await alice.connect()
+        await alice.resume()
+        log = {event.seq for event in await alice.log(1)}
+        assert set(stored) <= log
+
+    @awaited
+    async def test_sighup_takes_a_new_certificate_and_drops_nobody(self) -> None:
+        alice, bob = await self.friends("alice", "bob")
+        assert alice.dialer.facts is not None
+        before = alice.dialer.facts.spki_sha256
+        write_self_signed(self.server.data / "tls.pem", "localhost", time.time_ns() // 1_000_000)
+        os.kill(self.server.pid, signal.SIGHUP)
+        await self.until_logged("certificate reloaded")
+        sent = await alice.say(1, "on the old certificate")
+        await bob.hear(1, sent.seq)
+        carol = self.member("carol")
+        await carol.connect()
+        assert carol.dialer.facts is not None
+        assert carol.dialer.facts.spki_sha256 != before
+        assert carol.server == alice.server
+
+    @awaited
+    async def test_sighup_with_a_broken_config_changes_nothing(self) -> None:
+        alice = await self.owner()
+        good = self.server.config.read_text()
+        self.server.config.write_text(good + "\n[nonsense]\nx = 1\n")
+        os.kill(self.server.pid, signal.SIGHUP)
+        await self.until_logged("reload refused")
+        await alice.say(1, "still here")
+        self.server.config.write_text(good + "\n[log]\nlevel = 'debug'\n")
+        os.kill(self.server.pid, signal.SIGHUP)
+        await self.until_logged("restart to apply")
+
+    async def until_logged(self, text: str) -> None:
+        for _ in range(200):
+            if text in self.printed():
+                return
+            await deferLater(reactor, 0.05)
+        raise AssertionError(f"{text!r} was never logged:\n{self.printed()}")
+
+
+class Starts(DaemonTest):
+    """How it comes up."""
+
+    autostart = False
+    extra = '[log]\nformat = "json"\nlevel = "debug"\n'
+
+    @awaited
+    async def test_it_is_ready_quickly_and_three_lines_the_second_time(self) -> None:
+        self.server.start()
+        assert self.server.ready_seconds < 10
+        assert "Ready in " in self.printed()
+        await self.owner()
+        self.server.stop()
+        offset = len(self.printed())
+        self.server.start()
+        lines = [line for line in self.printed()[offset:].splitlines() if not line.startswith("{")]
+        assert len(lines) == 3, lines
+        assert lines[0].startswith("Lair Chat ")
+        assert "ready in" in lines[2]
+
+    @awaited
+    async def test_a_public_listener_is_warned_about(self) -> None:
+        port = self.server.port
+        self.server.config.write_text(f'[listen.chat]\nendpoint = "tcp:{port}:interface=0.0.0.0"\n')
+        self.server.start()
+        assert "can be reached from other computers" in self.printed()
+        await deferLater(reactor, 0)
+
+    @awaited
+    async def test_a_listener_that_cannot_listen_ends_it(self) -> None:
+        self.server.config.write_text(
+            '[listen.chat]\nendpoint = "unix:/no/such/directory/socket"\ntls = false\n'
+        )
+        with pytest.raises(ServerFailedError, match="LC-START"):
+            self.server.start()
+        self.server.output.unlink()
+        self.server.config.write_text('[listen.chat]\nendpoint = "nonsense:1"\n')
+        with pytest.raises(ServerFailedError, match="LC-CFG"):
+            self.server.start()
+        self.server.output.unlink()
+        await deferLater(reactor, 0)
+
+
+class Plain(DaemonTest):
+    """A listener without TLS, as an onion service or a Unix socket has it."""
+
+    autostart = False
+
+    @awaited
+    async def test_a_unix_socket_serves_too(self) -> None:
+        path = self.directory / "chat.socket"
+        self.server.config.write_text(
+            self.server.config.read_text()
+            + f'\n[listen.local]\nendpoint = "unix:{path}"\ntls = false\n'
+        )
+        self.server.start()
+        assert stat.S_ISSOCK(path.stat().st_mode)
+        alice = await self.owner()
+        await alice.say(1, "hello")
