@@ -4,6 +4,7 @@ import socket
 from typing import Any
 
 from OpenSSL import SSL
+from OpenSSL._util import lib
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionLost
@@ -191,8 +192,32 @@ class WriteThrough(TestCase):
         await until(lambda: self.server.reasons, "the end")
         assert self.server.pieces == [b"one"]
 
+    async def test_more_than_a_record_is_several(self):
+        data = bytes(range(256)) * 200
+        self.tls.write(data)
+        assert self.waiting == 0
+        assert self.read() == data
+
+    async def test_smaller_records_are_allowed(self):
+        """A client may ask for them (max_fragment_length, RFC 6066)."""
+        self.patch(
+            buffers,
+            "_WRITE",
+            lambda ssl, data, size: lib.SSL_write(ssl, data[:1000], min(size, 1000)),
+        )
+        data = bytes(range(256)) * 80
+        self.tls.write(data)
+        assert self.read() == data
+
+    async def test_what_openssl_refuses_ends_the_connection(self):
+        self.tls.getHandle().shutdown()  # nothing may be written behind the goodbye
+        self.tls.write(b"x" * 40_000)
+        await until(lambda: self.server.reasons, "the end")
+        assert self.server.reasons[0].check(SSL.Error)
+
     async def test_another_pyopenssl_is_served_as_twisted_does(self):
         self.patch(buffers, "_LOOK", None)
+        self.patch(buffers, "_WRITE", None)
         self.tls.write(b"in a turn")
         assert self.waiting > 0
         received = b""
@@ -212,7 +237,7 @@ class Foreign(TestCase):
     """What WriteThroughTLS reaches into, and what it does without it."""
 
     def test_twisted_is_as_we_know_it(self):
-        """When this fails, WriteThroughTLS._send_now wants a look."""
+        """When this fails, WriteThroughTLS._send wants a look."""
         here, there = socket.socketpair()
         self.addCleanup(here.close)
         self.addCleanup(there.close)
@@ -223,7 +248,13 @@ class Foreign(TestCase):
         self.addCleanup(connection.stopWriting)
         FileDescriptor.write(connection, b"12345")
         assert connection._tempDataLen == 5
-        assert connection.writeSomeData(b"123") == 3
+        assert connection.socket.send(b"123") == 3
+
+    def test_this_pyopenssl_is_as_we_know_it(self):
+        """When this fails, every write costs twice as much, and nothing else."""
+        assert buffers._LOOK is not None
+        assert buffers._WRITE is not None
+        assert buffers._READ is not None
 
     def test_a_transport_without_a_descriptor_is_written_to_as_ever(self):
         factory = Factory.forProtocol(Protocol)
