@@ -134,13 +134,13 @@ async def measure(path: Path, group: int, messages: int) -> dict[str, Any]:
     writer = database.writer
     writer._group_units = group
     times: list[float] = []
-    grown = writer._grown
+    grown = writer.grown
 
     def note(outcome: Any, size: int) -> None:
         times.append(outcome.running + outcome.committing)
         grown(outcome, size)
 
-    writer._grown = note
+    writer.grown = note
     await Load(database, group, max(messages // 10, group)).start()  # warm up
     times.clear()
     writer.stats.__init__()  # type: ignore[misc]

@@ -74,8 +74,7 @@ def transaction(connection: Connection) -> Iterator[None]:
         else:
             driver.commit()
     except BaseException:
-        if connection.in_transaction():
-            connection.rollback()
+        connection.rollback()
         driver.rollback()
         raise
 

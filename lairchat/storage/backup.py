@@ -97,7 +97,7 @@ def create(database: Path, destination: Path, *, now: int) -> Manifest:
             manifest = Manifest(
                 FORMAT, now, copy.stat().st_size, digest_of(copy), contents_of(copy)
             )
-        except (sqlite3.Error, TypeError) as error:
+        except (sqlite3.Error, TypeError, ValueError, AttributeError) as error:
             raise BackupError(f"{database} cannot be backed up: {error}") from error
         _write(partial / MANIFEST, manifest)
         sync_directory(partial)
@@ -140,7 +140,8 @@ def restore(backup: Path, database: Path) -> Manifest:
             raise BackupError(f"{beside} is there; move it away first: mv {beside} {beside}.old")
     found = verify(backup)
     if found:
-        raise BackupError(f"{backup} is damaged: {found[0]}")
+        by_hand = f"cp {backup / DATABASE} {database}"
+        raise BackupError(f"{backup} is damaged: {found[0]}. If there is no better one: {by_hand}")
     manifest = read_manifest(backup)
     partial = database.with_name(f".{database.name}.restoring")
     partial.unlink(missing_ok=True)

@@ -27,6 +27,8 @@ def problems(connection: Connection) -> Iterator[str]:
             seq = log.verify(connection, room)
         except log.NoLogError:
             yield f"room {room}: events without a head"
+        except (TypeError, ValueError) as error:  # a value that is not even of its type
+            yield f"room {room}: {error}"
         else:
             if seq is not None:
                 yield f"room {room}: the log is not what was stored, from event {seq}"
@@ -42,7 +44,7 @@ def check(path: Path, *, immutable: bool = False) -> list[str]:
     try:
         with closing(engine.connect()) as connection, connection.begin():
             found.extend(problems(connection))
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, sqlite3.Error, UnicodeError) as error:
         # What could not even be read is the last thing to be said about it.
         found.append(f"structure: {driver_error(error)}")
     return found

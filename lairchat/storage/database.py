@@ -19,9 +19,11 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from lairchat.model.refusals import StoreBusy
 from lairchat.storage import migrate, sqlite
 from lairchat.storage.alchimia_shim import Engine, FromThread
-from lairchat.storage.checkpoints import Checkpoints, checkpoint
+from lairchat.storage.checkpoints import Checkpoints
+from lairchat.storage.unavailable import BUSY_RETRY_SECONDS, storage_unavailable
 from lairchat.storage.writer import CallUnit, Clock, Unit, Writer
 
 T = TypeVar("T")
@@ -41,9 +43,10 @@ class Database:
     ) -> None:
         self.path = path
         """The file, or None in memory."""
-        self.checkpoints = Checkpoints(reading, writing)
-        self.writer = Writer(writing, clock, inline=inline, grown=self.checkpoints.grown)
+        self.writer = Writer(writing, clock, inline=inline)
         """The queue of all writes."""
+        self.checkpoints = Checkpoints(reading, writing, broken=self.writer.fail)
+        self.writer.grown = self.checkpoints.grown
         self._writing = writing
         self._reading = reading
         self._inline = inline
@@ -136,15 +139,19 @@ class Database:
 
     # -- upkeep
 
+    async def _checkpoint(self, *, truncate: bool) -> None:
+        pages = await (self.checkpoints.empty() if truncate else self.checkpoints.copy())
+        if truncate and pages.busy:
+            raise StoreBusy(retry_after=BUSY_RETRY_SECONDS)
+
     def checkpoint(self, *, truncate: bool = False) -> "Deferred[None]":
         """Copy the write-ahead log into the database.
 
         truncate: between two groups, and empty the log after it, so that purged bodies are in no
-        file any more; waits for readers, and the writer with it.
+        file any more; waits for readers, and the writer with it. Fails with StoreBusy if somebody
+        reads for too long.
         """
-        if truncate:
-            return self._writing.hop(checkpoint, "TRUNCATE").addCallback(_forget)
-        return self._reading.hop(checkpoint, "PASSIVE").addCallback(_forget)
+        return Deferred.fromCoroutine(self._checkpoint(truncate=truncate))
 
     def close(self) -> "Deferred[None]":
         """Finish what was submitted, refuse what comes, end all threads; fires when they ended.
@@ -166,19 +173,22 @@ class Database:
 
     async def _close(self) -> None:
         await self.writer.close()
-        self.checkpoints.stop()
         if not self._inline:
             await self._reading.close()
         if self.path is not None:
-            try:
-                await self._writing.hop(checkpoint, "TRUNCATE")
-            except Exception:  # noqa: BLE001 - nothing is lost: the next start reads the log
-                self.log.failure("the write-ahead log could not be emptied")
+            await self._empty()
         await self._writing.close()
 
-
-def _forget(_result: object) -> None:
-    return None
+    async def _empty(self) -> None:
+        # Whatever keeps it from being emptied, nothing is lost: the next start reads the log.
+        try:
+            await self.checkpoints.empty()
+        except Exception as error:  # noqa: BLE001 - see above; the threads must be stopped
+            fault = storage_unavailable(error)
+            if fault is None:
+                self.log.failure("the write-ahead log could not be emptied")
+            else:
+                self.log.warn("the write-ahead log stays as it is: {code}", code=fault.code)
 
 
 def _without_writing(query: Callable[[Connection], T]) -> Callable[[Connection], T]:

@@ -13,7 +13,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,16 +162,16 @@ def _migrate(
 
 
 def _back_up(path: Path, revision: str, now: int) -> Path:
-    fresh = path.with_name(f"{path.name}.before-{revision}")
-    for number in count(2):
-        if not fresh.exists():
-            backup.create(path, fresh, now=now)
-            return fresh
+    name = f"{path.name}.before-{revision}"
+    fresh, number = path.with_name(name), 1
+    while fresh.exists():
         # A start that was killed, or fails each time, must not fill the disk with equal backups.
         if _same(path, fresh):
             return fresh
-        fresh = path.with_name(f"{path.name}.before-{revision}-{number}")
-    raise AssertionError("unreachable")
+        number += 1
+        fresh = path.with_name(f"{name}-{number}")
+    backup.create(path, fresh, now=now)
+    return fresh
 
 
 def _same(path: Path, kept: Path) -> bool:
@@ -235,7 +234,7 @@ def _explained(path: Path) -> Iterator[None]:
             raise StartDisk(path=path.parent) from error
         raise StartPermission(path=path, why=error.strerror or str(error)) from error
     except backup.BackupError as error:
-        raise StartBroken(path=path, why=str(error)) from error
+        raise StartBroken(path=path, why=error.__cause__ or error) from error
     except (sqlite3.Error, DBAPIError) as error:
         raise _explain(path, error) from error
 

@@ -22,14 +22,14 @@ _FULL_IN_DISGUISE = frozenset({sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOER
 _BROKEN = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-def driver_error(error: BaseException) -> BaseException:
+def driver_error(error: BaseException | None) -> BaseException | None:
     """Return the driver's own exception behind one that SQLAlchemy wrapped, or the error itself."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig
     return error
 
 
-def storage_unavailable(error: BaseException) -> StorageUnavailable | None:
+def storage_unavailable(error: BaseException | None) -> StorageUnavailable | None:
     """Return the refusal for an error of disk or file, or None if the error is about something else.
 
     A failed fsync is SQLITE_IOERR and with it StoreBroken: the kernel may have dropped the pages

@@ -81,7 +81,6 @@ class Writer:
     engine: with a single thread, so that what hops there runs between groups.
     clock: monotonic seconds; in inline mode also runs the groups.
     inline: groups run in the calling thread, from ``clock.callLater(0)`` or :meth:`pump`.
-    grown: called after each group with its outcome and bytes; for the checkpoints.
     """
 
     log = Logger()
@@ -92,7 +91,6 @@ class Writer:
         clock: Clock,
         *,
         inline: bool = False,
-        grown: Callable[[Outcome, int], None] | None = None,
         group_units: int = limits.GROUP_UNITS,
         group_bytes: int = limits.GROUP_BYTES,
         group_seconds: float = limits.GROUP_MILLISECONDS / 1000,
@@ -101,10 +99,11 @@ class Writer:
         self.on_fatal: Callable[[StorageUnavailable], object] = self._log_fatal
         """Called once, when the disk or file cannot be trusted any more; everything submitted
         after it fails. The daemon's is to stop."""
+        self.grown: Callable[[Outcome, int], object] | None = None
+        """Called after each group with its outcome and bytes; for the checkpoints."""
         self._engine = engine
         self._clock = clock
         self._inline = inline
-        self._grown = grown
         self._group_units = group_units
         self._group_bytes = group_bytes
         self._group_seconds = group_seconds
@@ -112,6 +111,7 @@ class Writer:
         self._running: list[Unit] = []
         self._pending: IDelayedCall | None = None
         self._refuse: Refusal | None = None
+        self._failed = False
         self._drained: list[Deferred[None]] = []
 
     # -- what callers use
@@ -156,6 +156,20 @@ class Writer:
             self.pump()
         return self.drain()
 
+    def fail(self, fault: StorageUnavailable) -> None:
+        """Give up for good: what waits fails with this, what comes later too; tell ``on_fatal``.
+
+        A group that is on its way to the disk still gets its own outcome.
+        """
+        self._refuse = fault
+        while self._queue:
+            self._finish(self._queue.popleft(), fault)
+        if not self.depth:
+            self._tell_drained()
+        if not self._failed:
+            self._failed = True
+            self.on_fatal(fault)
+
     # -- one group after another
 
     def _wake(self) -> None:
@@ -196,15 +210,16 @@ class Writer:
         self._running = []
         self.stats.add(outcome)
         if outcome.fault is not None and is_fatal(outcome.fault):
-            self._die(outcome.fault, done)
+            self._finish_all(done, outcome.errors)
+            self.fail(outcome.fault)
             return
         # The next group runs while this one's callers are told; its own outcome cannot arrive
         # before they are, because it comes in a later turn.
         if self._queue:
             self._wake()
         self._finish_all(done, outcome.errors)
-        if self._grown is not None:
-            self._grown(outcome, sum([unit.size for unit in done]))
+        if self.grown is not None:
+            self.grown(outcome, sum([unit.size for unit in done]))
         if not self.depth:
             self._tell_drained()
 
@@ -234,15 +249,6 @@ class Writer:
             unit.finish(error)
         except Exception:  # noqa: BLE001 - it is durable or not; one caller's fault stays its own
             self.log.failure("a caller could not take the outcome of its unit")
-
-    def _die(self, fault: StorageUnavailable, group: Sequence[Unit]) -> None:
-        self._refuse = fault
-        units = [*group, *self._queue]
-        self._queue.clear()
-        for unit in units:
-            self._finish(unit, fault)
-        self._tell_drained()
-        self.on_fatal(fault)
 
     def _log_fatal(self, fault: StorageUnavailable) -> None:
         self.log.critical("the database cannot be trusted any more: {code}", code=fault.code)
