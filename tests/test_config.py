@@ -94,7 +94,9 @@ def test_a_wrong_variable_is_an_error_and_not_ignored() -> None:
     assert "environment variable LAIRCHAT_LIMITS_MESSAGE_BURST" in said
 
 
-def test_where_a_configuration_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_configuration_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     system = tmp_path / "etc"
     system.mkdir()
@@ -138,3 +140,8 @@ def test_a_key_that_is_nowhere_in_the_text_is_placed_at_its_table() -> None:
     assert config.locate("[a]\nx = 1\n[b.c]\ny = 2\n", ["b", "c", "z"]) == (3, 1)
     assert config.locate("", ["a"]) == (1, 1)
     assert config.locate("[a]\nb = { c = 1 }\n", ["a", "b", "c"]) == (2, 1)
+
+
+def test_the_sample_in_etc_is_the_template() -> None:
+    sample = Path(__file__).resolve().parent.parent / "etc" / "lairchat.toml"
+    assert sample.read_text("utf-8") == config.template()

@@ -117,8 +117,9 @@ UNAUTHENTICATED_WINDOW_SECONDS = 10 * MINUTE
 OUTBOX_BYTES = 512 * KIB
 """bytes: written but unsent bytes of one connection; past it room events stop, and the client
 catches up from its cursor. `transport.write` itself never refuses."""
-OUTBOX_FRAMES = 4_096
-"""count: the same bound in frames, because many small ones cost more memory than their bytes."""
+OUTBOX_CUT_BYTES = 4 * MIB
+"""bytes: unsent answers and notices, which are never left out; a connection that lets this much
+wait for it is cut."""
 RECONNECT_SECONDS_MIN = 1
 """seconds: a client's first try after a lost connection comes within this."""
 RECONNECT_SECONDS_MAX = 15

@@ -303,8 +303,9 @@ class FramedFactory(Factory):
         peer = protocol.peer
         if peer.session is None:
             return
-        if peer.blocked and now - peer.blocked_since > limits.IDLE_SECONDS:
-            # It has not read for minutes: abort, an orderly goodbye would wait behind the rest.
+        stuck = peer.blocked and now - peer.blocked_since > limits.IDLE_SECONDS
+        if stuck or peer.outbox_bytes > limits.OUTBOX_CUT_BYTES:
+            # It does not read: abort, an orderly goodbye would wait behind the rest.
             protocol.abort()
         elif now - protocol.heard > limits.IDLE_SECONDS:
             _too_slow(protocol)

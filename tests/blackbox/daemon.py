@@ -117,7 +117,7 @@ class RawClient:
         self.frames: list[ServerFrame] = []
         if greet:
             self.send(codec.encode(ClientHello([1], "raw")))
-            self.receive()
+            self.hello = self.receive()
 
     def send(self, data: bytes) -> None:
         self.tls.sendall(data)

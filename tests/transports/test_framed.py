@@ -225,6 +225,19 @@ def test_a_peer_that_never_reads_is_cut(world: World) -> None:
     assert end.pipe.aborted
 
 
+def test_a_peer_that_lets_notices_pile_up_is_cut(world: World) -> None:
+    end = End(world)
+    end.greet()
+    end.register("alice")
+    end.protocol.pauseProducing()
+    end.protocol.peer.push(bytes(limits.OUTBOX_CUT_BYTES))
+    world.sweep(SWEEP_GROUPS)
+    assert not end.pipe.aborted
+    end.protocol.peer.push(b"x")
+    world.sweep(SWEEP_GROUPS)
+    assert end.pipe.aborted
+
+
 def test_the_seventeenth_stranger_of_an_address_is_refused_before_tls(world: World) -> None:
     ends = [End(world) for _ in range(16)]
     refused = world.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 1))
