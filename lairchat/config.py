@@ -357,7 +357,7 @@ def _overrides(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
 # -- writing it
 
 
-def keys() -> Iterator[tuple[str, str, str]]:
+def every_key() -> Iterator[tuple[str, str, str]]:
     """Yield (section, key, meaning) of every key, in order; for documents and the template."""
     hints: dict[str, type[_Section]] = {"listen.chat": Listen}
     for field in msgspec.structs.fields(Config):
@@ -387,7 +387,7 @@ def template() -> str:
     ]
     section = ""
     defaults = msgspec.to_builtins(Config())
-    for table, key, meaning in keys():
+    for table, key, meaning in every_key():
         if table != section:
             section = table
             lines += ["", f"[{section}]"]

@@ -29,7 +29,7 @@ def test_the_template_shows_every_key_at_its_default() -> None:
         for line in text.splitlines()
     )
     assert config.parse(bare, "template", {}) == config.Config()
-    for section, key, meaning in config.keys():
+    for section, key, meaning in config.every_key():
         assert f"\n#{key} = " in text, key
         assert meaning, f"{section}.{key} says nothing"
         assert f"# {meaning}\n" in text
@@ -64,7 +64,7 @@ def test_a_mistake_is_located_and_comes_with_advice(text: str, place: str, advic
 
 def test_every_key_is_checked() -> None:
     """A value of a wrong type at each key is refused with that key's name (ux target 19)."""
-    for section, key, _ in config.keys():
+    for section, key, _ in config.every_key():
         said = refused(f"[{section}]\n{key} = {{ wrong = 1 }}\n")
         assert f'"{key}"' in said or "wrong" in said, said
         assert "etc/lairchat.toml:2:1" in said
