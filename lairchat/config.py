@@ -331,7 +331,7 @@ def _overrides(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
     """Collect LAIRCHAT_SECTION_KEY variables; one that names no key is an error, not ignored."""
     known = {
         f"{ENVIRONMENT_PREFIX}{section}_{key}".upper(): (section, key)
-        for section, key, _ in keys()
+        for section, key, _ in every_key()
         if not section.startswith("listen")
     }
     found: dict[tuple[str, str], Any] = {}
