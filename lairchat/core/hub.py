@@ -138,16 +138,6 @@ class Hub:
         """Say whether a user has a live connection."""
         return user in self.people
 
-    def neighbours(self, user: UserId, most: int) -> Iterable[Peer]:
-        """Return the connections that share a room of at most ``most`` connections with a user."""
-        person = self.people.get(user)
-        found: dict[Peer, None] = {}
-        for room in person.rooms if person is not None else ():
-            channel = self.channels.get(room)
-            if channel is not None and len(channel.peers) <= most:
-                found.update(channel.peers)
-        return found
-
     def peers_of(self, user: UserId) -> list[Peer]:
         """Return the live connections of a user."""
         person = self.people.get(user)

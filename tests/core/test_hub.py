@@ -139,15 +139,6 @@ def test_coming_and_going_is_told_for_the_first_and_the_last_connection(house, h
     assert told == [(ALICE, True, True), (ALICE, False, True)]
 
 
-def test_neighbours_share_a_room_that_is_not_too_large(house, hub):
-    alice, bob = house.login(ALICE, ROOM), house.login(BOB, ROOM, OTHER)
-    carol, dave = house.login(CAROL, OTHER), house.login(UserId(4), OTHER)
-    assert set(hub.neighbours(ALICE, 5)) == {alice, bob}
-    assert set(hub.neighbours(BOB, 5)) == {alice, bob, carol, dave}
-    assert set(hub.neighbours(BOB, 2)) == {alice, bob}
-    assert set(hub.neighbours(UserId(9), 5)) == set()
-
-
 # -- what is said
 
 

@@ -16,6 +16,7 @@ PEOPLE_PER_EVENT: Final = 500
 """count: changes in one event; with names of 32 characters they fill half a frame."""
 
 
-def parts(people: Sequence[T], size: int = PEOPLE_PER_EVENT) -> list[Sequence[T]]:
+def parts(people: Sequence[T]) -> list[Sequence[T]]:
     """Cut a long list of changes into events."""
-    return [people[start : start + size] for start in range(0, len(people), size)]
+    starts = range(0, len(people), PEOPLE_PER_EVENT)
+    return [people[start : start + PEOPLE_PER_EVENT] for start in starts]

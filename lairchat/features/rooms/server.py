@@ -238,8 +238,7 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
         rules.require(RoomAction.INVITE, room, role)
         guest = someone(connection, request.name)
         target = tables.role_of(connection, room.id, guest.id)
-        if target is not None:
-            raise refusals.AlreadyMember(name=guest.name, field="$.name")
+        rules.require(RoomAction.INVITE, room, role, target=target)
         call.kernel.joining(connection, room.id, guest.id)
         stated = None
         if not tables.invited(connection, room.id, guest.id):
