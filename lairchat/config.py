@@ -112,6 +112,9 @@ class Limits(_Section, frozen=True):
     wasted_per_address: Annotated[
         Count, _key("Connections of one address in ten minutes that never log in.")
     ] = limits.UNAUTHENTICATED_PER_ADDRESS
+    reviewed: Annotated[
+        bool, _key("Whether you have looked at these limits for a server that strangers can reach.")
+    ] = False
     exempt: Annotated[
         list[str], _key("Networks whose connections are not counted, such as 10.0.0.0/8.")
     ] = []

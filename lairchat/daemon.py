@@ -192,7 +192,8 @@ class Daemon(MultiService):
         )
         self.terminal.ready(where, self.reactor.seconds())
         for listener in self.listeners:
-            listener.warn_if_public()
+            if listener.tls is None or not self.layout.config.limits.reviewed:
+                listener.warn_if_public()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Run periodic work; one failure is logged and does not end the period."""

@@ -180,6 +180,12 @@ class Starts(DaemonTest):
         self.server.config.write_text(f'[listen.chat]\nendpoint = "tcp:{port}:interface=0.0.0.0"\n')
         self.server.start()
         assert "can be reached from other computers" in self.printed()
+        self.server.stop()
+        offset = len(self.printed())
+        with self.server.config.open("a") as config:
+            config.write("[limits]\nreviewed = true\n")
+        self.server.start()
+        assert "can be reached" not in self.printed()[offset:]
         await deferLater(reactor, 0)
 
     @awaited

@@ -115,7 +115,7 @@ class ChatListener(Service):
         if self.tls is None:
             advice = "passwords and messages can be read on the way; set tls = true"
         else:
-            advice = "review the limits in the configuration first"
+            advice = "review [limits] in the configuration, then set reviewed = true there"
         log.warn(
             "{address} can be reached from other computers: {advice}",
             address=self.address,
