@@ -52,11 +52,11 @@ COMPONENTS = {
     ),
     "mounts": Component(
         lambda: _runs("unshare", "--mount", "true"),
-        "run the tests as root (they mount in a namespace of their own)",
+        "run the tests as root where mount namespaces may be made",
     ),
     "networks": Component(
         lambda: _runs("unshare", "--net", "true"),
-        "run the tests as root (they make a network namespace of their own)",
+        "run the tests as root where network namespaces may be made",
     ),
     "openssl": _program("openssl", "openssl"),
     "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),
