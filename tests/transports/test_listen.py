@@ -331,7 +331,7 @@ class Warnings(ListenCase):
         listener.startService()
         assert listener.public
         port = listener.port.getHost().port
-        expected = f"0.0.0.0:{port} can be reached from other computers: review the limits"
+        expected = f"0.0.0.0:{port} can be reached from other computers: review [limits]"
         assert expected in listener.warn_if_public()
         assert self.lines(expected)
 
