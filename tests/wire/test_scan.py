@@ -88,6 +88,12 @@ def test_depth_is_bounded_to_the_level(head: bytes, tail: bytes) -> None:
     assert refused(head * 3 + tail, levels=2) == "LC-DECODE-DEPTH"
 
 
+@pytest.mark.parametrize("value", [None, 0, -1, 2**40, 0.5, "", "x", "x" * 40, b"", b"x"])
+def test_what_holds_nothing_is_no_level(value: Any) -> None:
+    for form in (SHORT, LONG):
+        scan(b"\x91" * limits.DECODE_DEPTH + form.write(value))
+
+
 def test_empty_containers_count_as_levels_too() -> None:
     scan(b"\x91" * 7 + b"\x80")
     assert refused(b"\x91" * 8 + b"\x80") == "LC-DECODE-DEPTH"
