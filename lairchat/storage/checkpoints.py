@@ -80,21 +80,23 @@ class Checkpoints:
             self._one.run(self._copy).addCallbacks(self._count, self._failed)
 
     def copy(self) -> "Deferred[Pages]":
-        """Copy what is in the log now."""
+        """Copy what is in the log now; fails with StorageUnavailable."""
         return self._one.run(self._copy)
 
     def empty(self) -> "Deferred[Pages]":
-        """Copy the log and empty its file, between two groups; waits for readers."""
+        """Copy the log and empty its file, between two groups; waits for readers; fails alike."""
         return self._one.run(self._empty)
 
     def _copy(self) -> "Deferred[Pages]":
-        return self._beside.hop(checkpoint, "PASSIVE").addCallback(self._copy_rest)
+        copied = self._beside.hop(checkpoint, "PASSIVE").addCallback(self._copy_rest)
+        return copied.addErrback(self._judge)
 
     def _copy_rest(self, _pages: Pages) -> "Deferred[Pages]":
         return self._writer.hop(checkpoint, "PASSIVE").addCallback(self._note)
 
     def _empty(self) -> "Deferred[Pages]":
-        return self._writer.hop(checkpoint, "TRUNCATE").addCallback(self._note)
+        emptied = self._writer.hop(checkpoint, "TRUNCATE").addCallback(self._note)
+        return emptied.addErrback(self._judge)
 
     def _note(self, pages: Pages) -> Pages:
         self.log_pages, self._copied = pages.logged, pages.copied
@@ -106,18 +108,23 @@ class Checkpoints:
     def _count(self, _pages: Pages) -> None:
         self.done += 1
 
-    def _failed(self, failure: Failure) -> None:
-        if failure.check(ShuttingDown):
-            return  # the close of the database runs the last one
+    def _judge(self, failure: Failure) -> Failure:
         self._written = self._copied = 0
         fault = storage_unavailable(failure.value)
         if fault is None:
-            self.log.failure("a checkpoint failed", failure)
-        elif is_fatal(fault):
+            return failure
+        if is_fatal(fault):
             self._broken(fault)
-        else:
+        return Failure(fault)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(ShuttingDown):
+            return  # the close of the database runs the last one
+        if isinstance(failure.value, StorageUnavailable):
             # Nothing is lost: the log keeps everything, and the next one tries again.
-            self.log.warn("a checkpoint has to wait: {code}", code=fault.code)
+            self.log.warn("a checkpoint failed: {code}", code=failure.value.code)
+        else:
+            self.log.failure("a checkpoint failed", failure)
 
 
 def checkpoint(connection: Connection, mode: str) -> Pages:

@@ -23,7 +23,7 @@ from lairchat.model.refusals import StoreBusy
 from lairchat.storage import migrate, sqlite
 from lairchat.storage.alchimia_shim import Engine, FromThread
 from lairchat.storage.checkpoints import Checkpoints
-from lairchat.storage.unavailable import BUSY_RETRY_SECONDS, storage_unavailable
+from lairchat.storage.unavailable import BUSY_RETRY_SECONDS, StorageUnavailable
 from lairchat.storage.writer import CallUnit, Clock, Unit, Writer
 
 T = TypeVar("T")
@@ -148,8 +148,8 @@ class Database:
         """Copy the write-ahead log into the database.
 
         truncate: between two groups, and empty the log after it, so that purged bodies are in no
-        file any more; waits for readers, and the writer with it. Fails with StoreBusy if somebody
-        reads for too long.
+        file any more; waits for readers, and the writer with it.
+        Fails with StorageUnavailable: StoreBusy if somebody reads for too long.
         """
         return Deferred.fromCoroutine(self._checkpoint(truncate=truncate))
 
@@ -184,11 +184,10 @@ class Database:
         try:
             await self.checkpoints.empty()
         except Exception as error:  # noqa: BLE001 - see above; the threads must be stopped
-            fault = storage_unavailable(error)
-            if fault is None:
-                self.log.failure("the write-ahead log could not be emptied")
+            if isinstance(error, StorageUnavailable):
+                self.log.warn("the write-ahead log stays as it is: {code}", code=error.code)
             else:
-                self.log.warn("the write-ahead log stays as it is: {code}", code=fault.code)
+                self.log.failure("the write-ahead log could not be emptied")
 
 
 def _without_writing(query: Callable[[Connection], T]) -> Callable[[Connection], T]:

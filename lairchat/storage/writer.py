@@ -156,19 +156,23 @@ class Writer:
             self.pump()
         return self.drain()
 
-    def fail(self, fault: StorageUnavailable) -> None:
-        """Give up for good: what waits fails with this, what comes later too; tell ``on_fatal``.
+    def fail(self, fault: StorageUnavailable, group: Sequence[Unit] = ()) -> None:
+        """Give up for good: all that waits, runs or comes later fails; ``on_fatal`` is told once.
 
-        A group that is on its way to the disk still gets its own outcome.
+        group: units that fail first.
         """
         self._refuse = fault
-        while self._queue:
-            self._finish(self._queue.popleft(), fault)
-        if not self.depth:
-            self._tell_drained()
+        if not self._running:
+            self._fail_all(group)
         if not self._failed:
             self._failed = True
             self.on_fatal(fault)
+
+    def _fail_all(self, group: Sequence[Unit]) -> None:
+        units = [*group, *self._queue]
+        self._queue.clear()
+        self._finish_all(units, [self._refuse] * len(units))
+        self._tell_drained()
 
     # -- one group after another
 
@@ -210,8 +214,10 @@ class Writer:
         self._running = []
         self.stats.add(outcome)
         if outcome.fault is not None and is_fatal(outcome.fault):
-            self._finish_all(done, outcome.errors)
-            self.fail(outcome.fault)
+            self.fail(outcome.fault, done)
+            return
+        if self._failed:  # while it was on its way: nobody knows whether it arrived
+            self._fail_all(done)
             return
         # The next group runs while this one's callers are told; its own outcome cannot arrive
         # before they are, because it comes in a later turn.

@@ -1,7 +1,9 @@
 """A program to be killed: sends to a database as fast as it can, and says what was acknowledged.
 
-Run as ``python crashing.py FILE ROUND``; test_crash.py kills it. Each line of its output is the
-room and number of an event whose transaction was committed when the line was written.
+Run as ``python crashing.py FILE ROUND [COUNT]``; test_crash.py kills it, or has its disk fail.
+A line of its output is the room, the number and the id of an event whose transaction was committed
+when the line was written, or the code of a refusal. It ends after COUNT acknowledgements, or when
+the writer gives up.
 """
 
 import os
@@ -10,8 +12,10 @@ from typing import Any
 
 from twisted.internet import reactor
 
+from lairchat.model.refusals import StoreBroken
 from lairchat.storage import log
 from lairchat.storage.database import Database
+from lairchat.storage.unavailable import StorageUnavailable
 from lairchat.storage.writer import Unit
 
 ROOMS = 8
@@ -33,18 +37,29 @@ class Send(Unit):
         log.store_answers(connection, [key])
 
     def finish(self, error: BaseException | None) -> None:
-        if error is not None:
+        if isinstance(error, StorageUnavailable):
+            os.write(1, b"%s\n" % error.code.encode())
+            if isinstance(error, StoreBroken):
+                return
+        elif error is not None:
             raise error
-        os.write(1, b"%d %d %d\n" % (self.entry.room, self.seq, int.from_bytes(self.entry.id)))
+        else:
+            place = (self.entry.room, self.seq, int.from_bytes(self.entry.id))
+            os.write(1, b"%d %d %d\n" % place)
+            self.program.left -= 1
         self.program.send()
 
 
 class Program:
-    """Sends until it is killed."""
+    """Sends until it is killed, has sent enough, or must not write any more."""
 
-    def __init__(self, path: str, number: int) -> None:
+    def __init__(self, path: str, number: int, count: int) -> None:
         self.number = number * 10**9
+        self.left = count
         self.database = Database.open(f"sqlite:///{path}", reactor=reactor)
+        self.database.writer.on_fatal = self.give_up
+        # Small bounds, so that checkpoints are killed too.
+        self.database.checkpoints._pages = 50
 
     def start(self) -> None:
         def rooms(connection: Any) -> None:
@@ -55,7 +70,15 @@ class Program:
 
         self.database.call(rooms).addCallback(lambda _: [self.send() for _ in range(UNDER_WAY)])
 
+    def give_up(self, fault: StorageUnavailable) -> None:
+        os.write(1, b"gave up\n")
+        reactor.callLater(0.1, reactor.stop)  # whatever is still acknowledged would be said
+
     def send(self) -> None:
+        if self.left <= 0:
+            if reactor.running and not self.database.writer.depth:
+                self.database.close().addBoth(lambda _: reactor.stop())
+            return
         self.number += 1
         identifier = self.number.to_bytes(16)
         room = self.number % ROOMS + 1
@@ -64,8 +87,6 @@ class Program:
 
 
 if __name__ == "__main__":
-    program = Program(sys.argv[1], int(sys.argv[2]))
-    # Small bounds, so that checkpoints are killed too.
-    program.database.checkpoints._pages = 50
+    program = Program(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 10**9)
     reactor.callWhenRunning(program.start)
     reactor.run()

@@ -129,6 +129,9 @@ class DecisionTest(SynchronousTestCase):
         checkpoints = self.made(Answering(sqlite_error(sqlite3.SQLITE_IOERR_FSYNC)), Answering())
         checkpoints.grown(group(96), 0)
         self.assertEqual([type(fault) for fault in self.broken], [StoreBroken])
+        checkpoints = self.made(Answering(), Answering(sqlite_error(sqlite3.SQLITE_IOERR)))
+        self.assertIsInstance(self.failureResultOf(checkpoints.empty()).value, StoreBroken)
+        self.assertEqual([type(fault) for fault in self.broken], [StoreBroken])
 
     def test_one_that_the_close_overtakes_is_no_fault(self) -> None:
         checkpoints = self.made(Answering(ShuttingDown(retry_after=1)), Answering())

@@ -75,6 +75,72 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     inline.close()
 
 
+def with_faults(path: Path, number: int, fault: str) -> tuple[list[str], list[list[int]]]:
+    """Run the program with a system call that fails; return what it said and acknowledged."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("a disk that fails is played by strace: apt install strace")
+    found = subprocess.run(
+        [
+            *(strace, "-f", "-qq", "-o", "/dev/null", "-e", f"inject={fault}"),
+            *(sys.executable, crashing.__file__, str(path), str(number), "1500"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        timeout=120,
+    )
+    if "PTRACE" in found.stderr:
+        pytest.skip("a disk that fails is played by strace, which may not trace here")
+    lines = found.stdout.splitlines()
+    return lines, [[int(word) for word in line.split()] for line in lines if line[0].isdigit()]
+
+
+def stored_in(path: Path) -> set[tuple[int, int, int]]:
+    assert check(path) == []
+    inline = Inline(f"sqlite:///{path}")
+    found = set()
+    for room in inline.read(log.rooms):
+        events = inline.read(
+            lambda connection, room=room: log.page(connection, room, after=0, limit=10**6)
+        )
+        found |= {(room, event.seq, int.from_bytes(event.id)) for event in events}
+    inline.close()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
+def test_a_disk_that_fails_once_is_never_trusted_again(tmp_path: Path, call: str) -> None:
+    """security.md, fact 3 and goals: acknowledged implies durable, whichever call it is that fails.
+
+    Only one call fails: those after it would succeed, and must not be believed.
+    """
+    path = tmp_path / "lair.db"
+    acknowledged = set()
+    for number, which in enumerate((9, 11, 14, 19, 25)):
+        # The first ones belong to the start, which must not get that far and is proven elsewhere.
+        when = which if call == "fdatasync" else which * 9
+        lines, said = with_faults(path, number, f"{call}:error=EIO:when={when}")
+        assert "gave up" in lines, lines[-5:]
+        assert "LC-STORE-BROKEN" in lines
+        after = lines[lines.index("LC-STORE-BROKEN") :]
+        assert not [line for line in after if line[0].isdigit()]
+        acknowledged |= {tuple(place) for place in said}
+        assert acknowledged <= stored_in(path)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_for_a_moment_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lair.db"
+    lines, said = with_faults(path, 0, "pwrite64:error=ENOSPC:when=150..190")
+    assert "LC-STORE-FULL" in lines
+    assert "gave up" not in lines
+    assert len(said) >= 1_500
+    assert {tuple(place) for place in said} == stored_in(path)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB; mounting one is for root."""

@@ -269,6 +269,26 @@ class InlineWriterTest(SynchronousTestCase):
 
 
 class ThreadedWriterTest(DatabaseCase):
+    async def test_a_group_on_its_way_when_the_end_is_found_is_not_believed(self) -> None:
+        """It may be on the disk or not; a repeat with the same command id will tell."""
+        database = await self.with_table()
+        writer = database.writer
+        fatal: list[Any] = []
+        writer.on_fatal = fatal.append
+        held, release = threading.Event(), threading.Event()
+        outcomes: list[Any] = []
+        writer.submit(Step(outcomes, "a", lambda connection: (held.set(), release.wait(30))))
+        writer.submit(Step(outcomes, "b"))
+        assert held.wait(30)
+        writer.fail(StoreBroken())
+        assert (outcomes, len(fatal)) == ([], 1)
+        drained = writer.drain()
+        self.assertNoResult(drained)
+        release.set()
+        await drained
+        assert outcomes == [("a", StoreBroken), ("b", StoreBroken)]
+        assert len(fatal) == 1
+
     async def test_what_queues_while_a_group_runs_goes_together(self) -> None:
         database = await self.with_table()
         writer = database.writer
