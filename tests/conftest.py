@@ -5,11 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 # At the end, so that under tox the wheel in site-packages is tested and not the checkout beside it.
 sys.path.append(str(CHECKOUT))
+
+# A busy machine is not a defect: how long one example takes says nothing about the code.
+settings.register_profile("lairchat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lairchat")
 
 
 @pytest.fixture(scope="session")
