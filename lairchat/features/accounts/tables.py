@@ -30,6 +30,7 @@ from lairchat.model.ids import DeviceId, SessionId, UserId
 from lairchat.model.names import name_key, skeleton
 from lairchat.model.roles import ServerRole
 from lairchat.storage.schema import metadata
+from lairchat.storage.statements import Driver
 
 #: role: ServerRole.  state: 0 in use, 1 locked.  secret: Argon2id, PHC string, over the
 #: authentication secret.  skeleton: model.names.skeleton, so that look-alikes are found.
@@ -147,9 +148,9 @@ def user_by_id(connection: Connection, user: UserId) -> User | None:
 
 def names_of(connection: Connection, ids: Iterable[UserId]) -> dict[UserId, str]:
     """Return the names of these users; numbers that nobody has are left out."""
-    wanted = list(set(ids))
-    query = select(users.c.id, users.c.name).where(users.c.id.in_(wanted))
-    return {UserId(row[0]): row[1] for row in connection.execute(query)} if wanted else {}
+    # On the driver's connection, because every page of history asks: SQLAlchemy takes 250 us.
+    rows = Driver(connection).among("SELECT id, name FROM users WHERE id IN ?", set(ids))
+    return {UserId(user): name for user, name in rows}
 
 
 def page_by_name(

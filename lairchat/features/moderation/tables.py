@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 
 from lairchat.model.ids import RoomId, UserId
 from lairchat.storage.schema import metadata
+from lairchat.storage.statements import Driver
 
 bans = Table(
     "bans",
@@ -45,8 +46,10 @@ class Ban(NamedTuple):
 
 def is_banned(connection: Connection, room: RoomId, user: UserId) -> bool:
     """Say whether a user is kept out of a room."""
-    query = select(bans.c.user).where(bans.c.room == room, bans.c.user == user)
-    return connection.execute(query).first() is not None
+    row = Driver(connection).one(
+        "SELECT 1 FROM bans WHERE bans.room = ? AND bans.user = ?", (room, user)
+    )
+    return row is not None
 
 
 def count_bans(connection: Connection, room: RoomId) -> int:

@@ -17,7 +17,6 @@ from lairchat.features.rooms.messages import (
     TOPIC,
 )
 from lairchat.model import limits
-from lairchat.model.ids import RoomId
 from lairchat.model.refusals import (
     AlreadyMember,
     Banned,
@@ -520,11 +519,3 @@ class LobbyTest(Case):
 
     def test_it_is_nobodys_to_make(self):
         self.refuse(RoomTaken, self.alice, CREATE, name="lobby")
-
-
-class TablesTest(Case):
-    def test_more_pairs_than_one_statement_takes(self):
-        user = self.alice.session.user
-        pairs = [(RoomId(room), user) for room in range(1000, 2500)]
-        found = self.server.look(lambda c: tables.may_not_post(c, [*pairs, (self.ops, user)]))
-        self.assertEqual(sorted(found), pairs)
