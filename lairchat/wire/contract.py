@@ -58,7 +58,7 @@ class Command(msgspec.Struct, Generic[Req, Rep], frozen=True, eq=False, kw_only=
     """One thing a caller can ask for; its handler stands in the feature's server.py.
 
     name: ``noun.verb``, the name on the wire.
-    errors: refusals it may answer beside those that every command may (:data:`COMMON`).
+    errors: refusals it may answer beside those that every command may (docs/protocol.rst).
     role: the least server role that may call it.
     rate: which of the member's allowances it draws on: ``message`` or ``command``.
     cost: how many tokens of that allowance it takes.

@@ -55,11 +55,11 @@ class Grant(Reply, frozen=True):
         and any older one means that somebody has a copy, and ends the session.
     """
 
-    user: int
+    user: Int63
     name: str
     role: RoleName
-    device: int
-    session: int
+    device: Int63
+    session: Int63
     token: bytes
 
 
@@ -77,11 +77,11 @@ class ListSessions(Request, frozen=True):
 class SessionInfo(Reply, frozen=True):
     """One session: its device and when it was used last."""
 
-    session: int
-    device: int
+    session: Int63
+    device: Int63
     label: str
-    created: int
-    used: int
+    created: Int63
+    used: Int63
     current: bool = False
 
 
@@ -109,7 +109,7 @@ class CreateInvite(Request, frozen=True):
 class Invite(Reply, frozen=True):
     """A new invite; ``code`` is shown this once and stored as a hash."""
 
-    invite: int
+    invite: Int63
     code: str
     expires: Millis
 
@@ -123,10 +123,10 @@ class ListInvites(Request, frozen=True):
 class InviteInfo(Reply, frozen=True):
     """An invite without its code."""
 
-    invite: int
+    invite: Int63
     by: str
-    uses: int
-    expires: int
+    uses: Int63
+    expires: Int63
 
 
 class InviteList(Reply, frozen=True):

@@ -60,8 +60,8 @@ class Sent(Reply, frozen=True):
     The reply is sent after the message is on disk.
     """
 
-    seq: int
-    at: int
+    seq: Int63
+    at: Int63
 
 
 class LogEvent(Reply, frozen=True):
@@ -72,12 +72,12 @@ class LogEvent(Reply, frozen=True):
     id: the command id it was sent with, 16 bytes.  body: msgpack of Text or StateChange.
     """
 
-    room: int
-    seq: int
-    at: int
-    user: int
+    room: Int63
+    seq: Int63
+    at: Int63
+    user: Int63
     name: str
-    device: int
+    device: Int63
     kind: str
     id: bytes
     body: bytes
@@ -98,7 +98,7 @@ class Page(Reply, frozen=True):
     more: whether the log goes on in the asked direction.
     """
 
-    room: int
+    room: Int63
     events: list[LogEvent]
     more: bool
 
@@ -129,10 +129,10 @@ class RoomSync(Reply, frozen=True):
     more: whether there are more than these (read on with ``message.history``).
     """
 
-    room: int
-    head: int
-    read: int
-    unread: int
+    room: Int63
+    head: Int63
+    read: Int63
+    unread: Int63
     events: list[LogEvent] = []
     more: bool = False
 
@@ -154,15 +154,15 @@ class MoveCursor(Request, frozen=True):
 class CursorMoved(Reply, frozen=True):
     """How far this user has read a room, on any device."""
 
-    room: int
-    read: int
-    unread: int
+    room: Int63
+    read: Int63
+    unread: Int63
 
 
 class Gap(Reply, frozen=True):
     """This connection was too slow for these rooms: read on from one's cursors."""
 
-    rooms: list[int]
+    rooms: list[Int63]
 
 
 SEND = Command(

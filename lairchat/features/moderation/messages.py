@@ -47,7 +47,7 @@ class BanInfo(Reply, frozen=True):
 
     name: str
     by: str
-    at: int
+    at: Int63
     reason: str
 
 

@@ -1,12 +1,13 @@
 """Presence on the wire: who is here, told only to people who share a room."""
 
 from lairchat.wire.contract import EventType, Reply
+from lairchat.wire.objects import Int63
 
 
 class Presence(Reply, frozen=True):
     """Somebody with whom this user shares a room came (their first device) or went (their last)."""
 
-    user: int
+    user: Int63
     name: str
     online: bool
 

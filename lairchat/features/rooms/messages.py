@@ -28,17 +28,17 @@ class RoomInfo(Reply, frozen=True):
     role: the caller's role in it, or null.  members: how many.  head: sequence of its last event.
     """
 
-    room: int
+    room: Int63
     name: str
     kind: Kind
     access: Access
     posting: Posting
     crypto: Crypto
     topic: str
-    members: int
-    head: int
+    members: Int63
+    head: Int63
     role: RoleName | None = None
-    peer: int | None = None
+    peer: Int63 | None = None
 
 
 class CreateRoom(Request, frozen=True):
@@ -95,7 +95,7 @@ class ListMembers(Request, frozen=True):
 class Member(Reply, frozen=True):
     """One member, and whether a device of theirs is connected."""
 
-    user: int
+    user: Int63
     name: str
     role: RoleName
     online: bool
@@ -106,8 +106,8 @@ class MemberList(Reply, frozen=True):
 
     members: list[Member]
     more: bool
-    total: int
-    here: int
+    total: Int63
+    here: Int63
 
 
 class InviteUser(Request, frozen=True):
@@ -146,7 +146,7 @@ class RoomJoined(Reply, frozen=True):
 class RoomLeft(Reply, frozen=True):
     """A room that this user no longer belongs to, and why."""
 
-    room: int
+    room: Int63
     code: str
     text: str
 
@@ -154,7 +154,7 @@ class RoomLeft(Reply, frozen=True):
 class RoomInvited(Reply, frozen=True):
     """Somebody invites this user into a room."""
 
-    room: int
+    room: Int63
     name: str
     by: str
 

@@ -26,7 +26,7 @@ class Begin(Request, frozen=True):
 class Progress(Reply, frozen=True):
     """How many bytes the server has on disk; the next chunk starts there."""
 
-    offset: int
+    offset: Int63
     complete: bool = False
 
 
@@ -49,8 +49,8 @@ class Get(Request, frozen=True):
 class Piece(Reply, frozen=True):
     """Part of a blob."""
 
-    offset: int
-    total: int
+    offset: Int63
+    total: Int63
     digest: bytes
     data: bytes
 
@@ -68,8 +68,8 @@ class Usage(Request, frozen=True):
 class UsageInfo(Reply, frozen=True):
     """Bytes used (blobs complete and under way) of the quota."""
 
-    used: int
-    quota: int
+    used: Int63
+    quota: Int63
 
 
 BEGIN = Command(
