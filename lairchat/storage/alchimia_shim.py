@@ -64,6 +64,9 @@ def transaction(connection: Connection) -> Iterator[None]:
     such an error, a COMMIT would find nothing to commit and be taken for success.
     """
     driver: Any = connection.connection.dbapi_connection
+    if driver.in_transaction:
+        # Nested by mistake, or a rollback failed: whatever is in it must not be committed as ours.
+        raise LostTransactionError("a transaction is open already")
     begin(connection)
     try:
         yield
@@ -74,8 +77,10 @@ def transaction(connection: Connection) -> Iterator[None]:
         else:
             driver.commit()
     except BaseException:
-        connection.rollback()
-        driver.rollback()
+        try:
+            connection.rollback()
+        finally:
+            driver.rollback()
         raise
 
 

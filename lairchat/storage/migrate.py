@@ -83,7 +83,8 @@ def prepare(
 def check_writable(path: Path, *, busy_seconds: float = sqlite.BUSY_SECONDS) -> None:
     """Find out now, not at the first message, that a database cannot be written; raises as prepare."""
     with _explained(path), closing(sqlite.connect(path, busy_seconds=busy_seconds)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+            raise StartPermission(path=path, why="its file system cannot have a write-ahead log")
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
 

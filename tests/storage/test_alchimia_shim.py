@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lairchat.model.refusals import ShuttingDown, StoreFull
 from lairchat.storage import sqlite
-from lairchat.storage.alchimia_shim import Engine, LostTransactionError, TwistedEngine
+from lairchat.storage.alchimia_shim import Engine, LostTransactionError, TwistedEngine, transaction
 from lairchat.storage.durable import create_private
 from tests.storage.support import TABLE, DatabaseCase, add, names
 
@@ -109,6 +109,18 @@ class ThreadedEngineTest(DatabaseCase):
         with pytest.raises(LostTransactionError):
             await engine.run(swallows)
         assert await engine.run(names) == []
+
+    async def test_a_transaction_in_a_transaction_is_refused(self) -> None:
+        engine = self.engine()
+
+        def nests(connection: Connection) -> None:
+            connection.exec_driver_sql(TABLE)
+            with transaction(connection):
+                add(connection, "a")
+
+        with pytest.raises(LostTransactionError):
+            await engine.run(nests)
+        assert self.other().execute("SELECT * FROM sqlite_schema").fetchall() == []
 
     async def test_driver_level_work_needs_no_sqlalchemy(self) -> None:
         engine = self.engine()

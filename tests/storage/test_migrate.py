@@ -285,6 +285,14 @@ def test_errors_at_the_start_have_a_next_step(path: Path, code: int, kind: type)
         raise error
 
 
+def test_a_place_without_shared_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite then keeps another journal without an error, as it does for a database in memory."""
+    migrate.prepare(path)
+    monkeypatch.setattr(sqlite, "connect", lambda *_, **__: sqlite3.connect(":memory:"))
+    with pytest.raises(StartPermission, match="write-ahead log"):
+        migrate.check_writable(path)
+
+
 def test_two_processes_that_make_it_at_once_do_not_mix(path: Path) -> None:
     """The loser finds the winner's half file, and stops; the data directory's lock is the rule."""
     durable.create_private(path.with_name(".lair.db.new"))
