@@ -29,9 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from measured import RAISED, Running, build, circumstances, generate, preferred
 from prepare_load import make_load
 
+from lairchat.demo_server import ServerFailedError
+
 IDLE = 10_000
-MEMBERS = 990
-NEWCOMERS = 20
+MEMBERS = 900
+NEWCOMERS = 200
 SETTLE_SECONDS = 5.0
 
 
@@ -318,7 +320,7 @@ def measure_all(bench: Bench, names: list[str], args: argparse.Namespace) -> lis
             load = os.getloadavg()[0]
             try:
                 measured = bench.measure(name, args.seconds, lambda _running: None)
-            except (RuntimeError, subprocess.TimeoutExpired) as error:
+            except (RuntimeError, ServerFailedError, subprocess.TimeoutExpired) as error:
                 sys.stderr.write(f"{name}: {error}\n")
                 continue
             at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -16,7 +16,7 @@ from twisted.internet.tcp import Connection
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
-from lairchat.transports.buffers import encrypt, undecrypted, unsent
+from lairchat.transports.buffers import decrypt, encrypt, undecrypted, unsent
 
 _RECORD_BYTES = 2**14
 """bytes of content that one record of TLS holds."""
@@ -80,7 +80,7 @@ class WriteThroughTLS(TLSMemoryBIOProtocol):
         connection: Any = self._tlsConnection
         while not self._lostTLSConnection:
             try:
-                data: bytes = connection.recv(_READ_BYTES)
+                data: bytes = decrypt(connection) or connection.recv(_READ_BYTES)
             except SSL.WantReadError:  # half a record, or one that is not for us
                 break
             except SSL.ZeroReturnError:  # the peer's goodbye

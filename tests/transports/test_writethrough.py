@@ -218,6 +218,7 @@ class WriteThrough(TestCase):
     async def test_another_pyopenssl_is_served_as_twisted_does(self):
         self.patch(buffers, "_LOOK", None)
         self.patch(buffers, "_WRITE", None)
+        self.patch(buffers, "_READ", None)
         self.tls.write(b"in a turn")
         assert self.waiting > 0
         received = b""
@@ -251,10 +252,11 @@ class Foreign(TestCase):
         assert connection.socket.send(b"123") == 3
 
     def test_this_pyopenssl_is_as_we_know_it(self):
-        """When this fails, every write costs twice as much, and nothing else."""
+        """When this fails, reads and writes cost twice as much, and nothing else."""
         assert buffers._LOOK is not None
         assert buffers._WRITE is not None
         assert buffers._READ is not None
+        assert buffers._TAKE is not None
 
     def test_a_transport_without_a_descriptor_is_written_to_as_ever(self):
         factory = Factory.forProtocol(Protocol)
