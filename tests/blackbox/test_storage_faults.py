@@ -1,6 +1,7 @@
 """A disk that is full, read-only or damaged: a clear code, recovery, nothing acknowledged lost."""
 
 import contextlib
+import shutil
 import subprocess
 
 import pytest
@@ -76,6 +77,22 @@ class SmallDisk(DaemonTest):
         await alice.connect()
         await alice.resume()
         assert await self.texts(alice) == kept
+
+    @awaited
+    async def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing_half_made(self) -> None:
+        self.server.stop()
+        shutil.rmtree(self.server.data)
+        filler = self.disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        with self.assertRaises(ServerFailedError) as caught:
+            self.server.start()
+        assert "LC-START-DISK" in str(caught.exception), caught.exception
+        assert "Traceback" not in str(caught.exception)
+        filler.unlink()
+        self.server.start()
+        await self.owner()
 
     @awaited
     async def test_a_read_only_disk_is_refused_at_the_start_and_keeps_everything(self) -> None:
