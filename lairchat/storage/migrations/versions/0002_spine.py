@@ -104,6 +104,7 @@ STATEMENTS = (
         CONSTRAINT fk_rooms_created_by FOREIGN KEY (created_by) REFERENCES users (id)
     )
     """,
+    "CREATE INDEX ix_rooms_access_name_key ON rooms (access, name_key)",
     """
     CREATE TABLE memberships (
         room INTEGER NOT NULL,
