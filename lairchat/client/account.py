@@ -158,7 +158,7 @@ def form_key(state: AppState, form: Form, action: str) -> list[Effect]:
         field.choice = (field.choice + 1) % len(field.choices)
     elif field.kind == "secret":
         _secret_key(field.secret, action)
-    elif field.kind == "text":
+    else:
         _text_key(field, action)
     return []
 
@@ -171,6 +171,8 @@ def _secret_key(secret: Secret, action: str) -> None:
 
 
 def _text_key(field: Field, action: str) -> None:
+    if field.kind != "text":
+        return
     from lairchat.client.actions import EDITING
 
     edit = EDITING.get(action)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dialog_action", "dialog_text"]
 
-ANYWHERE = frozenset({"help", "repaint", "suspend"})
+ANYWHERE = frozenset({"help", "prefix", "repaint", "suspend"})
 
 
 def dialog_text(state: AppState, dialog: Dialog, text: str) -> list[Effect]:

@@ -12,7 +12,7 @@ from lairchat.client.state import Item, Note, Room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from lairchat.client.effects import Effect
     from lairchat.client.state import AppState
@@ -185,8 +185,3 @@ def open_room(state: AppState, room: Room) -> list[Effect]:
         room.people_asked = True
         wanted.append(effects.ListMembers(0, room.id))
     return wanted + enter(state, room)
-
-
-def names_of(rooms: Iterable[Room]) -> list[str]:
-    """Return the rooms' names as people write them."""
-    return [room.title for room in rooms]

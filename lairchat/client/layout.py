@@ -142,8 +142,6 @@ def _rows(state: AppState, found: Layout) -> None:
     if rows > 1 and found.kind != "narrow" and not found.notes:
         found.hint_h = 0 if _fits_count(window, found.width) else 1
     found.input_y = found.height - found.hint_h - rows
-    if found.kind != "narrow" and rows > 1 and not found.hint_h and found.input_y < 4:
-        found.input_y = found.height - rows
     found.status_y = found.input_y - 1
     found.body_h = found.status_y - 1
 

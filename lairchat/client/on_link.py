@@ -51,8 +51,7 @@ def connecting(state: AppState, event: i.Connecting) -> list[Effect]:
     state.retry_at = None
     if state.phase in {"starting", "halted"}:
         say(state, f"connecting to {state.server}:{event.port}", state.console)
-    if state.me is None:
-        state.phase = "connecting"
+    state.phase = "connecting"
     return []
 
 
@@ -76,7 +75,7 @@ def hello(state: AppState, event: i.HelloReceived) -> list[Effect]:
 def disconnected(state: AppState, event: i.Disconnected) -> list[Effect]:
     """No connection: say why once, then count down in the status line."""
     text = f"{safe(event.code)}  {safe(event.text)}"
-    if state.phase != "offline" or state.reason != text:
+    if state.reason != text:  # not once for each attempt
         room = state.room
         say(state, text, room, error=True)
         if state.dialogs and state.journal is None:
@@ -239,9 +238,7 @@ def show_some_room(state: AppState) -> list[Effect]:
 
 def remove_room(state: AppState, room_id: int) -> None:
     """Forget a room; what was typed in it goes to the history."""
-    room = state.rooms.pop(room_id, None)
-    if room is None:
-        return
+    room = state.rooms.pop(room_id)
     state.history.add(room.editor.take())
     if state.previous == room_id:
         state.previous = None

@@ -95,8 +95,7 @@ class Plain:
             return []
         held = self.state.room.editor
         wanted = update(self.state, i.Text(text.strip() or "n"))
-        if not isinstance(self.state.dialog, Question):
-            held.set("")
+        held.set("")
         return wanted
 
     def _answer(self, form: Form, text: str) -> list[Effect]:

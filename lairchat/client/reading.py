@@ -156,7 +156,7 @@ def page_down(state: AppState) -> list[Effect]:
     rows = timeline.downward(index, last + 1, step, style)
     if rows:
         _anchor(room, timeline, rows, len(rows) - 1)
-    if len(rows) < step:
+    if room.scroll is None or len(rows) < step:
         room.scroll = None
         return fetch_newer(state, room) + mark_read(state)
     return []

@@ -88,17 +88,18 @@ class Terminal:
         self.brackets = not self.name.startswith(UNBRACKETED)
 
     def _set_up(self, name: str, fd: int) -> bool:
+        """Load the description; False when the built-in ANSI sequences have to do."""
         for candidate in (name, FALLBACK):
             try:
                 curses.setupterm(candidate or "unknown", fd)
             except curses.error:
                 continue
-            if _strip(curses.tigetstr("cup")) and candidate == name:
+            known = bool(curses.tigetstr("cup"))  # a terminal that cannot place its cursor is none
+            if known and candidate == name:
                 return True
-            if candidate == FALLBACK:
-                self.remark = f'terminal type "{name[:20]}" is not known here: treated as a VT100'
-                self.name = FALLBACK
-                return True
+            self.remark = f'terminal type "{name[:20]}" is not known here: treated as a VT100'
+            self.name = FALLBACK
+            return known
         self.remark = f'terminal type "{name[:20]}" is not known here: plain ANSI is used'
         self.name = FALLBACK
         return False

@@ -14,6 +14,7 @@ from lairchat.client.keymap import PREFIXED, SELECTION, key_label
 from lairchat.client.kit import notice
 from lairchat.client.on_link import LINK
 from lairchat.client.reading import drop_line, mark_read
+from lairchat.model.limits import MESSAGE_CHARS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _paste(state: AppState, text: str) -> list[Effect]:
         notice(state, "pasted into the input, not into the question")
     elif "\n" in text:
         lines = text.count("\n") + 1
-        notice(state, f"pasted {lines} lines: nothing is sent before you press Enter")
+        size = f"{len(state.room.editor.text)}/{MESSAGE_CHARS} characters"
+        notice(state, f"pasted {lines} lines ({size}): nothing is sent before you press Enter")
     return []
 
 

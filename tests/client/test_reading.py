@@ -77,10 +77,40 @@ def test_the_top_fetches_the_page_before_once() -> None:
     assert [one for one in person.key("pgup") if isinstance(one, e.FetchHistory)] == []
 
 
+def test_the_bottom_by_whole_pages_is_read_too() -> None:
+    person = full()
+    person.key("pgup", "pgup")
+    person.link(i.MessageArrived(1, said(501, 501, "bob", "message 501.")))
+    for _ in range(4):
+        person.key("pgdn")
+    assert person.room.scroll is None
+    assert person.did[-1] == e.MoveCursor(1, 501)
+
+
+def test_a_page_near_the_top_fills_a_screen_that_grew() -> None:
+    person = full(60, older=False, height=12)
+    person.key("alt-home")
+    assert shown(person)[0] == 201
+    person.screen(80, 40)
+    numbers = shown(person)
+    assert numbers[0] == 201
+    assert len(numbers) > 30
+
+
+def test_history_while_scrolled_keeps_the_place() -> None:
+    person = full(60)
+    person.key("pgup")
+    before = shown(person)
+    person.enter("/history")
+    assert shown(person) == before
+
+
 def test_offline_nothing_is_fetched() -> None:
     person = full(30)
     person.link(i.Disconnected("LC-NET-LOST", "lost", 1.0))
     assert person.key("alt-home", "pgup") == []
+    person.room.line = 5
+    assert person.key("alt-u") == []
     assert person.enter("/goto unread") == []
 
 
@@ -256,8 +286,8 @@ def test_a_large_room_opens_and_scrolls_quickly() -> None:
     page = tuple(i.Message(n, NOON + n * 1_000, "bob", f"message {n}.") for n in range(1, 15_001))
     person.link(i.HistoryPage(1, page, older=False, replace=True))
     person.screen()
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         person.key("pgup")
         person.canvas()
-    assert (time.perf_counter() - start) / 20 < 0.02
+    assert (time.process_time() - start) / 20 < 0.02

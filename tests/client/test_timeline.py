@@ -134,4 +134,4 @@ def test_errors_and_notes_are_told_apart_from_messages() -> None:
         "12:00  -!-   a note",
         "12:00  -!-   an error",
     ]
-    assert NOON == person.state.now
+    assert person.state.now == NOON
