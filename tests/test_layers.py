@@ -21,9 +21,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "lairchat"
 TWISTED = ("twisted", "zope.interface")
 # The client's way to the network, and its programs.
 CLIENT_LINK = (
-    "catalog", "cli", "connection", "derive", "dial", "doctor", "face_curses", "face_plain",
-    "headless", "link", "mailslot", "main", "requests", "rooms", "sendqueue", "serverkey", "start",
-    "tls",
+    "authentication", "catalog", "cli", "connection", "derive", "dial", "doctor", "face_curses",
+    "face_plain", "follow", "headless", "link", "mailslot", "main", "outgoing", "people",
+    "requests", "rooms", "sendqueue", "serverkey", "start", "tls",
 )  # fmt: skip
 # Its files and its terminal.
 CLIENT_LOCAL = ("boot", "plain", "profile", "screen", "store")

@@ -4,23 +4,35 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lairchat import __version__
 from lairchat.client import profile as profiles
-from lairchat.model import faults
+from lairchat.model import faults, limits
 from lairchat.model.identity import Link as InviteLink
 from lairchat.model.identity import parse_address
 from lairchat.model.refusal import Refusal
 
+COMMANDS = ("send", "tail", "invite", "doctor", "serverkey")
+#: What a shell reports of a program that Ctrl-C has ended.
+INTERRUPTED = 130
 DESCRIPTION = "Chat from a terminal: lair 'LINK' the first time, lair from then on."
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that leaves with the exit status of sysexits for a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and how it goes."""
+        self.print_usage(sys.stderr)
+        self.exit(os.EX_USAGE, f"{self.prog}: {message}. Try: {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; documents are made from it too."""
-    top = argparse.ArgumentParser("lair", description=DESCRIPTION)
+    top = Parser("lair", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"lair {__version__}")
     _common(top)
     top.add_argument(
@@ -30,36 +42,62 @@ def parser() -> argparse.ArgumentParser:
         help="an invite link (in quotes), or a server; without it: the last one",
     )
     top.add_argument("--plain", action="store_true", help="lines instead of a screen")
-    top.epilog = "commands: lair send, lair tail, lair doctor, lair serverkey (each has --help)"
+    top.epilog = "commands (each has --help): " + ", ".join(f"lair {one}" for one in COMMANDS)
     return top
 
 
 def command_parsers() -> dict[str, argparse.ArgumentParser]:
     """Return a parser for each command that needs no screen."""
-    send = argparse.ArgumentParser("lair send", description="Send one message.")
+    send = Parser("lair send", description="Send one message.")
     send.add_argument("room", help="#room or @person")
     send.add_argument("text", nargs="?", help="the message; standard input if not given")
     send.add_argument("--me", action="store_true", help="as an action, like /me")
     send.add_argument("--json", action="store_true", help="print sequence and time as JSON")
-    tail = argparse.ArgumentParser("lair tail", description="Follow a room.")
+    tail = Parser("lair tail", description="Follow a room.")
     tail.add_argument("room", help="#room or @person")
     tail.add_argument("--json", action="store_true", help="one JSON object a line")
     tail.add_argument(
-        "--after", type=int, metavar="SEQ", help="begin after this sequence (0: all there is)"
+        "--after", type=_sequence, metavar="SEQ", help="begin after this sequence (0: all there is)"
     )
-    doctor = argparse.ArgumentParser("lair doctor", description="Say what can be seen of a server.")
+    doctor = Parser("lair doctor", description="Say what can be seen of a server.")
     doctor.add_argument("host", metavar="HOST[:PORT]", nargs="?")
-    key = argparse.ArgumentParser(
+    key = Parser(
         "lair serverkey", description="Show, or replace, the remembered identity of a server."
     )
     key.add_argument("host", metavar="HOST[:PORT]", nargs="?")
     key.add_argument(
         "--replace", action="store_true", help="ask the server and remember the new one"
     )
-    parsers = {"send": send, "tail": tail, "doctor": doctor, "serverkey": key}
+    invite = Parser("lair invite", description="Make an invite link, and print it.")
+    invite.add_argument(
+        "--uses", type=_count, default=1, metavar="N", help="how many people it lets in (1)"
+    )
+    parsers: dict[str, argparse.ArgumentParser] = {
+        "send": send,
+        "tail": tail,
+        "invite": invite,
+        "doctor": doctor,
+        "serverkey": key,
+    }
     for one in parsers.values():
         _common(one)
     return parsers
+
+
+def _sequence(text: str) -> int:
+    """Read a sequence number."""
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise ValueError
+    return number
+
+
+def _count(text: str) -> int:
+    """Read how many people an invite lets in."""
+    number = int(text)
+    if not 1 <= number <= limits.INVITE_USES_MAX:
+        raise ValueError
+    return number
 
 
 def _common(one: argparse.ArgumentParser) -> None:
@@ -121,9 +159,26 @@ def prepare_reactor() -> Any:
     return reactor
 
 
+def quiet_log(environ: Mapping[str, str]) -> None:
+    """Keep the log off the terminal: into the file that LAIR_LOG names, or nowhere."""
+    from twisted.logger import globalLogBeginner, jsonFileLogObserver
+
+    observers = []
+    if named := environ.get("LAIR_LOG"):
+        descriptor = os.open(named, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        observers.append(jsonFileLogObserver(os.fdopen(descriptor, "a", encoding="utf-8"), ""))
+    globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
+
+
 def command(arguments: Sequence[str]) -> int:
     """Run a command that needs no screen; returns the exit status."""
-    work = {"send": _send, "tail": _tail, "doctor": _doctor, "serverkey": _serverkey}
+    work = {
+        "send": _send,
+        "tail": _tail,
+        "invite": _invite,
+        "doctor": _doctor,
+        "serverkey": _serverkey,
+    }
     if not arguments or arguments[0] not in work:
         parser().parse_args(arguments)
         return os.EX_OK
@@ -155,7 +210,7 @@ def run_until_done(reactor: Any, work: Callable[[], Coroutine[Any, Any, int]]) -
     reactor.callWhenRunning(begin)
     reactor.run()
     if not outcome:
-        return os.EX_OK  # interrupted
+        return INTERRUPTED
     if hasattr(outcome[0], "raiseException"):
         outcome[0].raiseException()
     return int(outcome[0])
@@ -202,6 +257,27 @@ def _tail(options: argparse.Namespace) -> int:
             await headless.tail(session, options.room, printer)
         finally:
             await session.close()
+        if printer.closed:
+            # Nobody reads our standard output: the interpreter shall not try to flush it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return os.EX_OK
+
+    return run_until_done(session.reactor, work)
+
+
+def _invite(options: argparse.Namespace) -> int:
+    from lairchat.client import headless
+
+    session = _session(options)
+
+    async def work() -> int:
+        try:
+            made = await headless.invite(session, options.uses)
+        finally:
+            await session.close()
+        # The link alone on standard output, for a pipe; what a person wants to know beside it.
+        sys.stdout.write(f"{made['link']}\n")
+        sys.stderr.write(f"{made['note']}\n")
         return os.EX_OK
 
     return run_until_done(session.reactor, work)

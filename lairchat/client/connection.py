@@ -29,7 +29,7 @@ from lairchat.wire.objects import (
     ServerPing,
     ServerPong,
 )
-from lairchat.wire.session import ClientSession
+from lairchat.wire.session import ClientSession, SessionStage
 
 Rep = TypeVar("Rep", bound=msgspec.Struct)
 
@@ -42,6 +42,7 @@ class Connection(Protocol):
     events: the event types that this program knows, by name; others are ignored.
     on_event: called with the event's name and body, in order.
     on_lost: called once, with the reason, when the connection is gone.
+    on_latency: called with the seconds of each round trip that was measured.
     """
 
     log = Logger()
@@ -61,7 +62,8 @@ class Connection(Protocol):
         self._events = events
         self._on_event = on_event
         self._on_lost = on_lost
-        self._greeted: Deferred[ServerHello] = Deferred()
+        self.on_latency: Callable[[float], None] | None = None
+        self._greeted: Deferred[ServerHello] | None = None
         self._waiting: dict[int, tuple[Command[Any, Any], Deferred[Any]]] = {}
         self._pinged_at = 0.0
         self._heard = 0.0
@@ -71,15 +73,20 @@ class Connection(Protocol):
 
     def greet(self) -> "Deferred[ServerHello]":
         """Say hello and wait for the server's; nothing else may be said before its proof is checked."""
-        self._write(self.session.hello(CLIENT))
-        return self._greeted
+        greeted = self._greeted = Deferred()
+        if not self.connected:
+            self._greeted = None
+            greeted.errback(self._lost())
+        else:
+            self._write(self.session.hello(CLIENT))
+        return greeted
 
     def call(
         self, command: Command[Any, Rep], request: msgspec.Struct, key: bytes | None = None
     ) -> "Deferred[Rep]":
         """Ask, and get the reply, or a Refusal: the server's, or LC-NET-LOST."""
         answer: Deferred[Rep] = Deferred()
-        if not self.connected:
+        if not self.connected or self.session.stage >= SessionStage.CLOSING:
             answer.errback(self._lost())
             return answer
         number, data = self.session.command(command.name, request, key)
@@ -93,7 +100,7 @@ class Connection(Protocol):
 
     def ping(self) -> None:
         """Measure the round trip; the answer sets ``latency`` (seconds)."""
-        if self.connected and not self.session.unanswered:
+        if self.connected and self.hello is not None and not self.session.unanswered:
             self._pinged_at = self.clock.seconds()
             self._write(self.session.ping())
 
@@ -144,8 +151,9 @@ class Connection(Protocol):
         waiting, self._waiting = self._waiting, {}
         for _, answer in waiting.values():
             answer.errback(lost)
-        if not self._greeted.called:
-            self._greeted.errback(lost)
+        greeted, self._greeted = self._greeted, None
+        if greeted is not None:
+            greeted.errback(lost)
         self._on_lost(lost)
 
     # -- frames
@@ -153,8 +161,9 @@ class Connection(Protocol):
     def _handle(self, frame: ServerFrame) -> None:
         match frame:
             case Ok():
-                command, answer = self._waiting.pop(frame.id)
-                answer.callback(codec.decode_body(command.reply, frame.body))
+                # Decoded first: of what cannot be read, the end of the connection is the answer.
+                reply = codec.decode_body(self._waiting[frame.id][0].reply, frame.body)
+                self._waiting.pop(frame.id)[1].callback(reply)
             case Error():
                 self._refused(frame)
             case EventFrame():
@@ -163,11 +172,15 @@ class Connection(Protocol):
                     self._on_event(frame.name, codec.decode_body(event.body, frame.body))
             case ServerHello():
                 self.hello = frame
-                self._greeted.callback(frame)
+                greeted, self._greeted = self._greeted, None
+                if greeted is not None:
+                    greeted.callback(frame)
             case ServerPing():
                 self._write(self.session.pong(frame))
             case ServerPong():
                 self.latency = self.clock.seconds() - self._pinged_at
+                if self.on_latency is not None:
+                    self.on_latency(self.latency)
             case ServerBye():
                 self._reason = self._reason or received(frame.code, frame.text)
                 if self.transport is not None:

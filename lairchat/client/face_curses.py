@@ -1,11 +1,13 @@
 """Joins screen, core and link while the curses face runs; everything large is imported here."""
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from lairchat.client import effects, inputs
@@ -33,8 +35,9 @@ class Terminal:
         """Take what was typed."""
         self._app.typed(self._app.screen.read_keys())
 
-    def connectionLost(self, reason: Any) -> None:
-        """Nothing to do: the terminal is not ours to close."""
+    def connectionLost(self, reason: Failure) -> None:
+        """End the program: the reactor reads the terminal no more, so that nobody could quit."""
+        self._app.failed(reason)
 
     def logPrefix(self) -> str:
         """Name us in logs."""
@@ -53,6 +56,7 @@ class App:
         self._waiting_key: Any = None
         self._quitting = False
         self.status = os.EX_OK
+        self.trouble = ""
 
     def start(self) -> None:
         """Begin: read the terminal, tick, connect."""
@@ -61,7 +65,7 @@ class App:
         self.screen.on_resize = lambda: self.reactor.callFromThread(self._resized)
         self._ticks = LoopingCall(self._tick)
         self._ticks.clock = self.reactor
-        self._ticks.start(1.0)
+        self._ticks.start(1.0).addErrback(self.failed)
         # What was typed while we were importing waits in the terminal's buffer: it comes first.
         self.typed(self.screen.read_keys())
         self.link.start()
@@ -117,19 +121,26 @@ class App:
         if not self._quitting:
             self.screen.paint(view(self.state, *self.screen.size()), window_title(self.state))
 
+    def failed(self, failure: Failure) -> None:
+        """Leave with what went wrong: better than a screen that does not answer."""
+        if not self._quitting:
+            self.status, self.trouble = os.EX_SOFTWARE, failure.getTraceback()
+            self.quit()
+
     def quit(self) -> None:
         """Leave in order; a second call changes nothing."""
         if self._quitting:
             return
         self._quitting = True
-        self._ticks.stop()
+        if self._ticks.running:
+            self._ticks.stop()
         self.reactor.removeReader(self.terminal)
         self.link.stop().addBoth(lambda _: self.reactor.stop())
 
 
 def chat(arguments: Sequence[str], screen: Any, state: Any) -> int:
     """Run the client on a screen that is painted already; returns the exit status."""
-    from lairchat.client.cli import prepare_reactor
+    from lairchat.client.cli import prepare_reactor, quiet_log
     from lairchat.client.headless import report
     from lairchat.model.refusal import Refusal
 
@@ -141,6 +152,7 @@ def chat(arguments: Sequence[str], screen: Any, state: Any) -> int:
     except SystemExit:
         screen.stop()
         raise
+    quiet_log(os.environ)
     reactor = prepare_reactor()
     app = App(reactor, screen, state, start)
     reactor.callWhenRunning(app.start)
@@ -149,4 +161,5 @@ def chat(arguments: Sequence[str], screen: Any, state: Any) -> int:
         reactor.run()
     finally:
         screen.stop()
+    sys.stderr.write(app.trouble)
     return app.status

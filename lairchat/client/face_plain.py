@@ -9,40 +9,73 @@ import termios
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.stdio import StandardIO
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import LoopingCall
-from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from lairchat.client import boot, effects, inputs
 from lairchat.client.plain import Plain
 from lairchat.client.start import Start, parse
 from lairchat.model import limits
 
+READ_BYTES = 64 * 1024
+#: A message as it may come, and some more: what is longer is told to be too long by the core.
+LINE_BYTES = limits.MESSAGE_BYTES * 4
+TOO_LONG = "LC-TEXT-LONG  the line is too long for a message. Send it in parts."
 
-class Lines(LineOnlyReceiver):
-    """Standard input, a line at a time."""
 
-    delimiter = b"\n"
-    MAX_LENGTH = limits.MESSAGE_CHARS * 16
+@implementer(IReadDescriptor)
+class Lines:
+    """Standard input, a line at a time; what it is made to block or not is left as it is.
 
-    def __init__(self, app: "App") -> None:
+    (Twisted's StandardIO makes the terminal non-blocking, for standard output and for the shell
+    that started us too.)
+    """
+
+    def __init__(self, app: "App", descriptor: int) -> None:
         self._app = app
+        self._descriptor = descriptor
+        self._buffer = b""
+        self._skipping = False
 
-    def lineReceived(self, line: bytes) -> None:
-        """Take one line."""
-        self._app.typed(line.decode("utf-8", "replace").removesuffix("\r"))
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
 
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
-        """Say that a line cannot be a message, and go on with the next."""
-        self._app.show(["LC-TEXT-LONG  the line is too long for a message. Send it in parts."])
-        self.clearLineBuffer()
+    def logPrefix(self) -> str:
+        """Name us in logs."""
+        return "standard input"
 
-    def connectionLost(self, reason: Any = None) -> None:  # noqa: ARG002
-        """Take the end of the input; a last line without a newline counts."""
-        rest = self._buffer
-        if rest:
-            self._app.typed(bytes(rest).decode("utf-8", "replace"))
-        self._app.ended()
+    def doRead(self) -> None:
+        """Take what has come: whole lines, or the end; a last line without a newline counts."""
+        try:
+            data = os.read(self._descriptor, READ_BYTES)
+        except OSError:  # the terminal is gone
+            data = b""
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._take(line)
+        if not data:
+            if self._buffer:
+                self._take(self._buffer)
+            self._app.ended()
+        elif len(self._buffer) > LINE_BYTES:
+            if not self._skipping:
+                self._app.show([TOO_LONG])
+            self._skipping, self._buffer = True, b""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """End the program: the reactor reads no more after a fault of ours."""
+        self._app.failed(reason)
+
+    def _take(self, line: bytes) -> None:
+        if self._skipping:  # the end of a line that was too long
+            self._skipping = False
+        elif len(line) > LINE_BYTES:
+            self._app.show([TOO_LONG])
+        else:
+            self._app.typed(line.decode("utf-8", "replace").removesuffix("\r"))
 
 
 class App:
@@ -52,7 +85,9 @@ class App:
         self.reactor = reactor
         self.face = face
         self.link = start.link(reactor, self.deliver)
+        self.lines = Lines(self, sys.stdin.fileno())
         self.status = os.EX_OK
+        self.trouble = ""
         self._quitting = False
         self._terminal = sys.stdout.isatty()
         self._echo: list[Any] | None = None
@@ -60,11 +95,11 @@ class App:
 
     def start(self) -> None:
         """Begin: say which mode this is, read lines, connect."""
-        self.show(self.face.opening())
-        StandardIO(Lines(self), reactor=self.reactor)
         self._ticks = LoopingCall(self._tick)
         self._ticks.clock = self.reactor
-        self._ticks.start(1.0)
+        self.show(self.face.opening())
+        self.reactor.addReader(self.lines)
+        self._ticks.start(1.0).addErrback(self.failed)
         self.link.start()
 
     def deliver(self, one: inputs.Input) -> None:
@@ -78,6 +113,7 @@ class App:
 
     def ended(self) -> None:
         """Take the end of standard input."""
+        self.reactor.removeReader(self.lines)
         self._did(self.face.end_of_input())
 
     def _tick(self) -> None:
@@ -98,6 +134,14 @@ class App:
 
     def show(self, lines: list[str]) -> None:
         """Print lines, and the prompt anew where somebody sees it."""
+        try:
+            self._print(lines)
+        except BrokenPipeError:
+            # As in "lair --plain | head": nobody reads any more.
+            self.status = os.EX_IOERR
+            self.quit()
+
+    def _print(self, lines: list[str]) -> None:
         for line in lines:
             lead = "\n" if self._prompted else ""
             self._prompted = ""
@@ -124,12 +168,20 @@ class App:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, self._echo)
             self._echo = None
 
+    def failed(self, failure: Failure) -> None:
+        """Leave with what went wrong."""
+        if not self._quitting:
+            self.status, self.trouble = os.EX_SOFTWARE, failure.getTraceback()
+            self.quit()
+
     def quit(self) -> None:
-        """Leave in order."""
+        """Leave in order; a second call changes nothing."""
         if self._quitting:
             return
         self._quitting = True
-        self._ticks.stop()
+        if self._ticks.running:
+            self._ticks.stop()
+        self.reactor.removeReader(self.lines)
         self.link.stop().addBoth(lambda _: self.reactor.stop())
 
     def restore(self) -> None:
@@ -139,7 +191,7 @@ class App:
 
 def chat(arguments: Sequence[str], reason: str) -> int:
     """Run the client with lines; returns the exit status."""
-    from lairchat.client.cli import prepare_reactor
+    from lairchat.client.cli import prepare_reactor, quiet_log
     from lairchat.client.headless import report
     from lairchat.model.refusal import Refusal
 
@@ -147,6 +199,9 @@ def chat(arguments: Sequence[str], reason: str) -> int:
         start = parse(arguments)
     except Refusal as refusal:
         return report(refusal)
+    # Whatever the locale: a character that it does not have is no reason to end.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    quiet_log(os.environ)
     reactor = prepare_reactor()
     app = App(reactor, Plain(boot.new_state(list(arguments)), reason), start)
     reactor.callWhenRunning(app.start)
@@ -155,4 +210,7 @@ def chat(arguments: Sequence[str], reason: str) -> int:
         reactor.run()
     finally:
         app.restore()
+    if app.status == os.EX_IOERR:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stderr.write(app.trouble)
     return app.status

@@ -1,15 +1,19 @@
-"""``lair send`` and ``lair tail``: chat from scripts, beside a running client or without one.
+"""``lair send``, ``lair tail``, ``lair invite``: chat from scripts, beside a client or without.
 
 Whoever holds the profile serves its socket; these commands use it, and become the holder when
 nobody is (architecture.md, decision 7).  They never move the read cursor.
-Exit status by sysexits: 0 done, 64 usage, 65 refused text, 69 no server, 77 not allowed, 75 later.
+Exit status by sysexits: 0 done, 64 usage, 65 refused text, 69 no server, 75 later, 77 not allowed,
+78 profile; 130 interrupted.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, TextIO
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from time import localtime, strftime
+from typing import Any, TextIO, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -24,10 +28,18 @@ from lairchat.client.cli import wall_clock
 from lairchat.client.link import Dialer, Link, Target
 from lairchat.client.mailslot import LINE_BYTES, Service, listen
 from lairchat.client.profile import KnownServers, Profile
-from lairchat.model import faults, limits
+from lairchat.client.sendqueue import RANDOM_BYTES
+from lairchat.model import faults, limits, refusals
+from lairchat.model.identity import format_address
+from lairchat.model.ids import command_id
 from lairchat.model.refusal import Refusal, received
 from lairchat.model.text import display_safe
 
+Rep = TypeVar("Rep")
+
+#: How often a command tries to reach the holder of the profile, or to become it.
+ATTEMPTS = 5
+TAKING_SECONDS = 0.3
 #: How long a command waits for a server that cannot be reached before it gives up.
 PATIENCE_SECONDS = 20.0
 _EXITS = {
@@ -69,6 +81,11 @@ class Caller(LineReceiver):
         """Take one answer."""
         self._take(json.loads(line))
 
+    def close(self) -> None:
+        """End it."""
+        assert self.transport is not None
+        self.transport.loseConnection()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Note that the holder is gone."""
         self._lost()
@@ -78,7 +95,7 @@ class Session:
     """A profile in use by a command: through its holder, or as its holder."""
 
     def __init__(
-        self, reactor: Any, dialer: Dialer, known: KnownServers, target: Target, root: Any
+        self, reactor: Any, dialer: Dialer, known: KnownServers, target: Target, root: Path
     ) -> None:
         self.reactor = reactor
         self._dialer = dialer
@@ -88,6 +105,8 @@ class Session:
         self.link: Link | None = None
         self._port: Any = None
         self._ready: Deferred[None] | None = None
+        self._over: Refusal | None = None
+        self._waiting: list[Deferred[Any]] = []
 
     def profile(self) -> Profile:
         """Return the profile of the target; raises ProfileMissing when nobody logged in there."""
@@ -118,6 +137,7 @@ class Session:
     async def hold(self) -> Service:
         """Become the holder: take the lock, connect, serve the socket for others."""
         profile = self.profile()
+        profile.lock()
         self._ready = Deferred()
         link = self.link = Link(
             self.reactor,
@@ -129,9 +149,7 @@ class Session:
             now=wall_clock,
             random=os.urandom,
         )
-        profile.lock()
-        link.profile = profile
-        link.queue.restore(profile.outbox())
+        link.use_profile(profile, profile.outbox())
         timer = self.reactor.callLater(PATIENCE_SECONDS, self._too_late)
         link.start()
         try:
@@ -143,14 +161,10 @@ class Session:
         return Service(link)
 
     def _too_late(self) -> None:
-        self._fail(
-            self._reason
-            or faults.NetTimeout(
-                address=f"{self._target.host}:{self._target.port}", host=self._target.host
-            )
-        )
-
-    _reason: Refusal | None = None
+        address = format_address(self._target.host, self._target.port)
+        timeout = faults.NetTimeout(address=address, host=self._target.host)
+        assert self.link is not None
+        self._fail(self.link.reason or timeout)
 
     def _input(self, one: inputs.Input) -> None:
         """Watch the link come up; what cannot be asked of a script ends it."""
@@ -158,18 +172,41 @@ class Session:
             case inputs.RoomsSynced():
                 if self._ready is not None and not self._ready.called:
                     self._ready.callback(None)
-            case inputs.Disconnected(code, text):
-                self._reason = received(code, text)
             case inputs.Halted(code, text):
                 self._fail(received(code, text))
             case inputs.IdentityChanged(old_words, new_words):
                 self._fail(faults.TlsPin(old=old_words, new=new_words))
-            case inputs.TrustQuestion() | inputs.AccountNeeded() | inputs.LoggedOut():
+            case inputs.LoggedOut(text):
+                self._fail(received(refusals.AuthToken.code, text))
+            case inputs.TrustQuestion() | inputs.AccountNeeded():
                 self._fail(faults.ProfileMissing())
 
     def _fail(self, refusal: Refusal) -> None:
+        """End what is being done for this reason: it will not come right by waiting."""
         if self._ready is not None and not self._ready.called:
             self._ready.errback(refusal)
+        elif self._over is None:
+            self._over = refusal
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.errback(refusal)
+
+    def unless_over(self, work: Coroutine[Any, Any, Rep]) -> "Deferred[Rep]":
+        """Return what the work returns, or fail as soon as it can never be done here."""
+        outcome: Deferred[Rep] = Deferred()
+        if self._over is not None:
+            work.close()
+            outcome.errback(self._over)
+            return outcome
+        self._waiting.append(outcome)
+
+        def done(result: Rep | Failure) -> None:
+            if outcome in self._waiting:
+                self._waiting.remove(outcome)
+                outcome.callback(result)  # a Failure fails it
+
+        Deferred.fromCoroutine(work).addBoth(done)
+        return outcome
 
     async def close(self) -> None:
         """Leave in order."""
@@ -179,99 +216,149 @@ class Session:
             await self.link.stop()
 
 
-async def send(session: Session, room: str, text: str, *, action: bool = False) -> dict[str, Any]:
-    """Send one message; returns its sequence and time once it is on the server's disk."""
-    answered: Deferred[dict[str, Any]] = Deferred()
-
-    def take(answer: dict[str, Any]) -> None:
-        if not answered.called:
-            answered.callback(answer)
-
-    def lost() -> None:
-        if not answered.called:
-            answered.errback(faults.NetLost(address="the running client"))
-
-    for _ in range(3):
-        caller = await session.holder(take, lost)
+async def ask(
+    session: Session,
+    request: dict[str, Any],
+    work: Callable[[Service], Coroutine[Any, Any, dict[str, Any]]],
+) -> dict[str, Any]:
+    """Ask the holder of the profile, or do the work as its holder; a holder may end meanwhile."""
+    for _ in range(ATTEMPTS):
+        answered: Deferred[dict[str, Any]] = Deferred()
+        answer: dict[str, Any] | None = None
+        caller = await session.holder(partial(_first, answered), partial(_first, answered, {}))
         if caller is not None:
-            caller.ask({"op": "send", "room": room, "text": text, "action": action})
+            caller.ask(request)
             answer = await answered
-            caller.transport.loseConnection()  # type: ignore[union-attr]
+            caller.close()
             if "error" in answer:
                 raise received(answer["error"], answer.get("text", ""))
-            ok: dict[str, Any] = answer["ok"]
-            return ok
+            if "ok" in answer:
+                ok: dict[str, Any] = answer["ok"]
+                return ok
+            continue  # it ended before it answered: the request can be repeated without harm
         try:
             service = await session.hold()
         except faults.ProfileLocked:
             # Somebody took it this moment and does not listen yet.
-            await deferLater(session.reactor, 0.3)
+            await deferLater(session.reactor, TAKING_SECONDS)
             continue
-        return await service.send(room, text, action=action)
+        return await session.unless_over(work(service))
     raise faults.ProfileLocked(path=session.profile().directory)
 
 
+def _first(answered: "Deferred[dict[str, Any]]", answer: dict[str, Any]) -> None:
+    if not answered.called:
+        answered.callback(answer)
+
+
+async def send(session: Session, room: str, text: str, *, action: bool = False) -> dict[str, Any]:
+    """Send one message; returns its sequence and time once it is on the server's disk."""
+    key = command_id(wall_clock(), os.urandom(RANDOM_BYTES))
+    request = {"op": "send", "room": room, "text": text, "action": action, "key": key.hex()}
+    return await ask(
+        session, request, lambda service: service.send(room, text, action=action, key=key)
+    )
+
+
+async def invite(session: Session, uses: int) -> dict[str, Any]:
+    """Make an invite link; returns it, and what to know of it."""
+    request = {"op": "invite", "uses": uses}
+    return await ask(session, request, lambda service: service.invite(uses))
+
+
 class Printer:
-    """Prints events as lines, for people or as JSON, and knows where it stands."""
+    """Prints events as lines, for people or as JSON, and knows where it stands.
+
+    last: the sequence of the last event that was printed, or is not to be printed.
+    closed: nobody reads any more.
+    """
 
     def __init__(self, out: TextIO, *, as_json: bool) -> None:
         self._out = out
         self._as_json = as_json
+        self._until: list[Deferred[None]] = []
         self.last: int | None = None
+        self.closed = False
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Print one event."""
+        if self.closed:
+            return
         self.last = event["seq"]
-        if self._as_json:
-            line = json.dumps(event, ensure_ascii=False, sort_keys=True)
-        else:
-            from time import localtime, strftime
+        try:
+            self._out.write(f"{self._line(event)}\n")
+            self._out.flush()
+        except BrokenPipeError:
+            # As in "lair tail ROOM | head": what wanted it has had enough.
+            self.closed = True
+            until, self._until = self._until, []
+            for one in until:
+                one.callback(None)
 
-            when = strftime("%H:%M", localtime(event["at"] / 1000))
-            room = display_safe(event["room"]).removeprefix("#")
-            who, text = display_safe(event["from"]), display_safe(event["text"])
-            line = {
-                "text": f"{when} {who} in {room}: {text}",
-                "action": f"{when} * {who} in {room} {text}",
-            }.get(event["kind"], f"{when} -- in {room}: {text}")
-        self._out.write(f"{line}\n")
-        self._out.flush()
+    def _line(self, event: dict[str, Any]) -> str:
+        if self._as_json:
+            # ASCII only: whoever looks at it with a terminal is as safe as with the other form.
+            return json.dumps(event, sort_keys=True)
+        when = strftime("%H:%M", localtime(event["at"] / 1000))
+        room = display_safe(event["room"]).removeprefix("#")
+        who, text = display_safe(event["from"]), display_safe(event["text"])
+        if event["kind"] == "text":
+            return f"{when} {who} in {room}: {text}"
+        if event["kind"] == "action":
+            return f"{when} * {who} in {room} {text}"
+        return f"{when} -- in {room}: {text}"
+
+    async def until_closed(self) -> None:
+        """Wait until nobody reads any more."""
+        if not self.closed:
+            closed: Deferred[None] = Deferred()
+            self._until.append(closed)
+            await closed
 
 
 async def tail(session: Session, room: str, printer: Printer) -> None:
-    """Follow a room until cancelled; when the holder ends, this process takes over."""
-    while True:
-        ended: Deferred[None] = Deferred()
-        refused: list[Refusal] = []
+    """Follow a room until it cannot be followed, or nobody reads what is printed.
 
-        def take(
-            answer: dict[str, Any], ended: Deferred[None] = ended, refused: list[Refusal] = refused
-        ) -> None:
-            if "event" in answer:
-                printer(answer["event"])
-            elif "error" in answer:
-                refused.append(received(answer["error"], answer.get("text", "")))
-                if not ended.called:
-                    ended.callback(None)
+    When the holder of the profile ends, this process takes over where it stands.
+    """
+    while not printer.closed:
+        if not await _tail_beside(session, room, printer):
+            try:
+                service = await session.hold()
+            except faults.ProfileLocked:
+                await deferLater(session.reactor, TAKING_SECONDS)
+                continue
+            await session.unless_over(service.tail(room, printer.last, printer))
+            await session.unless_over(printer.until_closed())
 
-        def lost(ended: Deferred[None] = ended) -> None:
-            if not ended.called:
-                ended.callback(None)
 
-        caller = await session.holder(take, lost)
-        if caller is not None:
-            caller.ask({"op": "tail", "room": room, "after": printer.last})
-            await ended
-            if refused:
-                raise refused[0]
-            continue
-        try:
-            service = await session.hold()
-        except faults.ProfileLocked:
-            await deferLater(session.reactor, 0.3)
-            continue
-        await service.tail(room, printer.last, printer)
-        await Deferred()  # until the process is told to end
+async def _tail_beside(session: Session, room: str, printer: Printer) -> bool:
+    """Follow through the holder until that ends; False when there is no holder."""
+    ended: Deferred[Refusal | None] = Deferred()
+
+    def take(answer: dict[str, Any]) -> None:
+        if "event" in answer:
+            printer(answer["event"])
+        elif "ok" in answer and printer.last is None:
+            printer.last = answer["ok"]["after"]
+        elif "error" in answer and not ended.called:
+            ended.callback(received(answer["error"], answer.get("text", "")))
+        if printer.closed and not ended.called:
+            ended.callback(None)
+
+    def lost() -> None:
+        if not ended.called:
+            ended.callback(None)
+
+    caller = await session.holder(take, lost)
+    if caller is None:
+        return False
+    caller.ask({"op": "tail", "room": room, "after": printer.last})
+    refusal = await ended
+    caller.close()
+    if refusal is not None:
+        raise refusal
+    return True
 
 
 def read_text(argument: str | None, stream: TextIO) -> str:
@@ -280,7 +367,9 @@ def read_text(argument: str | None, stream: TextIO) -> str:
         return argument
     if stream.isatty():
         raise faults.NoTerminal(what="the text", command="lair send ROOM TEXT")
-    return stream.read(limits.MESSAGE_CHARS * 4 + 1).removesuffix("\n")
+    # As bytes: what is not UTF-8 shall become a message with marks in it, not a traceback.
+    data = stream.buffer.read(limits.MESSAGE_BYTES * 2)
+    return data.decode("utf-8", "replace").removesuffix("\n")
 
 
 def report(refusal: Refusal) -> int:

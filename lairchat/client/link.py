@@ -1,28 +1,28 @@
-"""The client's side of the network: connects, stays connected, logs in, sends what is queued.
+"""The client's side of the network: connects, stays connected, reports, and carries out effects.
 
 Reports everything as inputs to the pure core and carries out the core's effects.
 Promises not to know: the screen.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lairchat.client import catalog, effects, inputs
+from lairchat.client.authentication import Authentication
 from lairchat.client.connection import Connection
 from lairchat.client.derive import Keys
-from lairchat.client.profile import KnownServers, Profile, Session
+from lairchat.client.outgoing import Outgoing
+from lairchat.client.people import People
+from lairchat.client.profile import KnownServers, Profile
 from lairchat.client.requests import Requests
 from lairchat.client.rooms import Rooms
-from lairchat.client.secret import Secret
-from lairchat.client.sendqueue import Pending, SendQueue
-from lairchat.features.accounts import messages as accounts
 from lairchat.features.messages import messages as wire
 from lairchat.model import faults, limits, refusals
 from lairchat.model.identity import ServerId
@@ -31,10 +31,13 @@ from lairchat.wire.contract import Command
 from lairchat.wire.objects import ServerHello
 
 PING_SECONDS = 15.0
+#: A server that has said nothing for so long, pings notwithstanding, is given up.
 SILENCE_SECONDS = 45.0
+#: How long an orderly goodbye may take.
+LEAVE_SECONDS = 1.0
 RETRY_GROWTH = 2.0
 
-
+#: What ends the attempts until somebody acts: trying again changes nothing, or costs a secret.
 _FINAL = (
     faults.TlsIdentity,
     faults.TlsHost,
@@ -45,7 +48,7 @@ _FINAL = (
     faults.ProfileBroken,
     refusals.AuthLocked,
 )
-"""What ends the attempts until somebody acts."""
+_FINAL_CODES = frozenset({"LC-VERSION"})
 
 
 class Dialer(Protocol):
@@ -84,12 +87,19 @@ class Stop(Exception):  # noqa: N818 - no error: the link has nothing more to tr
     """Ends the attempts for good; the reason has been reported."""
 
 
+class AtOnce(Exception):  # noqa: N818 - no error: it is the user's wish
+    """Begins the next attempt without a wait or a word: the user has just acted."""
+
+
 class Link:
     """Keeps one account on one server connected.
 
     reactor: IReactorTime; now: wall clock in ms; random: n -> n random bytes (0 <= jitter).
     deliver: takes every input for the core, in order.
     user_name: what to suggest as the account's name.
+    watchers: called with every log event that is new here; on_sync: after each catching up.
+    on_profile: called with the profile that this process has just taken; returns what ends the
+        use that was made of it.
     """
 
     log = Logger()
@@ -122,61 +132,69 @@ class Link:
         self.online = False
         self.stopped = False
         self.watchers: list[Callable[[wire.LogEvent], None]] = []
-        self.on_profile: Callable[[Profile], None] | None = None
-        self.on_stop: list[Callable[[], Any]] = []
-        self.queue = SendQueue(self._keep_queue, self._server_now, random)
-        self.rooms = Rooms(self.ask, deliver, self._ticket_of, self._watch)
+        self.on_sync: list[Callable[[], None]] = []
+        self.on_profile: Callable[[Profile], Callable[[], Any]] | None = None
+        self.reason: Refusal | None = None
+        self.outgoing = Outgoing(self)
+        self.rooms = Rooms(
+            self.ask,
+            deliver,
+            self.outgoing.ticket_of,
+            self.watch,
+            later=reactor.callLater,
+            members_changed=self._members_changed,
+        )
+        self.people = People(reactor, self.rooms, self._list_members)
         self.requests = Requests(self)
+        self.authentication = Authentication(self)
         self._clock_offset = 0
-        self._sent: dict[bytes, int] = {}
-        self._results: dict[int, Callable[[int, wire.Sent | Refusal], None]] = {}
-        self._sending = False
-        self._wait = limits.RECONNECT_SECONDS_MIN / 2
-        self._retry: IDelayedCall | None = None
+        self._wait: float = limits.RECONNECT_SECONDS_MIN
+        self._living: Deferred[None] | None = None
+        self._pausing: Deferred[None] | None = None
         self._answer: Deferred[effects.Effect] | None = None
-        self._lost: Deferred[Refusal] | None = None
+        self._gone: list[Deferred[None]] = []
         self._pings = LoopingCall(self._ping)
         self._pings.clock = reactor
-        self._session_ended = False
+        self._ended: str | None = None
+        self._close_profile: Callable[[], Any] | None = None
+        self._unsaved: dict[str, str] = {}
 
     # -- life
 
     def start(self) -> None:
-        """Begin to connect."""
-        Deferred.fromCoroutine(self._live()).addErrback(self._broken)
+        """Begin to connect; does nothing while it is at it already."""
+        if self._living is None and not self.stopped:
+            living = self._living = Deferred.fromCoroutine(self._live())
+            living.addErrback(self._broken)
+            living.addBoth(self._rested)
 
     def stop(self) -> "Deferred[None]":
-        """Leave in order; fires when the connection is closed."""
+        """Leave in order; fires when the connection is closed. A second call only waits."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         self.stopped = True
-        closing, self.on_stop = self.on_stop, []
-        for close in closing:
-            close()
-        if self._retry is not None and self._retry.active():
-            self._retry.cancel()
-        if self._answer is not None:
-            self._answer.cancel()
-        lost = self._lost
-        if self.connection is not None:
-            self.connection.leave()
-            if lost is not None:
-                self.reactor.callLater(1.0, self._cut)
-                await self._until_lost()
-        if self.profile is not None:
-            self.profile.unlock()
+        self.outgoing.rest()
+        self.people.rest()
+        connection = self.connection
+        if connection is not None and connection.connected:
+            gone: Deferred[None] = Deferred()
+            self._gone.append(gone)
+            connection.leave()
+            too_long = self.reactor.callLater(
+                LEAVE_SECONDS, connection.abort, faults.NetLost(address=self._address)
+            )
+            await gone
+            if too_long.active():
+                too_long.cancel()
+        # In a turn of its own: we may have been called from within what is cancelled here.
+        await deferLater(self.reactor, 0)
+        if self._living is not None:
+            self._living.cancel()
+        self._release_profile()
 
-    def _cut(self) -> None:
-        if self.connection is not None:
-            self.connection.abort(refusals.ShuttingDown(retry_after=0.0))
-
-    async def _until_lost(self) -> None:
-        ended: Deferred[None] = Deferred()
-        self._on_end = ended
-        if self.connection is None:
-            return
-        await ended
+    def _rested(self, _: Any) -> None:
+        self._living = None
 
     def _broken(self, failure: Failure) -> None:
         self.log.failure("the link failed", failure)
@@ -185,60 +203,75 @@ class Link:
 
     async def _live(self) -> None:
         """Connect again and again until somebody stops it."""
-        while not self.stopped:
-            try:
-                lost = await self._attempt()
-            except _FINAL as refusal:
-                # Trying again changes nothing, and could cost a secret.
-                self.deliver(inputs.Halted(refusal.code, refusal.text))
-                self._end_connection(None)
-                return
-            except Refusal as refusal:
-                lost = refusal
-            except (Stop, CancelledError):
-                self._end_connection(None)
-                return
-            finally:
-                self.online = False
-            self._end_connection(lost)
-            if not self.stopped:
-                await self._pause(lost)
+        try:
+            while not self.stopped:
+                reason = await self._try()
+                if reason is not None and not self.stopped:
+                    self.reason = reason
+                    await self._pause(reason)
+        except (Stop, CancelledError):
+            pass
+        finally:
+            self._end_connection()
 
-    def _end_connection(self, reason: Refusal | None) -> None:
+    async def _try(self) -> Refusal | None:
+        """Make one attempt; return why to wait before the next, or None to go on at once."""
+        try:
+            reason = await self._attempt()
+        except AtOnce:
+            return None
+        except Refusal as refusal:
+            reason = refusal
+        finally:
+            self.online = False
+            self._end_connection()
+        if self._ended is not None:
+            self._log_out(self._ended)
+            return None
+        if isinstance(reason, _FINAL) or reason.code in _FINAL_CODES:
+            self.reason = reason
+            self.deliver(inputs.Halted(reason.code, reason.text))
+            raise Stop
+        return reason
+
+    def _end_connection(self) -> None:
         if self._pings.running:
             self._pings.stop()
         connection, self.connection = self.connection, None
-        if connection is not None and connection.connected:
-            connection.abort(reason or refusals.ShuttingDown(retry_after=0.0))
+        if connection is not None:
+            connection.abort(faults.NetLost(address=self._address))
         self.requests.lost()
-        ended, self._on_end = self._on_end, None
-        if ended is not None:
-            ended.callback(None)
-
-    _on_end: "Deferred[None] | None" = None
 
     async def _pause(self, reason: Refusal) -> None:
-        """Wait before the next attempt: half a second at first, then longer, with jitter."""
-        jitter = 0.75 + self.random(1)[0] / 512
-        wait = self._wait * jitter
+        """Wait before the next attempt: up to a second at first, then longer, with jitter."""
+        jitter = 0.5 + self.random(1)[0] / 510
+        wait = max(self._wait * jitter, min(reason.retry_after or 0, limits.MINUTE))
         self._wait = min(self._wait * RETRY_GROWTH, limits.RECONNECT_SECONDS_MAX)
+        if isinstance(reason, faults.NetLost):
+            reason = faults.NetLost(address=self._address, retry_after=wait)
         self.deliver(inputs.Disconnected(reason.code, reason.text, wait))
-        pause: Deferred[None] = Deferred()
-        self._retry = self.reactor.callLater(wait, pause.callback, None)
-        self._pausing = pause
-        await pause
+        pause = self._pausing = Deferred()
+        timer = self.reactor.callLater(wait, self._go_on)
+        try:
+            await pause
+        finally:
+            self._pausing = None
+            if timer.active():
+                timer.cancel()
 
-    _pausing: "Deferred[None] | None" = None
+    def _go_on(self) -> None:
+        pausing, self._pausing = self._pausing, None
+        if pausing is not None:
+            pausing.callback(None)
 
     def reconnect(self) -> None:
         """Try now: drop the wait, or the connection."""
-        self._wait = limits.RECONNECT_SECONDS_MIN / 2
-        if self._retry is not None and self._retry.active() and self._pausing is not None:
-            self._retry.cancel()
-            self._pausing.callback(None)
+        self._wait = limits.RECONNECT_SECONDS_MIN
+        if self._pausing is not None:
+            self._go_on()
         elif self.connection is not None:
             self.connection.abort(faults.NetLost(address=self._address))
-        elif not self.stopped:
+        else:
             self.start()
 
     @property
@@ -250,182 +283,150 @@ class Link:
     async def _attempt(self) -> Refusal:
         """Connect, log in, stay; return why it ended."""
         target = self.target
+        self._ended = None
         self.deliver(inputs.Connecting(target.host, target.port))
-        self._lost = Deferred()
-        self._session_ended = False
-        connection = Connection(self.reactor, catalog.EVENTS, self._event, self._lost_now)
+        lost: Deferred[Refusal] = Deferred()
+        connection = Connection(
+            self.reactor, catalog.EVENTS, self._event, partial(self._lost_now, lost)
+        )
         connection.where = self._address
+        connection.on_latency = self._latency
         spki = await self.dialer.dial(target.host, target.port, connection)
         self.connection = connection
+        self._pings.start(PING_SECONDS, now=False)
         self.deliver(inputs.Connected())
         hello = await connection.greet()
         server = self.dialer.prove(target.host, hello, spki)
         self._clock_offset = hello.now - self.now()
-        await self._trust(server, hello)
-        await self._log_in(hello)
-        self._wait = limits.RECONNECT_SECONDS_MIN / 2
+        await self._trust(server)
+        self.server = server
+        words = " ".join(server.words())
+        self.deliver(inputs.HelloReceived(words, server.fingerprint, True, f"lair/{hello.version}"))
+        await self.authentication.log_in(hello)
+        self._wait = limits.RECONNECT_SECONDS_MIN
+        self.reason = None
         self.online = True
-        self._pings.start(PING_SECONDS, now=True)
+        connection.ping()
         await self.rooms.sync()
-        self._restore()
-        self._send_next()
-        lost = await self._lost
-        if self._session_ended and self.profile is not None:
-            self.profile.drop_session()
-            self.rooms.forget()
-            self.deliver(inputs.LoggedOut(lost.text))
-        return lost
+        self.outgoing.online()
+        self.requests.online()
+        self.people.online()
+        for told in list(self.on_sync):
+            told()
+        return await lost
 
-    async def _trust(self, server: ServerId, hello: ServerHello) -> None:
-        """Accept the server's identity: known, carried by the link, or confirmed by the user."""
-        target, words = self.target, " ".join(server.words())
-        pin = self.known.pin(target.host, target.port)
-        expected = pin.digest if pin is not None else target.id_prefix
-        if pin is not None and target.id_prefix and not pin.matches(target.id_prefix):
-            # The link names another server than the one remembered here: the same hard stop.
-            expected = pin.digest if not server.matches(target.id_prefix) else target.id_prefix
-        if expected and not server.matches(expected):
-            old = pin or ServerId(expected.ljust(32, b"\x00"))
-            self.deliver(
-                inputs.IdentityChanged(
-                    " ".join(old.words()), words, old.fingerprint, server.fingerprint
-                )
-            )
-            raise Stop
-        if not expected and not self.dialer.vouched:
+    async def _trust(self, server: ServerId) -> None:
+        """Accept the server's identity: known, carried by the link, or confirmed by the user.
+
+        A link never replaces what is remembered: whoever can make somebody follow a link could
+        otherwise put a server of their own in the place of the one that is known here.
+        """
+        target, known = self.target, self.known
+        pin = known.pin(target.host, target.port)
+        for expected in (pin.digest if pin is not None else b"", target.id_prefix):
+            if expected and not server.matches(expected):
+                self._identity_changed(expected, server)
+                raise Stop
+        if pin is not None:
+            return
+        if not target.id_prefix and not self.dialer.vouched:
+            words = " ".join(server.words())
             self.deliver(inputs.TrustQuestion(target.host, target.port, words, server.fingerprint))
-            answer = await self._ask_user()
+            answer = await self.ask_user()
             if not (isinstance(answer, effects.TrustAnswer) and answer.trusted):
                 raise Stop
-        if pin != server:
-            self.known.remember(target.host, target.port, server)
-        self.server = server
-        self.deliver(inputs.HelloReceived(words, server.fingerprint, True, f"lair/{hello.version}"))
+        known.remember(target.host, target.port, server)
+        self.must_be_connected()
 
-    # -- logging in
+    def _identity_changed(self, expected: bytes, server: ServerId) -> None:
+        old = ServerId(expected.ljust(32, b"\x00"))
+        # Of a link's prefix only what it carries is shown.
+        fingerprint = expected.hex(":").upper() + ("" if len(expected) == 32 else ":...")
+        self.deliver(
+            inputs.IdentityChanged(
+                " ".join(old.words()), " ".join(server.words()), fingerprint, server.fingerprint
+            )
+        )
 
-    async def _log_in(self, hello: ServerHello) -> None:
-        assert self.server is not None
-        target = self.target
-        account = target.account or self.known.account(target.host, target.port) or ""
-        if account and not target.code and self.profile is None:
-            self._take_profile(account)
-        if self.profile is not None:
-            session = self.profile.session()
-            if session is not None and await self._resume(session):
-                return
-        await self._ask_account(hello, account)
+    def must_be_connected(self) -> None:
+        """Raise AtOnce when the connection was lost while the user was thinking."""
+        if self.connection is None or not self.connection.connected:
+            raise AtOnce
 
-    def _take_profile(self, account: str) -> Profile:
-        """Take the account's profile for this process; raises ProfileLocked."""
+    async def ask_user(self) -> effects.Effect:
+        """Wait for the user's answer, however long; the connection may be lost meanwhile."""
+        answer = self._answer = Deferred()
+        try:
+            return await answer
+        finally:
+            self._answer = None
+
+    def _answered(self, effect: effects.Effect) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.callback(effect)
+        else:
+            # Nobody asks at this moment, because the connection is being made anew.
+            self.authentication.keep(effect)
+
+    # -- the profile
+
+    def take_profile(self, account: str) -> Profile:
+        """Take the account's profile for this process; raises ProfileLocked, ProfileBroken."""
         assert self.server is not None
         if self.profile is None or self.profile.account.lower() != account.lower():
             profile = self.make_profile(self.server, account)
             profile.lock()
-            if self.profile is not None:
-                self.profile.unlock()
-            self.profile = profile
-            self.queue.restore(profile.outbox())
-            if self.on_profile is not None:
-                self.on_profile(profile)
+            try:
+                kept = profile.outbox()
+            except Refusal:
+                profile.unlock()
+                raise
+            self._release_profile()
+            self.use_profile(profile, kept)
+        assert self.profile is not None
         return self.profile
 
-    async def _resume(self, session: Session) -> bool:
-        """Log in with the token that this device keeps; False when the server does not know it."""
+    def use_profile(self, profile: Profile, outbox: list[dict[str, Any]]) -> None:
+        """Use a profile whose lock this process has; nothing of another account's is kept."""
+        self.rooms.forget()
+        self.requests.forget()
+        self.people.forget()
+        self.profile = profile
+        self.outgoing.restore(outbox)
+        for name, value in self._unsaved.items():
+            self._keep_setting(profile, name, value)
+        self._unsaved.clear()
+        if self.on_profile is not None:
+            self._close_profile = self.on_profile(profile)
+
+    def _release_profile(self) -> None:
+        close, self._close_profile = self._close_profile, None
+        if close is not None:
+            close()
+        if self.profile is not None:
+            self.profile.unlock()
+
+    def _keep_setting(self, profile: Profile, name: str, value: str) -> None:
         try:
-            grant = await self.ask(accounts.RESUME, accounts.Resume(session.token))
-        except (refusals.AuthToken, refusals.AuthReused) as refusal:
-            assert self.profile is not None
-            self.profile.drop_session()
+            profile.keep_setting(name, value)
+        except Refusal as refusal:
             self.deliver(inputs.Notice(refusal.text, refusal.code))
-            return False
-        self._logged_in(grant)
-        return True
 
-    async def _ask_account(self, hello: ServerHello, account: str) -> None:
-        """Ask who to log in as until the server agrees."""
-        code = self.target.code
-        self.deliver(
-            inputs.AccountNeeded(
-                self.target.host,
-                "register" if code or (hello.registration == "open" and not account) else "login",
-                account or self.user_name,
-                code,
-                hello.registration,
-            )
-        )
-        while True:
-            answer = await self._ask_user()
-            try:
-                match answer:
-                    case effects.Login(name, password):
-                        grant = await self._login(name, password)
-                    case effects.Register(name, password, invite):
-                        grant = await self._register(name, password, invite)
-                    case _:
-                        continue
-            except faults.NetLost:
-                raise
-            except Refusal as refusal:
-                field = (refusal.field or "").removeprefix("$.").replace("secret", "password")
-                self.deliver(inputs.AccountRefused(refusal.code, refusal.text, field))
-                continue
-            self._logged_in(grant)
-            return
-
-    async def _keys(self, name: str, password: Secret) -> Keys:
-        assert self.server is not None
+    def _log_out(self, text: str) -> None:
         try:
-            return await self.dialer.derive(password.reveal(), self.server, name)
-        finally:
-            password.clear()
+            if self.profile is not None:
+                self.profile.drop_session()
+        except Refusal as refusal:
+            self.deliver(inputs.Notice(refusal.text, refusal.code))
+        self.rooms.forget()
+        self.requests.forget()
+        self.people.forget()
+        self.deliver(inputs.LoggedOut(text))
 
-    async def _login(self, name: str, password: Secret) -> accounts.Grant:
-        keys = await self._keys(name, password)
-        request = accounts.Login(name, keys.authentication, label=self._label())
-        grant: accounts.Grant = await self.ask(accounts.LOGIN, request)
-        return grant
-
-    async def _register(self, name: str, password: Secret, invite: str) -> accounts.Grant:
-        keys = await self._keys(name, password)
-        request = accounts.Register(
-            name, keys.authentication, device=self._label(), invite=invite or None
-        )
-        grant: accounts.Grant = await self.ask(accounts.REGISTER, request)
-        return grant
-
-    def _label(self) -> str:
-        import platform
-
-        return (platform.node() or "terminal")[: limits.LABEL_CHARS]
-
-    def _logged_in(self, grant: accounts.Grant) -> None:
-        assert self.connection is not None
-        self.connection.authenticated()
-        profile = self._take_profile(grant.name)
-        # Kept before it is used: the one we have may be good for one more time only.
-        profile.keep_session(Session(grant.name, grant.user, grant.device, grant.token))
-        target = self.target
-        target.account, target.code = grant.name, ""
-        self.known.used(target.host, target.port, grant.name)
-        self.rooms.name = grant.name
-        settings = profile.settings()
-        if settings:
-            self.deliver(inputs.SettingsLoaded(tuple(settings.items())))
-        self.deliver(inputs.LoggedIn(grant.name, grant.user, grant.role))
-
-    async def _ask_user(self) -> effects.Effect:
-        """Wait for the user's answer, or for the connection's end."""
-        self._answer = Deferred()
-        try:
-            return await self._answer
-        finally:
-            self._answer = None
-
-    def answered(self, effect: effects.Effect) -> None:
-        """Take the user's answer to a question of ours."""
-        if self._answer is not None and not self._answer.called:
-            self._answer.callback(effect)
+    def session_over(self, text: str) -> None:
+        """Note that this session has ended: what follows is a login, not a resume."""
+        self._ended = text
 
     # -- asking
 
@@ -433,152 +434,55 @@ class Link:
         self, command: Command[Any, Any], request: msgspec.Struct, key: bytes | None = None
     ) -> "Deferred[Any]":
         """Ask the server; a Refusal says why not, LC-NET-LOST when there is no connection."""
-        if self.connection is None:
-            failed: Deferred[Any] = Deferred()
-            failed.errback(faults.NetLost(address=self._address))
-            return failed
-        return self.connection.call(command, request, key)
+        connection = self.connection
+        if connection is None or connection.hello is None:
+            return fail(faults.NetLost(address=self._address))
+        return connection.call(command, request, key)
 
     def perform(self, effect: effects.Effect) -> None:
         """Carry out what the core wants done."""
         match effect:
             case effects.TrustAnswer() | effects.Login() | effects.Register():
-                self.answered(effect)
+                self._answered(effect)
             case effects.Send(ticket, room, text, action):
-                self.queue.add(ticket, room, text, action=action)
-                self._send_next()
+                self.outgoing.send(ticket, room, text, action=action)
             case effects.Resend(ticket):
-                self.queue.retry(ticket)
-                self._send_next()
+                self.outgoing.retry(ticket)
             case effects.Discard(ticket):
-                self.queue.remove(ticket)
+                self.outgoing.discard(ticket)
             case effects.Reconnect():
                 self.reconnect()
             case effects.SaveSetting(name, value):
-                if self.profile is not None:
-                    self.profile.keep_setting(name, value)
+                if self.profile is None:
+                    self._unsaved[name] = value
+                else:
+                    self._keep_setting(self.profile, name, value)
             case _:
                 self.requests.perform(effect)
 
-    # -- sending
-
-    def submit(
-        self,
-        ticket: int,
-        room: int,
-        text: str,
-        told: Callable[[int, "wire.Sent | Refusal"], None],
-        *,
-        action: bool = False,
-    ) -> None:
-        """Queue a message of another program; ``told(ticket, result)`` says what became of it."""
-        self._results[ticket] = told
-        self.queue.add(ticket, room, text, action=action)
-        self._send_next()
-
-    def _server_now(self) -> int:
+    def server_now(self) -> int:
         """Return the server's idea of now: command ids are judged by its clock, not by ours."""
         return self.now() + self._clock_offset
 
-    def _keep_queue(self, items: list[dict[str, Any]]) -> None:
-        if self.profile is not None:
-            self.profile.keep_outbox(items)
-
-    def _restore(self) -> None:
-        """Show what was queued when the program ended last; it is sent like the rest."""
-        waiting = [item for item in self.queue if item.ticket < 0]
-        if waiting and not self._restored:
-            self._restored = True
-            self.deliver(
-                inputs.OutboxRestored(
-                    tuple(
-                        inputs.OutboxItem(
-                            item.ticket, item.room, item.text, item.at, item.action, item.failed
-                        )
-                        for item in waiting
-                    )
-                )
-            )
-
-    _restored = False
-
-    def _send_next(self) -> None:
-        """Send the first of the queue; one at a time, so that their order is kept whatever happens."""
-        if self._sending or not self.online:
-            return
-        pending = self.queue.next()
-        if pending is not None:
-            self._sending = True
-            Deferred.fromCoroutine(self._send(pending)).addErrback(self._broken)
-
-    async def _send(self, pending: Pending) -> None:
-        self._sent[pending.key] = pending.ticket
-        body = catalog.encode_text(pending.text, action=pending.action)
-        try:
-            sent = await self.ask(wire.SEND, wire.Send(pending.room, body), pending.key)
-        except Refusal as refusal:
-            self._sending = False
-            self._not_sent(pending, refusal)
-            return
-        self._sending = False
-        self.queue.remove(pending.ticket)
-        told = self._results.pop(pending.ticket, None)
-        if told is not None:
-            # Another program's message: for this screen it arrives like anybody's.
-            self.rooms.event(self._own_event(pending, sent, body))
-            told(pending.ticket, sent)
-        else:
-            self.deliver(inputs.SendAcknowledged(pending.ticket, sent.seq, sent.at))
-            self.rooms.acknowledged(pending.room, sent.seq)
-            self._watch(self._own_event(pending, sent, body))
-        self._send_next()
-
-    def _own_event(self, pending: Pending, sent: wire.Sent, body: bytes) -> wire.LogEvent:
-        return wire.LogEvent(
-            room=pending.room,
-            seq=sent.seq,
-            at=sent.at,
-            user=0,
-            name=self.rooms.name,
-            device=0,
-            kind="app",
-            id=pending.key,
-            body=body,
-        )
-
-    def _not_sent(self, pending: Pending, refusal: Refusal) -> None:
-        if self.connection is None or not self.connection.connected:
-            return  # it stays queued and goes out, with the same id, on the next connection
-        if refusal.retry_after is not None:
-            self.deliver(
-                inputs.SendRefused(pending.ticket, refusal.code, refusal.text, refusal.retry_after)
-            )
-            self.reactor.callLater(refusal.retry_after, self._send_next)
-            return
-        told = self._results.pop(pending.ticket, None)
-        if told is not None:
-            self.queue.remove(pending.ticket)
-            told(pending.ticket, refusal)
-        else:
-            self.queue.refuse(pending.ticket, refusal.code)
-            self.deliver(inputs.SendRefused(pending.ticket, refusal.code, refusal.text))
-        self._send_next()
-
-    def _ticket_of(self, key: bytes) -> int:
-        return self._sent.get(key, 0)
-
     # -- what arrives
 
-    def _watch(self, event: wire.LogEvent) -> None:
+    def watch(self, event: wire.LogEvent) -> None:
+        """Show an event that is new here to other programs that follow."""
         for watcher in list(self.watchers):
             watcher(event)
 
-    def _lost_now(self, reason: Refusal) -> None:
+    def _members_changed(self, room: int) -> None:
+        self.people.changed(room)
+
+    def _list_members(self, room: int) -> None:
+        self.requests.refresh_members(room)
+
+    def _lost_now(self, lost: "Deferred[Refusal]", reason: Refusal) -> None:
         self.online = False
-        if self._answer is not None and not self._answer.called:
-            self._answer.errback(reason)
-        if self._lost is not None and not self._lost.called:
-            self._lost.callback(reason)
+        gone, self._gone = self._gone, []
+        for one in gone:
+            one.callback(None)
+        lost.callback(reason)
 
     def _ping(self) -> None:
         connection = self.connection
@@ -586,10 +490,11 @@ class Link:
             return
         if connection.silent_for > SILENCE_SECONDS:
             connection.abort(faults.NetLost(address=self._address))
-            return
-        if connection.latency is not None:
-            self.deliver(inputs.Latency(round(connection.latency * 1000)))
-        connection.ping()
+        else:
+            connection.ping()
+
+    def _latency(self, seconds: float) -> None:
+        self.deliver(inputs.Latency(round(seconds * 1000)))
 
     def _event(self, name: str, body: Any) -> None:
         if name == "message":
@@ -597,6 +502,6 @@ class Link:
         elif name == "gap":
             self.rooms.gap(body.rooms)
         elif name == "session.ended":
-            self._session_ended = True
+            self.session_over(body.text)
         else:
             self.requests.event(name, body)

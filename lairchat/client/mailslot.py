@@ -1,8 +1,9 @@
 """The profile's private socket: how ``lair send`` and ``lair tail`` reach the process that is online.
 
-JSON, one object a line, over a Unix socket of mode 0600 in the profile (architecture.md,
-decision 7).  Requests: ``{"op": "send", "room": "#ops", "text": "...", "action": false}`` and
-``{"op": "tail", "room": "#ops", "after": 12}`` (room null: all rooms; after null: from now on).
+JSON, one object a line, over a Unix socket of mode 0600 in a directory of mode 0700.  Requests:
+``{"op": "send", "room": "#ops", "text": "...", "action": false, "key": HEX}``,
+``{"op": "tail", "room": "#ops", "after": 12}`` (room null: all rooms; after null: from now on) and
+``{"op": "invite", "uses": 1}``.
 Answers: ``{"ok": ...}``, ``{"error": CODE, "text": ...}``, and for tail one ``{"event": ...}`` a line.
 """
 
@@ -14,131 +15,102 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IConsumer, IListeningPort, IPushProducer
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from lairchat.client import catalog
+from lairchat.client.follow import Follower
 from lairchat.client.link import Link
 from lairchat.features.messages import messages as wire
+from lairchat.features.rooms.messages import RoomInfo
 from lairchat.model import faults, limits, refusals
 from lairchat.model.refusal import Refusal
 
 #: A line holds one message and its frame of JSON; \\uXXXX takes six bytes a character.
 LINE_BYTES = limits.MESSAGE_CHARS * 12 + 4_096
-#: How many events a follower that does not read may have waiting before it is cut.
+#: How much may wait for a program that does not read before it is cut.
 BACKLOG_BYTES = 4 * 1024 * 1024
 
 
-def event_object(event: wire.LogEvent, room: str) -> dict[str, Any] | None:
-    """Return an event as ``lair tail --json`` prints it, or None for one that is gone."""
-    line = catalog.message_of(event)
-    if line.kind == "gone":
-        return None
-    return {
-        "room": room,
-        "seq": event.seq,
-        "at": event.at,
-        "from": event.name,
-        "kind": line.kind,
-        "text": line.text,
-    }
-
-
 class Service:
-    """Sends and follows on behalf of other programs, through the link that is online here."""
+    """Sends, follows and invites on behalf of other programs, through the link that is here."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._tickets = 0
-        self._waiting: dict[int, Deferred[dict[str, Any]]] = {}
 
-    async def send(self, room: str, text: str, *, action: bool = False) -> dict[str, Any]:
-        """Queue a message; answers once it is on the server's disk, with its sequence."""
+    def room(self, name: str) -> RoomInfo:
+        """Return the room of this name; says why not when no room is known yet at all."""
+        if not self._link.rooms.synced:
+            raise self._link.reason or faults.NetLost(address=self._link.target.host)
+        info = self._link.rooms.by_name(name)
+        if info is None:
+            raise refusals.RoomUnknown
+        return info
+
+    async def send(
+        self, room: str, text: str, *, action: bool = False, key: bytes | None = None
+    ) -> dict[str, Any]:
+        """Queue a message; answers once it is on the server's disk, with its sequence.
+
+        key: a command id of the caller's choice, so that a repeat is not a second message.
+        """
         if not text.strip():
             raise refusals.TextEmpty
         if len(text) > limits.MESSAGE_CHARS:
             raise refusals.TextLong(size=len(text), limit=limits.MESSAGE_CHARS)
-        info = self._link.rooms.by_name(room)
-        if info is None:
-            raise refusals.RoomUnknown
-        self._tickets -= 1
-        # Far below the tickets that a restored queue gets, and never the core's positive ones.
-        ticket = self._tickets - 1_000_000
-        answer: Deferred[dict[str, Any]] = Deferred()
-        self._waiting[ticket] = answer
-        self._link.submit(ticket, info.room, text, self._sent, action=action)
-        return await answer
+        info = self.room(room)
+        answer: Deferred[wire.Sent] = Deferred()
+        self._link.outgoing.submit(
+            info.room, text, lambda result: _fire(answer, result), action=action, key=key
+        )
+        sent = await answer
+        return {"seq": sent.seq, "at": sent.at}
 
-    def _sent(self, ticket: int, result: wire.Sent | Refusal) -> None:
-        answer = self._waiting.pop(ticket, None)
-        if answer is None:
-            return
-        if isinstance(result, Refusal):
-            answer.errback(result)
-        else:
-            answer.callback({"seq": result.seq, "at": result.at})
+    async def invite(self, uses: int) -> dict[str, Any]:
+        """Make an invite link."""
+        link, note = await self._link.requests.invite(uses)
+        return {"link": link, "note": note}
 
     async def tail(
         self, room: str | None, after: int | None, emit: Callable[[dict[str, Any]], None]
-    ) -> Callable[[], None]:
-        """Emit what follows; returns what ends it.  With ``after`` the log is read from there."""
-        wanted: int | None = None
-        if room is not None:
-            info = self._link.rooms.by_name(room)
-            if info is None:
-                raise refusals.RoomUnknown
-            wanted = info.room
-        seen = {wanted: after or 0} if wanted is not None else {}
-        early: list[wire.LogEvent] | None = [] if wanted is not None and after is not None else None
+    ) -> Follower:
+        """Emit what follows, until the follower is ended; with ``after`` from there on."""
+        wanted = None if room is None else self.room(room).room
+        follower = Follower(self._link, wanted, after, emit)
+        await follower.begin()
+        return follower
 
-        def watch(event: wire.LogEvent) -> None:
-            nonlocal early
-            if wanted is not None and event.room != wanted:
-                return
-            if early is not None:
-                early.append(event)
-                return
-            show(event)
 
-        def show(event: wire.LogEvent) -> None:
-            if event.seq <= seen.get(event.room, 0):
-                return
-            seen[event.room] = event.seq
-            shown = event_object(event, self._name(event.room))
-            if shown is not None:
-                emit(shown)
+def _fire(answer: "Deferred[wire.Sent]", result: wire.Sent | Refusal) -> None:
+    if isinstance(result, Refusal):
+        answer.errback(result)
+    else:
+        answer.callback(result)
 
-        self._link.watchers.append(watch)
-        if early is not None and wanted is not None:
-            try:
-                await self._history(wanted, after or 0, show)
-            except Refusal:
-                self._link.watchers.remove(watch)
-                raise
-            held, early = early, None
-            for event in held:
-                show(event)
-        return lambda: self._link.watchers.remove(watch)
 
-    async def _history(self, room: int, after: int, show: Callable[[wire.LogEvent], None]) -> None:
-        more = True
-        while more:
-            page: wire.Page = await self._link.ask(
-                wire.HISTORY, wire.History(room, after=after, limit=limits.HISTORY_PAGE)
-            )
-            for event in page.events:
-                show(event)
-                after = event.seq
-            more = page.more and bool(page.events)
+@implementer(IPushProducer)
+class Backlog:
+    """Notices when the other program does not read: asked by the transport, as its producer."""
 
-    def _name(self, room: int) -> str:
-        info = self._link.rooms.infos.get(room)
-        if info is None:
-            return f"?{room}"
-        return f"@{info.name}" if info.kind == "direct" else f"#{info.name}"
+    def __init__(self) -> None:
+        self.blocked = False
+        self.waiting = 0
+
+    def pauseProducing(self) -> None:
+        """Note that what is written now waits."""
+        self.blocked = True
+
+    def resumeProducing(self) -> None:
+        """Note that all has been read."""
+        self.blocked = False
+        self.waiting = 0
+
+    def stopProducing(self) -> None:
+        """Nothing to stop: connectionLost follows."""
 
 
 class Slot(LineReceiver):
@@ -150,59 +122,99 @@ class Slot(LineReceiver):
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._ends: list[Callable[[], None]] = []
-        self._queued = 0
+        self._followers: list[Follower] = []
+        self._backlog = Backlog()
+
+    def connectionMade(self) -> None:
+        """Ask to be told when the other program does not read."""
+        assert self.transport is not None
+        IConsumer(self.transport).registerProducer(self._backlog, True)
 
     def lineReceived(self, line: bytes) -> None:
         """Take one request."""
         try:
             request = json.loads(line)
-            if not isinstance(request, dict):
-                raise TypeError("a request is an object")
-            work = self._carry_out(request)
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, RecursionError):
+            request = None
+        if not isinstance(request, dict):
             self._answer({"error": "LC-DECODE", "text": "a request is one JSON object a line"})
             return
-        Deferred.fromCoroutine(work).addErrback(self._failed)
+        Deferred.fromCoroutine(self._carry_out(request)).addErrback(self._failed)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
         """Refuse a line that is too long to hold one message."""
         self._answer({"error": "LC-TEXT-LONG", "text": "the line is too long"})
+        IConsumer(self.transport).unregisterProducer()
         self.transport.loseConnection()  # type: ignore[union-attr]
 
     async def _carry_out(self, request: dict[str, Any]) -> None:
+        service = self._service
         try:
             match request:
                 case {"op": "send", "room": str(room), "text": str(text)}:
                     action = request.get("action") is True
-                    self._answer({"ok": await self._service.send(room, text, action=action)})
-                case {"op": "tail"}:
-                    which, after = request.get("room"), request.get("after")
-                    self._ends.append(
-                        await self._service.tail(
-                            which if isinstance(which, str) else None,
-                            after if isinstance(after, int) else None,
-                            lambda shown: self._answer({"event": shown}),
-                        )
-                    )
+                    key = _key(request.get("key"))
+                    sent = await service.send(room, text, action=action, key=key)
+                    self._answer({"ok": sent})
+                case {"op": "tail", "room": str() | None as which}:
+                    await self._follow(which, _whole(request.get("after")))
+                case {"op": "invite"}:
+                    uses = _whole(request.get("uses"))
+                    self._answer({"ok": await service.invite(1 if uses is None else uses)})
                 case _:
-                    self._answer({"error": "LC-COMMAND-UNKNOWN", "text": "send or tail"})
+                    self._answer({"error": "LC-COMMAND-UNKNOWN", "text": "send, tail or invite"})
         except Refusal as refusal:
             self._answer({"error": refusal.code, "text": refusal.text})
+
+    async def _follow(self, room: str | None, after: int | None) -> None:
+        follower = await self._service.tail(
+            room, after, lambda shown: self._answer({"event": shown})
+        )
+        self._followers.append(follower)
+        if not self.connected:
+            self._end()
+        # Where it stands, so that whoever takes over can begin there.
+        self._answer({"ok": {"after": follower.position}})
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("a request on the profile's socket failed", failure)
         self._answer({"error": "LC-INTERNAL", "text": "the request failed"})
 
     def _answer(self, answer: dict[str, Any]) -> None:
-        if self.transport is not None and self.connected:
-            self.sendLine(json.dumps(answer).encode("ascii"))
+        if self.transport is None or not self.connected:
+            return
+        line = json.dumps(answer).encode("ascii")
+        if self._backlog.blocked:
+            self._backlog.waiting += len(line)
+            if self._backlog.waiting > BACKLOG_BYTES:
+                # It can come back and read on from where it stands; our memory cannot wait.
+                self.transport.abortConnection()  # type: ignore[attr-defined]
+                return
+        self.sendLine(line)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Stop following for it."""
-        ends, self._ends = self._ends, []
-        for end in ends:
-            end()
+        self.connected = 0  # Twisted leaves it set
+        self._end()
+
+    def _end(self) -> None:
+        followers, self._followers = self._followers, []
+        for follower in followers:
+            follower.end()
+
+
+def _whole(value: object) -> int | None:
+    """Return a number that may be a sequence or a count; None for anything else."""
+    return value if isinstance(value, int) and 0 <= value < 2**63 else None
+
+
+def _key(value: object) -> bytes | None:
+    """Return a command id; None for anything else."""
+    try:
+        key = bytes.fromhex(value) if isinstance(value, str) else b""
+    except ValueError:
+        return None
+    return key if len(key) == limits.COMMAND_ID_BYTES else None
 
 
 class SlotFactory(Factory):
@@ -221,10 +233,14 @@ class SlotFactory(Factory):
 def listen(reactor: Any, path: Path, link: Link) -> IListeningPort:
     """Serve the profile's socket; the holder of the lock may replace a dead one's socket file."""
     parent = path.parent
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = parent.stat()
-    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022:
-        raise faults.ProfileBroken(path=parent, why="others may write there")
-    path.unlink(missing_ok=True)
-    port: IListeningPort = reactor.listenUNIX(str(path), SlotFactory(Service(link)), mode=0o600)
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = parent.stat()
+        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+            raise faults.ProfileBroken(path=parent, why="others may use it")
+        path.unlink(missing_ok=True)
+        port: IListeningPort = reactor.listenUNIX(str(path), SlotFactory(Service(link)), mode=0o600)
+    except (OSError, CannotListenError) as error:
+        why = getattr(error, "socketError", error)
+        raise faults.ProfileBroken(path=path, why=why) from None
     return port

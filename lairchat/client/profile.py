@@ -9,16 +9,21 @@ import base64
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lairchat.model import limits
 from lairchat.model.faults import ProfileBroken, ProfileLocked
 from lairchat.model.identity import ServerId
 
 #: Unix socket paths end at 107 bytes on Linux.
 SOCKET_PATH_BYTES = 107
 _FILE_BYTES = 4 * 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOKEN_BYTES = 16 + limits.TOKEN_BYTES
 
 
 def home(environ: Mapping[str, str], home_directory: Path) -> Path:
@@ -30,18 +35,47 @@ def home(environ: Mapping[str, str], home_directory: Path) -> Path:
 
 
 def _make_directory(path: Path) -> None:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a directory and those above it, all of mode 0700; raises ProfileBroken."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for one in reversed(missing):
+        try:
+            one.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _broken(one, error) from None
 
 
 def _write(path: Path, value: Any) -> None:
-    """Replace a JSON file as a whole, mode 0600: a crash leaves the old or the new one."""
+    """Replace a JSON file as a whole, mode 0600: a crash leaves the old or the new one.
+
+    Raises ProfileBroken, for example when the disk is full.
+    """
+    _make_directory(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
+            json.dump(value, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise _broken(path, error) from None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _broken(path, error) from None
+
+
+def _broken(path: Path, error: OSError) -> ProfileBroken:
+    return ProfileBroken(path=path, why=(error.strerror or str(error)).lower())
 
 
 def _read(path: Path) -> Any:
@@ -51,59 +85,73 @@ def _read(path: Path) -> Any:
             return json.loads(file.read(_FILE_BYTES))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
-        raise ProfileBroken(path=path, why="it is damaged") from None
+    except OSError as error:
+        raise _broken(path, error) from None
+    except (ValueError, RecursionError):
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> ProfileBroken:
+    return ProfileBroken(path=path, why="it is damaged")
 
 
 class KnownServers:
-    """The identity of each server address that the user has accepted (trust on first use)."""
+    """The identity of each server address that the user has accepted (trust on first use).
+
+    Read anew each time: another process may have put in a server, or replaced one.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._path = root / "servers.json"
-        known = _read(self._path) or {}
-        if not isinstance(known, dict):
-            raise ProfileBroken(path=self._path, why="it is damaged")
-        self._known: dict[str, dict[str, Any]] = known
+
+    def _known(self) -> dict[str, dict[str, Any]]:
+        known = _read(self._path)
+        if known is None:
+            return {}
+        if not isinstance(known, dict) or not all(isinstance(one, dict) for one in known.values()):
+            raise _damaged(self._path)
+        return known
 
     def pin(self, host: str, port: int) -> ServerId | None:
         """Return the identity remembered for an address."""
-        entry = self._known.get(_address(host, port))
+        entry = self._known().get(_address(host, port))
         if entry is None:
             return None
         try:
             return ServerId.from_hex(entry["id"])
-        except (KeyError, TypeError, ValueError):
-            raise ProfileBroken(path=self._path, why="it is damaged") from None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise _damaged(self._path) from None
 
     def remember(self, host: str, port: int, server: ServerId) -> None:
         """Remember, or replace, the identity of an address."""
-        _make_directory(self._root)
-        self._known[_address(host, port)] = {"id": server.hex}
-        _write(self._path, self._known)
+        known = self._known()
+        known[_address(host, port)] = {"id": server.hex}
+        _write(self._path, known)
 
     def last(self) -> tuple[str, int, str] | None:
         """Return host, port and account of the last login, for ``lair`` without arguments."""
-        last = _read(self._root / "last.json")
-        if not isinstance(last, dict):
+        path = self._root / "last.json"
+        last = _read(path)
+        if last is None:
             return None
         try:
             return str(last["host"]), int(last["port"]), str(last["account"])
         except (KeyError, TypeError, ValueError):
-            raise ProfileBroken(path=self._root / "last.json", why="it is damaged") from None
+            raise _damaged(path) from None
 
     def used(self, host: str, port: int, account: str) -> None:
         """Remember a login as the last one, and as the account of this address."""
-        _make_directory(self._root)
         _write(self._root / "last.json", {"host": host, "port": port, "account": account})
-        entry = self._known.get(_address(host, port))
+        known = self._known()
+        entry = known.get(_address(host, port))
         if entry is not None and entry.get("account") != account:
             entry["account"] = account
-            _write(self._path, self._known)
+            _write(self._path, known)
 
     def account(self, host: str, port: int) -> str | None:
         """Return the account that was used last at an address."""
-        account = self._known.get(_address(host, port), {}).get("account")
+        account = self._known().get(_address(host, port), {}).get("account")
         return account if isinstance(account, str) else None
 
 
@@ -128,9 +176,14 @@ class Session:
 
 
 class Profile:
-    """One account on one server, as this device knows it."""
+    """One account on one server, as this device knows it.
+
+    Raises ProfileBroken for what cannot be an account's name: it becomes a directory here.
+    """
 
     def __init__(self, root: Path, server: ServerId, account: str) -> None:
+        if not _NAME.fullmatch(account):
+            raise ProfileBroken(path=root, why="that is no account's name")
         self.account = account
         self.server = server
         self.directory = root / "profiles" / server.hex[:32].lower() / account.lower()
@@ -145,7 +198,11 @@ class Profile:
     def lock(self) -> None:
         """Take the profile for this process; raises ProfileLocked when another one has it."""
         _make_directory(self.directory)
-        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self.directory / "lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _broken(path, error) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -168,8 +225,8 @@ class Profile:
     def socket(self) -> Path:
         """Where the holder listens for ``lair send`` and ``lair tail``.
 
-        In the profile, or, where that path is too long for a socket, in /proc/self/fd of nobody:
-        in the runtime directory under the profile's digest.
+        In the profile, or, where that path is too long for a socket, in the runtime directory
+        under the profile's digest.
         """
         path = self.directory / "socket"
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
@@ -189,13 +246,15 @@ class Profile:
             return None
         try:
             token = base64.b64decode(kept["token"], validate=True)
-            return Session(str(kept["name"]), int(kept["user"]), int(kept["device"]), token)
+            session = Session(str(kept["name"]), int(kept["user"]), int(kept["device"]), token)
         except (KeyError, TypeError, ValueError):
-            raise ProfileBroken(path=path, why="it is damaged") from None
+            raise _damaged(path) from None
+        if len(token) != _TOKEN_BYTES:
+            raise _damaged(path)
+        return session
 
     def keep_session(self, session: Session) -> None:
         """Keep a session, durably, before its token is used."""
-        _make_directory(self.directory)
         _write(
             self.directory / "session.json",
             {
@@ -208,7 +267,7 @@ class Profile:
 
     def drop_session(self) -> None:
         """Forget the session: logged out, or refused by the server."""
-        (self.directory / "session.json").unlink(missing_ok=True)
+        _remove(self.directory / "session.json")
 
     def outbox(self) -> list[dict[str, Any]]:
         """Return the messages that were queued and not acknowledged when the client ended."""
@@ -219,10 +278,9 @@ class Profile:
         """Keep the queue; in clear for now, as plain as the rooms it is for (see README)."""
         path = self.directory / "outbox.json"
         if items:
-            _make_directory(self.directory)
             _write(path, items)
         else:
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def settings(self) -> dict[str, str]:
         """Return the settings that the user changed."""
@@ -233,7 +291,6 @@ class Profile:
         """Keep one setting."""
         settings = self.settings()
         settings[name] = value
-        _make_directory(self.directory)
         _write(self.directory / "settings.json", settings)
 
 

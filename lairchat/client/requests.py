@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from lairchat.client import catalog, effects, inputs
 from lairchat.client.rooms import room_info
@@ -15,7 +16,7 @@ from lairchat.features.accounts import messages as accounts
 from lairchat.features.messages import messages as wire
 from lairchat.features.moderation import messages as moderation
 from lairchat.features.rooms import messages as rooms
-from lairchat.model import faults, limits
+from lairchat.model import faults, limits, refusals
 from lairchat.model.identity import Link as InviteLink
 from lairchat.model.ids import command_id
 from lairchat.model.refusal import Refusal
@@ -35,6 +36,7 @@ class Requests:
     def __init__(self, link: "Link") -> None:
         self._link = link
         self._cursors: dict[int, int] = {}
+        self._told: dict[int, int] = {}
         self._moving: set[int] = set()
 
     def perform(self, effect: effects.Effect) -> None:
@@ -44,7 +46,7 @@ class Requests:
             self.log.error("no handler for {effect}", effect=type(effect).__name__)
             return
         deferred = Deferred.fromCoroutine(self._guarded(handler, effect))
-        deferred.addErrback(lambda failure: self.log.failure("a request failed", failure))
+        deferred.addErrback(self._unexpected, effect)
 
     async def _guarded(
         self, handler: Callable[["Requests", Any], Awaitable[None]], effect: Any
@@ -57,9 +59,28 @@ class Requests:
                 inputs.CommandFailed(ref, refusal.code, refusal.text, refusal.retry_after)
             )
 
+    def _unexpected(self, failure: Failure, effect: effects.Effect) -> None:
+        """Answer all the same when the fault is ours: the core waits for each answer."""
+        self.log.failure("a request failed", failure)
+        refusal = refusals.Internal(incident="client")
+        self._deliver(
+            inputs.CommandFailed(getattr(effect, "ref", 0), refusal.code, refusal.text, None)
+        )
+
     def lost(self) -> None:
         """Note that the connection is gone; what was asked fails by itself."""
         self._moving.clear()
+
+    def online(self) -> None:
+        """Say anew how far the user has read, where the server does not know it yet."""
+        for room, seq in list(self._cursors.items()):
+            if seq > self._told.get(room, 0):
+                self.perform(effects.MoveCursor(room, seq))
+
+    def forget(self) -> None:
+        """Forget everything: another account logs in."""
+        self._cursors.clear()
+        self._told.clear()
 
     def event(self, name: str, body: Any) -> None:
         """Report an event that is not a message."""
@@ -86,7 +107,7 @@ class Requests:
         self._link.deliver(one)
 
     def _key(self) -> bytes:
-        return command_id(self._link._server_now(), self._link.random(10))
+        return command_id(self._link.server_now(), self._link.random(10))
 
     # -- messages
 
@@ -132,7 +153,7 @@ class Requests:
         )
 
     def _lines(self, page: wire.Page) -> tuple[inputs.Message, ...]:
-        ticket_of = self._link._ticket_of
+        ticket_of = self._link.outgoing.ticket_of
         return tuple(catalog.message_of(event, ticket_of(event.id)) for event in page.events)
 
     async def move_cursor(self, effect: effects.MoveCursor) -> None:
@@ -143,12 +164,12 @@ class Requests:
             return
         self._moving.add(room)
         try:
-            sent = 0
-            while self._link.online and self._cursors[room] > sent:
-                sent = self._cursors[room]
-                await self._link.ask(wire.MOVE_CURSOR, wire.MoveCursor(room, sent))
+            while self._link.online and self._cursors.get(room, 0) > self._told.get(room, 0):
+                seq = self._cursors[room]
+                await self._link.ask(wire.MOVE_CURSOR, wire.MoveCursor(room, seq))
+                self._told[room] = seq
         except Refusal as refusal:
-            # The position is told again with the next message that is read.
+            # The position is told again with the next message that is read, or after a reconnect.
             self.log.debug("cursor not moved: {code}", code=refusal.code)
         finally:
             self._moving.discard(room)
@@ -198,6 +219,7 @@ class Requests:
 
     async def list_members(self, effect: effects.ListMembers) -> None:
         """List a room's members, the first thousand of them."""
+        self._link.people.asked(effect.room)
         found: list[rooms.Member] = []
         after, more = "", True
         while more and len(found) < MEMBERS_LISTED:
@@ -207,10 +229,21 @@ class Requests:
             found += page.members
             more = page.more and bool(page.members)
             after = found[-1].name if found else ""
-            if not more or len(found) >= MEMBERS_LISTED:
-                self._deliver(inputs.RoomChanged(effect.room, members=page.total, here=page.here))
         people = tuple(inputs.Member(one.name, one.role, one.online) for one in found)
         self._deliver(inputs.MembersListed(effect.room, people, ref=effect.ref))
+        # After the list: it may be the beginning of one only, these count all.
+        self._deliver(inputs.RoomChanged(effect.room, members=page.total, here=page.here))
+
+    def refresh_members(self, room: int) -> None:
+        """Ask for a room's members again, for a list that is shown already."""
+        Deferred.fromCoroutine(self.list_members(effects.ListMembers(0, room))).addErrback(
+            self._not_refreshed
+        )
+
+    def _not_refreshed(self, failure: Failure) -> None:
+        # Nobody asked: the next change, or the next connection, asks again.
+        failure.trap(Refusal)
+        self.log.debug("members not refreshed: {why}", why=failure.value)
 
     async def set_topic(self, effect: effects.SetTopic) -> None:
         """Set a topic."""
@@ -253,24 +286,29 @@ class Requests:
 
     async def create_invite(self, effect: effects.CreateInvite) -> None:
         """Make an invite link."""
+        text, note = await self.invite(effect.uses)
+        self._deliver(inputs.InviteCreated(text, note, ref=effect.ref))
+
+    async def invite(self, uses: int) -> tuple[str, str]:
+        """Make an invite; return its link, and what to know of it."""
         link = self._link
         invite: accounts.Invite = await link.ask(
-            accounts.CREATE_INVITE, accounts.CreateInvite(uses=effect.uses)
+            accounts.CREATE_INVITE, accounts.CreateInvite(uses=uses)
         )
         assert link.server is not None
         text = InviteLink(
             link.target.host, link.target.port, invite.code, link.server.prefix128
         ).format()
-        days = max(1, round((invite.expires - link._server_now()) / 86_400_000))
-        note = f"It is good for {effect.uses} registration(s) within {days} days."
-        self._deliver(inputs.InviteCreated(text, note, ref=effect.ref))
+        days = max(1, round((invite.expires - link.server_now()) / (limits.DAY * 1000)))
+        people = "1 person" if uses == 1 else f"{uses} people"
+        return text, f"It is good for {people}, within {days} days."
 
     async def change_password(self, effect: effects.ChangePassword) -> None:
         """Change the password: two secrets are derived here, neither password is sent."""
         link = self._link
-        if link.server is None:
-            raise faults.NetLost(address=link.target.host)
         try:
+            if link.server is None:
+                raise faults.NetLost(address=link.target.host)
             old = await link.dialer.derive(effect.old.reveal(), link.server, link.rooms.name)
             new = await link.dialer.derive(effect.new.reveal(), link.server, link.rooms.name)
         finally:
@@ -288,8 +326,8 @@ class Requests:
         """End this session, or all; the server closes the connection, the link asks who is next."""
         command = accounts.LOGOUT_ALL if effect.everywhere else accounts.LOGOUT
         request = accounts.LogoutAll() if effect.everywhere else accounts.Logout()
-        self._link._session_ended = True
         await self._link.ask(command, request)
+        self._link.session_over("logged out" + (" everywhere" if effect.everywhere else ""))
         self._deliver(inputs.CommandDone(effect.ref))
 
 

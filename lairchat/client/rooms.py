@@ -5,22 +5,25 @@ dropped; one that comes too early means a gap, which is read from the log first.
 Promises not to know: the screen, sockets; it asks through a function and delivers inputs.
 """
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from lairchat.client import catalog, inputs
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as wire_rooms
 from lairchat.model import limits
+from lairchat.model.faults import NetLost
 from lairchat.model.refusal import Refusal
 from lairchat.wire.contract import Command
 
 Ask = Callable[[Command[Any, Any], msgspec.Struct], "Deferred[Any]"]
 Deliver = Callable[[inputs.Input], None]
+Later = Callable[..., Any]
 
 #: A room that is further behind than this is shown from its latest page instead.
 CATCH_UP_EVENTS = 500
@@ -50,6 +53,8 @@ class Rooms:
 
     ticket_of: maps a command id to the ticket of a message of ours, or 0.
     watch: called with every event that is new here, for other programs that follow (lair tail).
+    later: calls a function after some seconds, as reactor.callLater does.
+    members_changed: called with a room into which somebody came, or which somebody left.
     """
 
     log = Logger()
@@ -60,21 +65,30 @@ class Rooms:
         deliver: Deliver,
         ticket_of: Callable[[bytes], int],
         watch: Callable[[wire.LogEvent], None],
+        *,
+        later: Later,
+        members_changed: Callable[[int], None],
     ) -> None:
         self._ask = ask
         self._deliver = deliver
         self._ticket_of = ticket_of
         self._watch = watch
+        self._later = later
+        self._members_changed = members_changed
         self.heads: dict[int, int] = {}
         self.infos: dict[int, wire_rooms.RoomInfo] = {}
         self.name = ""
+        self.synced = False
         self._early: dict[int, list[wire.LogEvent]] = {}
+        self._meanwhile: dict[int, wire_rooms.RoomInfo | None] = {}
+        self._syncing = False
 
     def forget(self) -> None:
         """Forget everything: another account logs in."""
         self.heads.clear()
         self.infos.clear()
         self._early.clear()
+        self.synced = False
 
     def by_name(self, name: str) -> wire_rooms.RoomInfo | None:
         """Return the room that people call this: ``#ops`` or ``ops``, or ``@bob`` for a direct one."""
@@ -91,12 +105,22 @@ class Rooms:
 
     async def sync(self) -> None:
         """Read where all rooms stand, show them, and deliver what was missed."""
-        again = bool(self.heads)
+        again = self.synced
         # Live events that arrive while this runs are held back per room until the room is done.
         for room in self.heads:
             self._early.setdefault(room, [])
-        infos = await self._my_rooms()
-        states = {state.room: state for state in await self._states(infos)}
+        self._meanwhile.clear()
+        self._syncing = True
+        try:
+            infos = await self._my_rooms()
+            states = {state.room: state for state in await self._states(infos)}
+        finally:
+            self._syncing = False
+        for room, info in self._meanwhile.items():
+            if info is None:
+                infos.pop(room, None)
+            else:
+                infos.setdefault(room, info)
         self.infos = infos
         for gone in set(self.heads) - set(infos):
             del self.heads[gone]
@@ -108,9 +132,11 @@ class Rooms:
         )
         missed = 0
         for room, state in states.items():
-            missed += await self._take_state(room, state)
+            if room in self.infos:
+                missed += await self._take_state(room, state)
         for room in list(self._early):
             self._release(room)
+        self.synced = True
         if again:
             self._deliver(inputs.CaughtUp(missed))
 
@@ -142,19 +168,20 @@ class Rooms:
             self.heads[room] = state.head
             return 0
         before = self.heads[room]
-        for event in state.events:
-            self._show(event)
-        if state.more:
-            await self._read_on(room, state.head)
-        return max(0, self.heads[room] - before)
+        if state.head - before > CATCH_UP_EVENTS:
+            await self._latest(room)
+        else:
+            for event in state.events:
+                self._show(event)
+            if state.more:
+                await self._read_on(room, state.head)
+        return max(0, self.heads.get(room, before) - before)
 
     async def _read_on(self, room: int, head: int) -> None:
-        """Read a room's log up to ``head``, or show its latest page when that is too far."""
-        if head - self.heads[room] > CATCH_UP_EVENTS:
-            await self._latest(room)
-            return
+        """Read a room's log up to ``head``."""
         more = True
         while more and self.heads.get(room, head) < head:
+            # A room that is left meanwhile ends this: its head is gone.
             page = await self._ask(
                 wire.HISTORY, wire.History(room, after=self.heads[room], limit=limits.HISTORY_PAGE)
             )
@@ -186,59 +213,79 @@ class Rooms:
         elif event.seq == self.heads[room] + 1:
             self._show(event)
         elif event.seq > self.heads[room]:
-            self._early[room] = [event]
-            self._in_background(self._close_gap(room))
+            self._begin_closing(room, [event])
 
-    def acknowledged(self, room: int, seq: int) -> None:
+    def acknowledged(self, event: wire.LogEvent) -> None:
         """Take our own message's place: it comes as an answer instead of an event."""
+        room = event.room
         head = self.heads.get(room)
-        if head is None or seq <= head or room in self._early:
+        if head is None or event.seq <= head:
             return
-        if seq == head + 1:
-            self.heads[room] = seq
+        if room in self._early:
+            self._early[room].append(event)
+        elif event.seq == head + 1:
+            self.heads[room] = event.seq
+            self._watch(event)
         else:
-            self._early[room] = []
-            self._in_background(self._close_gap(room))
+            self._begin_closing(room, [event])
 
     def gap(self, rooms: Iterable[int]) -> None:
         """Read on in rooms that the server has skipped for this connection."""
         for room in rooms:
             if room in self.heads and room not in self._early:
-                self._early[room] = []
-                self._in_background(self._close_gap(room))
+                self._begin_closing(room, [])
 
     def joined(self, info: wire_rooms.RoomInfo) -> None:
         """Note a room that we have joined."""
+        if self._syncing:
+            self._meanwhile[info.room] = info
         self.infos[info.room] = info
         self.heads.setdefault(info.room, info.head)
 
     def left(self, room: int) -> None:
         """Forget a room."""
+        if self._syncing:
+            self._meanwhile[room] = None
         self.infos.pop(room, None)
         self.heads.pop(room, None)
         self._early.pop(room, None)
 
-    async def _close_gap(self, room: int) -> None:
-        page_head = 2**63 - 1
+    def _begin_closing(self, room: int, held: list[wire.LogEvent]) -> None:
+        """Read what is missing in a room; what arrives meanwhile is held back."""
+        self._early[room] = held
+        closing = Deferred.fromCoroutine(self._close_gap(room, held))
+        closing.addErrback(self._gave_up, room, held)
+
+    async def _close_gap(self, room: int, held: list[wire.LogEvent]) -> None:
         more = True
         while more and room in self.heads:
             page = await self._ask(
                 wire.HISTORY, wire.History(room, after=self.heads[room], limit=limits.HISTORY_PAGE)
             )
+            if self._early.get(room) is not held:
+                return  # the room was left, or another account logged in
             for event in page.events:
                 self._show(event)
-            more = page.more and bool(page.events) and self.heads[room] < page_head
+            more = page.more and bool(page.events)
         self._release(room)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        deferred = Deferred.fromCoroutine(work)
-        deferred.addErrback(self._gave_up)
-
-    def _gave_up(self, failure: Any) -> None:
-        if not isinstance(failure.value, Refusal):
+    def _gave_up(self, failure: Failure, room: int, held: list[wire.LogEvent]) -> None:
+        if self._early.get(room) is not held:
+            return
+        refusal = failure.value
+        if isinstance(refusal, Refusal) and refusal.retry_after:
+            self._later(refusal.retry_after, self._once_more, room, held)
+            return
+        if not isinstance(refusal, Refusal):
             self.log.failure("reading on failed", failure)
-        # The connection is gone or the room is: the next sync starts from the same cursor.
-        self._early.clear()
+        if not isinstance(refusal, NetLost):
+            # The room is closed to us, and says so itself; after a lost connection the next
+            # sync begins at the same place, and releases what was held.
+            self._early.pop(room, None)
+
+    def _once_more(self, room: int, held: list[wire.LogEvent]) -> None:
+        if self._early.get(room) is held:
+            self._begin_closing(room, held)
 
     def _release(self, room: int) -> None:
         """Show what was held back; what is still missing is fetched by the rule."""
@@ -261,10 +308,12 @@ class Rooms:
         info = self.infos.get(room)
         if info is None:
             return
-        members = info.members + _COUNTS.get(change.what, 0)
+        members = max(0, info.members + _COUNTS.get(change.what, 0))
         topic = (change.text or "") if change.what == "topic" else info.topic
         role = info.role
         if change.what == "role" and change.whom == self.name:
             role = change.text  # type: ignore[assignment]
         self.infos[room] = msgspec.structs.replace(info, members=members, topic=topic, role=role)
         self._deliver(inputs.RoomChanged(room, topic=topic, role=role or "guest", members=members))
+        if change.what in _COUNTS or change.what == "role":
+            self._members_changed(room)

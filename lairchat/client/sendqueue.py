@@ -6,7 +6,13 @@ Promises not to know: the network, files.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lairchat.model.ids import command_id
+from lairchat.model import limits
+from lairchat.model.ids import command_id, command_time
+
+#: A command id ends with so many random bytes.
+RANDOM_BYTES = limits.COMMAND_ID_BYTES - 6
+#: How far from the server's clock the time in a command id of another program may be.
+CLOCK_TOLERANCE_MS = 15 * 60 * 1000
 
 
 class Pending:
@@ -58,25 +64,33 @@ class SendQueue:
 
     def restore(self, kept: list[dict[str, Any]]) -> None:
         """Take over what was queued when the program ended; tickets count down from -1."""
+        self._items.clear()
         for number, item in enumerate(kept, 1):
-            try:
-                pending = Pending(
-                    -number,
-                    int(item["room"]),
-                    str(item["text"]),
-                    bytes.fromhex(item["key"]),
-                    int(item["at"]),
-                    action=bool(item.get("action")),
-                    failed=str(item.get("failed", "")),
-                )
-            except (KeyError, TypeError, ValueError):
-                continue
-            self._items[pending.ticket] = pending
+            pending = _readable(-number, item)
+            if pending is not None:
+                self._items[pending.ticket] = pending
 
-    def add(self, ticket: int, room: int, text: str, *, action: bool = False) -> Pending:
-        """Queue a message; it is kept before it is sent."""
+    def add(
+        self,
+        ticket: int,
+        room: int,
+        text: str,
+        *,
+        action: bool = False,
+        key: bytes | None = None,
+    ) -> Pending:
+        """Queue a message; it is kept before it is sent.
+
+        key: its command id; made here when not given, or when its time is not the server's.
+        """
         now = self._now()
-        pending = Pending(ticket, room, text, command_id(now, self._random(10)), now, action=action)
+        if key is None:
+            key = command_id(now, self._random(RANDOM_BYTES))
+        elif abs(command_time(key) - now) > CLOCK_TOLERANCE_MS:
+            key = command_id(now, key[-RANDOM_BYTES:])
+        # What is no text (a lone surrogate from a command line) would stop the whole queue.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        pending = Pending(ticket, room, text, key, now, action=action)
         self._items[ticket] = pending
         self._save()
         return pending
@@ -86,7 +100,7 @@ class SendQueue:
         pending = self._items.pop(ticket, None)
         if pending is not None:
             pending.failed = ""
-            pending.key = command_id(self._now(), self._random(10))
+            pending.key = command_id(self._now(), self._random(RANDOM_BYTES))
             self._items[ticket] = pending
             self._save()
 
@@ -106,8 +120,9 @@ class SendQueue:
         return next((item for item in self._items.values() if not item.failed), None)
 
     def by_key(self, key: bytes) -> Pending | None:
-        """Return the message with this command id: the echo of what is thought to be on its way."""
-        return next((item for item in self._items.values() if item.key == key), None)
+        """Return the message with this command id, whatever time that has been given."""
+        wanted = key[-RANDOM_BYTES:]
+        return next((item for item in self._items.values() if item.key.endswith(wanted)), None)
 
     def __iter__(self) -> Iterator[Pending]:
         """Iterate in the order in which they will be sent."""
@@ -131,3 +146,20 @@ class SendQueue:
                 for item in self._items.values()
             ]
         )
+
+
+def _readable(ticket: int, item: dict[str, Any]) -> Pending | None:
+    """Return a kept message, or None for what cannot have been written by this program."""
+    try:
+        pending = Pending(
+            ticket,
+            int(item["room"]),
+            str(item["text"]),
+            bytes.fromhex(item["key"]),
+            int(item["at"]),
+            action=bool(item.get("action")),
+            failed=str(item.get("failed", "")),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return pending if len(pending.key) == limits.COMMAND_ID_BYTES else None

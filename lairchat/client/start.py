@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lairchat.client import inputs
-from lairchat.client import profile as profiles
 from lairchat.client.cli import chosen, make_dialer, parser, root, wall_clock
 from lairchat.client.link import Link, Target
 from lairchat.client.mailslot import listen
 from lairchat.client.profile import KnownServers, Profile
+from lairchat.model.faults import ProfileBroken
 
 
 class Start:
@@ -34,13 +34,18 @@ class Start:
             random=os.urandom,
             user_name=os.environ.get("USER", ""),
         )
-        link.on_profile = lambda profile: _serve(reactor, link, profile)
+        link.on_profile = lambda profile: serve(reactor, link, profile)
         return link
 
 
-def _serve(reactor: Any, link: Link, profile: profiles.Profile) -> None:
-    port = listen(reactor, profile.socket, link)
-    link.on_stop.append(port.stopListening)
+def serve(reactor: Any, link: Link, profile: Profile) -> Callable[[], Any]:
+    """Serve the profile's socket; where that cannot be done, chat without it and say so."""
+    try:
+        port = listen(reactor, profile.socket, link)
+    except ProfileBroken as refusal:
+        link.deliver(inputs.Notice(refusal.text, refusal.code))
+        return lambda: None
+    return port.stopListening
 
 
 def parse(arguments: Sequence[str]) -> Start:

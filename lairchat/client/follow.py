@@ -1,0 +1,135 @@
+"""Follows rooms for another program: every event once and in order, whatever the link had to skip.
+
+Promises not to know: how the events are printed or carried.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lairchat.client import catalog
+from lairchat.client.link import Link
+from lairchat.features.messages import messages as wire
+from lairchat.model import limits
+from lairchat.model.refusal import Refusal
+
+
+def event_object(event: wire.LogEvent, room: str) -> dict[str, Any] | None:
+    """Return an event as ``lair tail --json`` prints it, or None for one that is gone."""
+    line = catalog.message_of(event)
+    if line.kind == "gone":
+        return None
+    return {
+        "room": room,
+        "seq": event.seq,
+        "at": event.at,
+        "from": event.name,
+        "kind": line.kind,
+        "text": line.text,
+    }
+
+
+class Follower:
+    """Emits what comes after a place in one room's log, or in all rooms.
+
+    The link shows its screen the latest page when it was away for long; a follower reads what is
+    in between from the log.
+    room: None for all.  after: the place; None for where the link stands now.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        link: Link,
+        room: int | None,
+        after: int | None,
+        emit: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._link = link
+        self._room = room
+        self._emit = emit
+        self._from_log = after is not None
+        self._seen: dict[int, int] = dict(link.rooms.heads)
+        if room is not None:
+            self._seen = {room: self._seen.get(room, 0) if after is None else after}
+        self._held: dict[int, list[wire.LogEvent]] = {}
+        self._ended = False
+
+    @property
+    def position(self) -> int | None:
+        """The last sequence of the one room that is followed."""
+        return None if self._room is None else self._seen[self._room]
+
+    async def begin(self) -> None:
+        """Listen, and emit what is in the log already; raises a Refusal if it cannot be read."""
+        self._link.watchers.append(self._watch)
+        self._link.on_sync.append(self._synced)
+        if self._room is not None and self._from_log:
+            self._held[self._room] = []
+            try:
+                await self._fill(self._room)
+            except Refusal:
+                self.end()
+                raise
+
+    def end(self) -> None:
+        """Emit nothing more."""
+        if not self._ended:
+            self._ended = True
+            self._link.watchers.remove(self._watch)
+            self._link.on_sync.remove(self._synced)
+
+    def _watch(self, event: wire.LogEvent) -> None:
+        room = event.room
+        if self._room not in {None, room}:
+            return
+        seen = self._seen.setdefault(room, event.seq - 1)
+        if room in self._held:
+            self._held[room].append(event)
+        elif event.seq == seen + 1:
+            self._show(event)
+        elif event.seq > seen:
+            self._held[room] = [event]
+            self._fill_later(room)
+
+    def _synced(self) -> None:
+        for room in list(self._held):
+            self._fill_later(room)
+
+    def _fill_later(self, room: int) -> None:
+        Deferred.fromCoroutine(self._fill(room)).addErrback(self._not_filled)
+
+    def _not_filled(self, failure: Failure) -> None:
+        # What is missing is read after the next reconnect; until then all that comes is held.
+        failure.trap(Refusal)
+        self.log.debug("not read on: {why}", why=failure.value)
+
+    async def _fill(self, room: int) -> None:
+        more = True
+        while more and not self._ended:
+            page: wire.Page = await self._link.ask(
+                wire.HISTORY, wire.History(room, after=self._seen[room], limit=limits.HISTORY_PAGE)
+            )
+            for event in page.events:
+                self._show(event)
+            more = page.more and bool(page.events)
+        for event in self._held.pop(room, []):
+            self._watch(event)
+
+    def _show(self, event: wire.LogEvent) -> None:
+        if self._ended or event.seq <= self._seen[event.room]:
+            return
+        self._seen[event.room] = event.seq
+        shown = event_object(event, self._name(event.room))
+        if shown is not None:
+            self._emit(shown)
+
+    def _name(self, room: int) -> str:
+        info = self._link.rooms.infos.get(room)
+        if info is None:
+            return f"?{room}"
+        return f"@{info.name}" if info.kind == "direct" else f"#{info.name}"
