@@ -186,7 +186,8 @@ def _unanswered(
 
 def _says_the_same(connection: Connection, unit: SendUnit, answer: Answer) -> bool:
     """Compare with the event that has this id; one that was purged is taken for the same."""
-    if answer.room != unit.room:
+    # Without a number it is another command's answer, kept for room 0; a client may name that room.
+    if answer.room != unit.room or not answer.seq:
         return False
     stored = log.page(connection, answer.room, after=answer.seq - 1, limit=1)[0]
     return stored.body is None or stored.body == unit.body

@@ -241,6 +241,18 @@ class RepeatTest(Case):
         self.alice.ask(TOPIC, key, room=self.ops, topic="x")
         self.refuse(IdConflict, self.alice, SEND, key, room=self.ops, body=text("x"))
 
+    def test_the_id_of_another_command_and_a_room_of_number_0_are_a_conflict_like_any(self):
+        key = self.alice.new_key()
+        self.alice.ask(TOPIC, key, room=self.ops, topic="x")
+        again = self.server.database.writer.stats.again
+        conflict = self.alice.give(SEND, key, room=0, body=text("x"))
+        other = self.bob.give(SEND, room=self.ops, body=text("hi"))
+        self.settle()
+        self.assertRaises(IdConflict, self.alice.answer, conflict)
+        self.bob.answer(other)
+        # Nobody can make everybody's group run twice.
+        self.assertEqual(self.server.database.writer.stats.again, again)
+
     def test_an_id_is_for_one_message_within_a_group(self):
         key = self.alice.new_key()
         first = self.alice.give(SEND, key, room=self.ops, body=text("once"))
