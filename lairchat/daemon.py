@@ -203,10 +203,15 @@ class Daemon(MultiService):
             self.log.failure("periodic work failed")
 
     def _upkeep(self) -> None:
+        """Let the features clean up, in as many transactions as that takes, others' in between."""
         now = wall_clock()
-        self.database.call(lambda connection: self.kernel.upkeep(connection, now)).addErrback(
-            lambda failure: self.log.failure("upkeep failed", failure)
-        )
+        swept = self.database.call(lambda connection: self.kernel.upkeep(connection, now))
+        swept.addCallback(self._upkeep_again)
+        swept.addErrback(lambda failure: self.log.failure("upkeep failed", failure))
+
+    def _upkeep_again(self, more: bool) -> None:
+        if more and not self.kernel.closing:
+            self._upkeep()
 
     # -- while it runs
 

@@ -7,16 +7,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
 
+from lairchat.core.feature import Feature
+from lairchat.daemon import Daemon
 from lairchat.demo_server import ServerFailedError, checkout, free_port
 from lairchat.features.messages import messages as wire
 from lairchat.transports.certificate import write_self_signed
 from tests.blackbox.daemon import DaemonTest, awaited
+from tests.harness import Server
 
 
 def twistd(*arguments: str, cwd: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -201,6 +206,36 @@ class Starts(DaemonTest):
             self.server.start()
         self.server.output.unlink()
         await deferLater(reactor, 0)
+
+
+class UpkeepTest(TestCase):
+    """What the daemon does every hour, on a server without sockets."""
+
+    def test_it_goes_on_until_nothing_is_left_and_others_come_in_between(self) -> None:
+        left = [True, True, False, False]
+        feature = Feature(name="dusty", upkeep=lambda _connection, _now: left.pop(0))
+        server = Server([feature])
+        self.addCleanup(server.close)
+        cast("Any", daemon_of(server))._upkeep()
+        server.settle()
+        self.assertEqual(left, [False])
+        self.assertEqual(server.database.writer.stats.groups, 3)
+
+    def test_it_does_not_go_on_while_the_server_stops(self) -> None:
+        left = [True, False]
+        server = Server([Feature(name="dusty", upkeep=lambda _connection, _now: left.pop(0))])
+        self.addCleanup(server.close)
+        server.kernel.close()
+        cast("Any", daemon_of(server))._upkeep()
+        server.settle()
+        self.assertEqual(left, [False])
+
+
+def daemon_of(server: Server) -> Daemon:
+    """Return a daemon that runs on the parts of a server in memory."""
+    daemon = Daemon(server.clock, cast("Any", None), cast("Any", None))
+    daemon.database, daemon.kernel = server.database, server.kernel
+    return daemon
 
 
 class Plain(DaemonTest):

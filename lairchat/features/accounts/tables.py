@@ -29,6 +29,7 @@ from sqlalchemy.engine import Connection
 from lairchat.model.ids import DeviceId, SessionId, UserId
 from lairchat.model.names import name_key, skeleton
 from lairchat.model.roles import ServerRole
+from lairchat.storage import log
 from lairchat.storage.schema import metadata
 from lairchat.storage.statements import Driver
 
@@ -238,14 +239,16 @@ def relabel_device(connection: Connection, device: DeviceId, label: str) -> None
 
 
 def forget_devices(connection: Connection, user: UserId, keep: int) -> None:
-    """Delete devices without a session beyond the newest ``keep`` of them.
+    """Delete devices without a session beyond the newest ``keep`` of them; what they read stays read.
 
-    Otherwise each login without a device number would leave a row for good.
+    Otherwise each login without a device number would leave rows for good.
     """
     idle = select(devices.c.id).where(
         devices.c.user == user, devices.c.id.not_in(select(sessions.c.device))
     )
     old = list(connection.execute(idle.order_by(devices.c.id.desc()).offset(keep)).scalars())
+    for device in old:
+        log.forget_device(connection, user, device)
     if old:
         connection.execute(delete(devices).where(devices.c.id.in_(old)))
 

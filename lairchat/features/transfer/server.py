@@ -44,11 +44,13 @@ def make(*, quota: int = limits.BLOB_QUOTA_BYTES) -> Feature:
     )
 
 
-def upkeep(connection: Connection, now: int) -> None:
-    """Delete blobs that never became complete."""
+def upkeep(connection: Connection, now: int) -> bool:
+    """Delete some blobs that never became complete; say whether more are left."""
     before = now - UNFINISHED_SECONDS * 1000
-    for row in tables.stale(connection, before, DROPPED_PER_UPKEEP):
+    stale = tables.stale(connection, before, DROPPED_PER_UPKEEP)
+    for row in stale:
         tables.drop(connection, row)
+    return len(stale) == DROPPED_PER_UPKEEP
 
 
 def _known(connection: Connection, owner: UserId, blob: bytes) -> Blob:

@@ -308,8 +308,11 @@ class UpkeepTests(Case):
                 )
 
         self.server.change(announce)
-        self.server.upkeep()
+        sweep = lambda connection: transfer.upkeep(connection, self.server.now())  # noqa: E731
+        self.assertTrue(self.server.change(sweep))
         self.assertEqual(self.rows("blobs"), 1)
+        self.assertFalse(self.server.change(sweep))
+        self.assertEqual(self.rows("blobs"), 0)
 
 
 class RecoveryTests(Case):
