@@ -149,9 +149,17 @@ class Hub:
         """Close the connections of a user whose session is meant, within this turn."""
         for peer in self.peers_of(user):
             if peer.session is not None and which(peer.session):
-                peer.flush()
-                peer.wire.close(code, text)
-                self.detach(peer)
+                self._close(peer, code, text)
+
+    def close_oldest(self, user: UserId, keep: int, code: str, text: str) -> None:
+        """Close the connections of a user beyond the ``keep`` that came last, within this turn."""
+        for peer in self.peers_of(user)[:-keep]:
+            self._close(peer, code, text)
+
+    def _close(self, peer: Peer, code: str, text: str) -> None:
+        peer.flush()
+        peer.wire.close(code, text)
+        self.detach(peer)
 
     # -- what is said
 

@@ -162,6 +162,9 @@ SESSION_IDLE_SECONDS = 90 * DAY
 """seconds: a session that nobody used for so long is over."""
 SESSIONS_PER_USER = 32
 """count: devices logged in to one account; bounds what one account can make us keep."""
+CONNECTIONS_PER_USER = 64
+"""count: live connections of one account, two for each of its devices; each may hold an outbox, and
+a token can be resumed any number of times."""
 DEVICES_KEPT = 32
 """count: devices of an account that are kept though logged out; older ones are forgotten."""
 INVITE_SECONDS = 7 * DAY

@@ -67,6 +67,7 @@ __all__ = [
     "TextLong",
     "TimedOut",
     "TooManyConnections",
+    "TooManyOwn",
     "TopicBad",
     "UserUnknown",
     "describe_wait",
@@ -418,6 +419,15 @@ class TooManyConnections(Refusal):
 
     code = "LC-CONNECTIONS"
     text = "too many connections from this address. Close some, or try again in {wait}."
+
+
+class TooManyOwn(Refusal):
+    """The account has more live connections than one may have; the oldest is closed."""
+
+    code = "LC-CONNECTIONS-OWN"
+    text = (
+        "too many connections of your account: the oldest was closed. Close some, then: /reconnect"
+    )
 
 
 class TimedOut(Refusal):

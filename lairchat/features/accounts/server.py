@@ -30,7 +30,7 @@ from lairchat.features.accounts.tables import Account, StoredInvite
 from lairchat.model import limits, refusals
 from lairchat.model.faults import LinkBad
 from lairchat.model.identity import invite_code, parse_code
-from lairchat.model.ids import DeviceId, RoomId, SessionId
+from lairchat.model.ids import DeviceId, RoomId, SessionId, UserId
 from lairchat.model.names import check_label, check_user_name
 from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.refusal import Refusal
@@ -358,6 +358,9 @@ def _arrival(
         if not call.peer.closed:
             call.peer.wire.authenticated()
         close_sessions(hub, session.user, ended, refusals.AuthToken())
+        # The oldest, not this one: those of a network that is gone live on for minutes.
+        crowd = refusals.TooManyOwn()
+        hub.close_oldest(session.user, limits.CONNECTIONS_PER_USER, crowd.code, crowd.text)
         for tell in afters:
             tell(hub)
 
@@ -391,7 +394,9 @@ def list_sessions(call: Call, _request: messages.ListSessions) -> Read[messages.
 
 def logout(call: Call, _request: messages.Logout) -> Write[Nothing]:
     """End the caller's session."""
-    return _end(call, lambda _connection: [call.session.id])
+    # Taken now: who says goodbye may be gone, and the session with them, when the writer asks.
+    ended = [call.session.id]
+    return _end(call, lambda _connection: ended)
 
 
 def logout_all(call: Call, _request: messages.LogoutAll) -> Write[Nothing]:
@@ -418,11 +423,11 @@ def _end(call: Call, which: Callable[[Connection], list[SessionId]]) -> Write[No
 # -- invites ---------------------------------------------------------------------------------------
 
 
-def _role_now(connection: Connection, call: Call) -> ServerRole:
+def _role_now(connection: Connection, user: UserId) -> ServerRole:
     """Return the caller's role as it is in this transaction, not as it was at the login."""
-    user = tables.user_by_id(connection, call.session.user)
-    assert user is not None  # nobody's account is deleted
-    return user.role
+    found = tables.user_by_id(connection, user)
+    assert found is not None  # nobody's account is deleted
+    return found.role
 
 
 def create_invite(call: Call, request: messages.CreateInvite) -> Write[messages.Invite]:
@@ -432,7 +437,7 @@ def create_invite(call: Call, request: messages.CreateInvite) -> Write[messages.
     expires = call.now + request.days * limits.DAY * 1000
 
     def change(connection: Connection) -> Done[messages.Invite]:
-        if refusal := may_server(ServerAction.CREATE_INVITE, _role_now(connection, call)):
+        if refusal := may_server(ServerAction.CREATE_INVITE, _role_now(connection, user)):
             raise refusal
         number = tables.create_invite(
             connection,
@@ -454,7 +459,7 @@ def list_invites(call: Call, request: messages.ListInvites) -> Read[messages.Inv
     user = call.session.user
 
     def query(connection: Connection) -> messages.InviteList:
-        everybody = _role_now(connection, call) >= ServerRole.MODERATOR
+        everybody = _role_now(connection, user) >= ServerRole.MODERATOR
         found = tables.usable_invites(
             connection, None if everybody else user, request.after, call.now, INVITES_PAGE + 1
         )
@@ -482,7 +487,7 @@ def revoke_invite(call: Call, request: messages.RevokeInvite) -> Write[Nothing]:
 
     def change(connection: Connection) -> Done[Nothing]:
         invite = tables.invite_by_id(connection, request.invite)
-        refusal = may_server(ServerAction.REVOKE_INVITE, _role_now(connection, call))
+        refusal = may_server(ServerAction.REVOKE_INVITE, _role_now(connection, user))
         # The same answer for others' invites as for none, so that nobody counts them.
         if refusal is not None and (invite is None or invite.by != user):
             raise refusal

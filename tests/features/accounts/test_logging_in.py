@@ -15,6 +15,7 @@ from lairchat.features.accounts.messages import (
     REGISTER,
 )
 from lairchat.model import limits
+from lairchat.model.events import EventClass
 from lairchat.model.refusals import (
     AuthBusy,
     AuthDelay,
@@ -24,6 +25,7 @@ from lairchat.model.refusals import (
     LabelBad,
 )
 from lairchat.model.roles import ServerRole
+from lairchat.storage import log
 from tests.harness import CHEAP, Client, Held, Server, accounts, predictable, secret_of
 
 WRONG = secret_of("not the password")
@@ -326,6 +328,23 @@ class ManySessionsTests(Case):
         self.assertTrue(all(client.closed is None for client in clients))
         self.assertEqual(len(last.ask(LIST_SESSIONS).sessions), limits.SESSIONS_PER_USER)
 
+    def test_the_oldest_connection_closes_when_there_are_too_many(self):
+        token, clients = self.alice.session.token, []
+        for _ in range(limits.CONNECTIONS_PER_USER - 1):
+            client = self.connect()
+            token = client.resume(token).token
+            clients.append(client)
+        self.assertIsNone(self.alice.closed)
+        last = self.connect()
+        last.resume(token)
+        self.assertEqual(self.alice.closed, "LC-CONNECTIONS-OWN")
+        self.assertTrue(all(client.closed is None for client in [*clients, last]))
+        self.assertEqual(
+            self.server.hub.peers_of(last.session.user),
+            [client.peer for client in [*clients, last]],
+        )
+        last.ask(LIST_SESSIONS)
+
     def test_devices_without_a_session_are_forgotten_beyond_the_newest(self):
         for _ in range(limits.DEVICES_KEPT + 5):
             client = self.connect()
@@ -337,3 +356,28 @@ class ManySessionsTests(Case):
             lambda connection: connection.exec_driver_sql("SELECT count(*) FROM devices").scalar()
         )
         self.assertEqual(rows, limits.DEVICES_KEPT + 2)
+
+    def test_how_far_a_forgotten_device_has_read_is_kept_but_not_by_device(self):
+        read = self.connect()
+        read.login("alice")
+        device = read.session.device
+
+        def follow(connection):
+            log.create_head(connection, 7)
+            log.append(connection, [log.Entry(7, 1, 1, EventClass.APP, bytes(16), b"hi", 0)])
+            log.move_cursor(connection, 1, device, 7, 1)
+
+        self.server.change(follow)
+        read.ask(LOGOUT)
+        for _ in range(limits.DEVICES_KEPT):
+            client = self.connect()
+            client.login("alice")
+            client.ask(LOGOUT)
+        kept = self.server.look(lambda connection: log.cursors_of_user(connection, 1))
+        self.assertEqual([(one.device, one.seq) for one in kept], [(device, 1)])
+        last = self.connect()
+        last.login("alice")
+        last.ask(LOGOUT)
+        self.connect().login("alice")
+        kept = self.server.look(lambda connection: log.cursors_of_user(connection, 1))
+        self.assertEqual([(one.device, one.seq) for one in kept], [(0, 1)])

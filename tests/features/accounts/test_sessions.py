@@ -227,6 +227,20 @@ class EndingTests(Case):
         self.server.settle()
         self.assertEqual([one.id for one in self.alice.frames if isinstance(one, Ok)], [logout])
 
+    def test_who_logs_out_and_hangs_up_at_once_is_logged_out(self):
+        self.again.give(LOGOUT)
+        self.again.disconnect()
+        self.server.settle()
+        self.assert_ended(self.alice)
+        self.assertRaises(AuthToken, self.connect().resume, self.again.session.token)
+        self.assertEqual(self.server.database.writer.stats.again, 0)
+
+    def test_who_asks_for_an_invite_and_hangs_up_disturbs_nobody(self):
+        self.desk.give(CREATE_INVITE)
+        self.desk.disconnect()
+        self.server.settle()
+        self.assertEqual(self.server.database.writer.stats.again, 0)
+
     def test_ended_connections_close_in_the_turn_of_the_commit(self):
         self.desk.give(LOGOUT_ALL)
         self.server.database.pump()
