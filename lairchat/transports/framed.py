@@ -153,8 +153,8 @@ class FramedProtocol(Protocol):
     # -- what the kernel calls
 
     def write(self, data: bytes) -> None:
-        """Send framed bytes."""
-        if self.transport is not None:
+        """Send framed bytes; nothing follows our goodbye."""
+        if self.transport is not None and not self.closing:
             self.transport.write(data)
 
     def pause_reading(self) -> None:
@@ -178,6 +178,7 @@ class FramedProtocol(Protocol):
         self.held = None
         self.transport.write(self.session.bye(code, text))
         IConsumer(self.transport).unregisterProducer()
+        self.factory.closings.add(self)
         self.transport.loseConnection()
 
     def abort(self) -> None:
@@ -252,6 +253,8 @@ class FramedFactory(Factory):
         self.admission = admission
         self.clock = clock
         self.strangers = Deadlines[FramedProtocol](clock, limits.AUTHENTICATION_SECONDS, _too_slow)
+        # TLS cuts who does not read the goodbye; on a Unix socket nobody else would.
+        self.closings = Deadlines[FramedProtocol](clock, limits.STOP_SECONDS, FramedProtocol.abort)
         self._groups: list[dict[FramedProtocol, None]] = [{} for _ in range(SWEEP_GROUPS)]
         self._turn = 0
         self.refused = 0
@@ -281,6 +284,7 @@ class FramedFactory(Factory):
         """Forget a connection that has closed."""
         self._groups[protocol.group].pop(protocol, None)
         self.strangers.discard(protocol)
+        self.closings.discard(protocol)
         if not protocol.proven:
             self.admission.leave(protocol.host)
         self.kernel.hub.detach(protocol.peer)

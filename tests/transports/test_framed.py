@@ -323,6 +323,37 @@ def test_logging_out_closes_the_connection(world: World) -> None:
     assert not world.server.hub.people
 
 
+def test_who_does_not_read_the_goodbye_is_cut(world: World) -> None:
+    end = End(world)
+    end.greet()
+    end.register("alice")
+    end.send(end.session.command(LOGOUT.name, Logout())[1])
+    world.sweep(limits.STOP_SECONDS - 1)
+    assert not end.pipe.aborted  # as on a transport that has bytes left to send
+    world.sweep(1)
+    assert end.pipe.aborted
+
+
+def test_who_reads_it_leaves_no_clock_behind(world: World) -> None:
+    end = End(world)
+    end.greet()
+    end.send(end.session.bye())
+    assert end.protocol in world.factory.closings
+    end.lose()
+    assert len(world.factory.closings) == 0
+
+
+def test_nothing_follows_the_goodbye(world: World) -> None:
+    end, other = End(world), End(world)
+    for name, one in (("alice", end), ("bob", other)):
+        one.greet()
+        one.register(name)
+    end.send(end.session.bye())
+    other.send(other.say("is she still here?"))
+    end.hear()
+    assert isinstance(end.frames[-1], ServerBye)
+
+
 def test_a_unix_socket_counts_as_local(world: World) -> None:
     protocol = world.factory.buildProtocol(UNIXAddress(b"/run/lair"))
     assert protocol is not None
