@@ -256,7 +256,7 @@ class Prepared:
             ]
         if self.first:
             lines += [
-                "Then: invite people  /invite   in the client",
+                "Then: invite people  bin/lair invite",
                 f"      check          bin/lair doctor {host if port == 7023 else f'{host}:{port}'}",
             ]
         return "\n".join(lines)

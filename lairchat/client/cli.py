@@ -284,13 +284,16 @@ def _invite(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from lairchat.client.dial import tls_mode
     from lairchat.client.doctor import doctor
 
     target = chosen(options, options.host)
     reactor = prepare_reactor()
     pin = profiles.KnownServers(root()).pin(target.host, target.port)
+    mode = tls_mode(options.ca)
     return run_until_done(
-        reactor, lambda: doctor(reactor, target.host, target.port, pin=pin, out=sys.stdout)
+        reactor,
+        lambda: doctor(reactor, target.host, target.port, pin=pin, out=sys.stdout, mode=mode),
     )
 
 

@@ -13,6 +13,13 @@ from lairchat.model.identity import ServerId
 from lairchat.wire.objects import ServerHello
 
 
+def tls_mode(ca: str | None) -> TLSMode:
+    """Return how a server is judged: see :class:`RealDialer` for what ``ca`` means."""
+    if ca is None:
+        return Pinned()
+    return Verified(Path(ca) if ca else None)
+
+
 class RealDialer:
     """What the link dials with.
 
@@ -23,9 +30,7 @@ class RealDialer:
     def __init__(self, reactor: Any, now: Any, ca: str | None = None) -> None:
         self._reactor = reactor
         self._now = now
-        self._mode: TLSMode = Pinned()
-        if ca is not None:
-            self._mode = Verified(Path(ca) if ca else None)
+        self._mode = tls_mode(ca)
         self.facts: PeerFacts | None = None
 
     @property
