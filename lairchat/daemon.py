@@ -38,6 +38,7 @@ from lairchat.model.refusals import ShuttingDown
 from lairchat.prepare import Layout, load_certificate, take_lock
 from lairchat.storage.answers import Answers
 from lairchat.storage.database import Database
+from lairchat.storage.unavailable import StorageUnavailable
 from lairchat.transports.framed import FramedFactory, Greeting
 from lairchat.transports.identity import ServerIdentity
 from lairchat.transports.listen import ChatListener
@@ -68,6 +69,7 @@ class Daemon(MultiService):
         self.listeners: list[ChatListener] = []
         self._lock = -1
         self._loops: list[LoopingCall] = []
+        self._trusted = True
         self.exit_status = 0
 
     # -- starting
@@ -237,12 +239,13 @@ class Daemon(MultiService):
             self.reload()
 
     def _listener_failed(self, refusal: Refusal) -> None:
-        self.log.critical("{code} {text}", code=refusal.code, text=refusal.text)
+        self.log.critical("{code} {text}", **_told(refusal))
         self._stop_with(1)
 
-    def _fatal(self, failure: Any) -> None:
+    def _fatal(self, fault: StorageUnavailable) -> None:
         """End the process: after a failed fsync nothing the database says can be trusted."""
-        self.log.failure("the database failed; stopping", failure)
+        self.log.critical("the database failed; stopping: {code} {text}", **_told(fault))
+        self._trusted = False
         self._stop_with(1)
 
     def _stop_with(self, status: int) -> None:
@@ -278,8 +281,14 @@ class Daemon(MultiService):
             protocol.abort()
         # The listeners have stopped already; stopping a service twice is harmless to them.
         await super().stopService()  # type: ignore[no-untyped-call]
-        await self.database.close()
+        if self._trusted:
+            # Else it would be checkpointed, and the log overwritten that has what the disk lost.
+            await self.database.close()
         os.close(self._lock)
+
+
+def _told(refusal: Refusal) -> dict[str, str]:
+    return {"code": refusal.code, "text": refusal.text}
 
 
 def process_start() -> float:

@@ -1,5 +1,6 @@
 """The daemon as twistd runs it: options, files, signals, both with a terminal and daemonised."""
 
+import io
 import os
 import signal
 import stat
@@ -13,13 +14,20 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 
+from lairchat.core.admission import Admission
 from lairchat.core.feature import Feature
+from lairchat.core.throttle import Rate
 from lairchat.daemon import Daemon
 from lairchat.demo_server import ServerFailedError, checkout, free_port
 from lairchat.features.messages import messages as wire
+from lairchat.logs import json_observer, text_observer
+from lairchat.model.refusals import StoreBroken
+from lairchat.storage import log
 from lairchat.transports.certificate import write_self_signed
+from lairchat.transports.framed import FramedFactory
 from tests.blackbox.daemon import DaemonTest, awaited
 from tests.harness import Server
 
@@ -231,10 +239,45 @@ class UpkeepTest(TestCase):
         self.assertEqual(left, [False])
 
 
+class BrokenDiskTest(TestCase):
+    """A disk that fails while the server runs, on a server without sockets."""
+
+    def test_the_log_says_why_it_ends(self) -> None:
+        server = Server([])
+        self.addCleanup(server.close)
+        for make in (text_observer, json_observer):
+            file = io.StringIO()
+            observer = make(file)
+            globalLogPublisher.addObserver(observer)
+            self.addCleanup(globalLogPublisher.removeObserver, observer)
+            cast("Any", daemon_of(server))._fatal(StoreBroken())
+            self.assertIn("LC-STORE-BROKEN", file.getvalue())
+            self.assertNotIn("TRACEBACK", file.getvalue())
+
+    def test_nothing_is_written_to_it_any_more(self) -> None:
+        path = Path(self.mktemp()).absolute()
+        server = Server([], url=f"sqlite:///{path}")
+        self.addCleanup(server.close)
+        server.change(lambda connection: log.create_head(connection, 1))
+        kept = Path(f"{path}-wal").read_bytes()
+        daemon: Any = daemon_of(server)
+        server.database.writer.on_fatal = daemon._fatal
+        server.database.writer.fail(StoreBroken())
+        self.successResultOf(daemon.stopService())
+        self.assertEqual(daemon.exit_status, 1)
+        self.assertNotEqual(kept, b"")
+        self.assertEqual(Path(f"{path}-wal").read_bytes(), kept)
+
+
 def daemon_of(server: Server) -> Daemon:
     """Return a daemon that runs on the parts of a server in memory."""
-    daemon = Daemon(server.clock, cast("Any", None), cast("Any", None))
-    daemon.database, daemon.kernel = server.database, server.kernel
+    clock: Any = server.clock
+    clock.running = False
+    daemon = Daemon(clock, cast("Any", None), cast("Any", None))
+    daemon.database, daemon.kernel, daemon.hub = server.database, server.kernel, server.hub
+    admission = Admission(server.throttle, at_once=1, wasted=Rate(burst=1, per_second=1))
+    daemon.factory = FramedFactory(server.kernel, cast("Any", None), admission, clock)
+    daemon._lock = os.open(os.devnull, os.O_RDONLY)
     return daemon
 
 

@@ -73,6 +73,8 @@ def _engine(url: sqlalchemy.URL, sql: str, pragmas: Iterable[str], busy: float) 
     engine = sqlalchemy.create_engine(
         url,
         poolclass=NullPool,
+        # What nobody expected is logged, and must not bring names, hashes and topics along.
+        hide_parameters=True,
         connect_args={
             "isolation_level": None,
             "timeout": busy,

@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from lairchat.storage import migrate, sqlite
 from lairchat.storage.durable import create_private
@@ -39,6 +41,14 @@ def test_names_with_signs_that_mean_something_in_a_uri(tmp_path: Path, name: str
     assert connection_.execute("PRAGMA trusted_schema").fetchone() == (0,)
     connection_.close()
     assert {found.name for found in tmp_path.iterdir()} == {name}
+
+
+def test_errors_do_not_say_what_was_to_be_written() -> None:
+    """They are logged when nobody expected them."""
+    with sqlite.writing_engine(None).connect() as connection:
+        with pytest.raises(OperationalError) as caught:
+            connection.execute(text("INSERT INTO nowhere VALUES (:hash)"), {"hash": "$argon2id$"})
+    assert "argon2id" not in str(caught.value)
 
 
 def test_nothing_makes_a_file_that_is_not_there(tmp_path: Path) -> None:
