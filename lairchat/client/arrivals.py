@@ -8,7 +8,13 @@ from lairchat.client import inputs as i
 from lairchat.client.effects import Bell, Effect
 from lairchat.client.kit import ITEMS_KEPT, notice, safe, show_error, tell
 from lairchat.client.outbox import find, queue, retire
-from lairchat.client.reading import drop_line, mark_read, set_line, settle_goal
+from lairchat.client.reading import (
+    drop_line,
+    fetch_people,
+    mark_read,
+    set_line,
+    settle_goal,
+)
 from lairchat.client.state import Item
 from lairchat.client.timeline import order_of
 
@@ -90,11 +96,15 @@ def arrived(state: AppState, event: i.MessageArrived) -> list[Effect]:
         _trim_old(room)
     if state.journal is not None:
         tell(state, room, item)
+    changes: list[Effect] = []
+    if item.kind == "state":
+        room.people_stale = True
+        changes = fetch_people(state)
     if room.id == state.current:
         reads = mark_read(state)
         if reads or room.read_seq >= event.message.seq:
-            return reads
-    return _count(state, room, item, fresh=fresh)
+            return changes + reads
+    return changes + _count(state, room, item, fresh=fresh)
 
 
 def _count(state: AppState, room: Room, item: Item, *, fresh: bool) -> list[Effect]:

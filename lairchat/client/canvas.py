@@ -125,21 +125,30 @@ def diff(old: Canvas | None, new: Canvas) -> list[Span]:
             if old.rows[y] == new.rows[y]:
                 continue
             before = old.cells(y)
+            disputed = _not_ascii(old.rows[y]) or _not_ascii(new.rows[y])
         else:
             before = [BLANK] * new.width
-        _compare(y, before, new.cells(y), spans)
+            disputed = _not_ascii(new.rows[y])
+        _compare(y, before, new.cells(y), spans, disputed=disputed)
     return spans
 
 
-def _compare(y: int, before: list[Cell], after: list[Cell], spans: list[Span]) -> None:
-    changed = [x for x, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
+def _not_ascii(runs: list[Run]) -> bool:
+    return not all(text.isascii() for _, text, _, _ in runs)
+
+
+def _compare(
+    y: int, before: list[Cell], after: list[Cell], spans: list[Span], *, disputed: bool
+) -> None:
+    changed = [x for x, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
     if not changed:
         return
-    for x in range(len(after)):
-        if is_risky(before[x][0]) or is_risky(after[x][0]):
-            first = min(changed[0], x)
-            spans.append(Span(y, _lead(after, first), after[_lead(after, first) :]))
-            return
+    if disputed:
+        for x in range(len(after)):
+            if is_risky(before[x][0]) or is_risky(after[x][0]):
+                first = _lead(after, min(changed[0], x))
+                spans.append(Span(y, first, after[first:]))
+                return
     start = end = changed[0]
     for x in changed[1:]:
         if x - end > GAP:

@@ -11,6 +11,7 @@ from lairchat.client.kit import CommandError, ask, notice
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lairchat.client.effects import Effect
+    from lairchat.client.secret import Trace
     from lairchat.client.state import AppState, Room
 
 __all__ = ["enter"]
@@ -54,6 +55,9 @@ def _check(state: AppState, room: Room, text: str) -> None:
     why = outbox.refusal(text)
     if why:
         raise CommandError(why)
+    if state.going in state.pending:
+        typed = state.pending[state.going]
+        raise CommandError(f"waiting for {typed[:40]}: the text goes along, press Enter there")
 
 
 def _really(state: AppState, room: Room, text: str) -> list[Effect]:
@@ -78,9 +82,22 @@ def _hold(state: AppState, room: Room, why: str) -> list[Effect]:
 def _command(state: AppState, room: Room, text: str) -> list[Effect]:
     from lairchat.client import commands
 
-    word, _ = commands.split(text)
+    word, rest = commands.split(text)
     if "\n" in text.strip() and word not in MULTILINE:
         return _hold(state, room, "This begins with / and has several lines.")
+    if state.trace is not None and word in MULTILINE and _has_password(state.trace, rest):
+        ask(state, "This looks like your password. Run it?", lambda state: _run(state, room, text))
+        return []
+    return _run(state, room, text)
+
+
+def _has_password(trace: Trace, rest: str) -> bool:
+    return trace.matches(rest) or trace.matches(rest.strip().partition(" ")[2])
+
+
+def _run(state: AppState, room: Room, text: str) -> list[Effect]:
+    from lairchat.client import commands
+
     editor = room.editor
     editor.take()
     try:

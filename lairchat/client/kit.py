@@ -5,7 +5,6 @@ Later features' slash commands build on this module and on nothing else of the c
 
 from __future__ import annotations
 
-from lairchat.client import effects
 from lairchat.client.dialogs import Question
 from lairchat.client.editor import Editor
 from lairchat.client.state import Item, Note, Room
@@ -167,7 +166,7 @@ def people(state: AppState) -> list[str]:
 
 def open_room(state: AppState, room: Room) -> list[Effect]:
     """Bring a room to the front and ask for what is missing of it."""
-    from lairchat.client.reading import enter, leave
+    from lairchat.client.reading import enter, fetch_people, leave
 
     if state.current == room.id:
         return enter(state, room)
@@ -180,8 +179,4 @@ def open_room(state: AppState, room: Room) -> list[Effect]:
     state.selected = None
     state.completion = None
     state.over_members = False
-    wanted: list[Effect] = []
-    if state.phase == "online" and not room.people_asked:
-        room.people_asked = True
-        wanted.append(effects.ListMembers(0, room.id))
-    return wanted + enter(state, room)
+    return fetch_people(state) + enter(state, room)

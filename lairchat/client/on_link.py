@@ -26,7 +26,7 @@ from lairchat.client.kit import (
     say,
     show_error,
 )
-from lairchat.client.reading import drop_line, fetch_latest, mark_read
+from lairchat.client.reading import drop_line, fetch_latest, fetch_people, mark_read
 from lairchat.client.settings import load
 from lairchat.client.state import Me
 from lairchat.client.wording import join_notice, member_lines, room_lines
@@ -86,7 +86,7 @@ def disconnected(state: AppState, event: i.Disconnected) -> list[Effect]:
     state.latency = None
     for room in state.rooms.values():
         room.window.fetching = ""
-        room.people_asked = False
+        room.people_at, room.people_stale = None, True
     for dialog in state.dialogs:
         if isinstance(dialog, Form):
             dialog.busy = False
@@ -177,6 +177,7 @@ def logged_out(state: AppState, event: i.LoggedOut) -> list[Effect]:
     """The session is over; what is queued stays queued."""
     state.me = None
     state.trace = None
+    state.synced = False
     state.phase = "greeting"
     say(state, safe(event.text) or "logged out", state.console)
     for room in state.rooms.values():
@@ -210,6 +211,7 @@ def rooms_synced(state: AppState, event: i.RoomsSynced) -> list[Effect]:
     ids = {info.id for info in event.rooms}
     for room_id in [room_id for room_id in state.rooms if room_id not in ids]:
         remove_room(state, room_id)
+    state.synced = True
     for info in event.rooms:
         room = state.rooms.get(info.id)
         if room is None:
@@ -218,7 +220,7 @@ def rooms_synced(state: AppState, event: i.RoomsSynced) -> list[Effect]:
     if state.current is not None:
         room = state.room
         wanted = fetch_latest(state, room) if not room.window.loaded else []
-        return wanted + mark_read(state)
+        return fetch_people(state) + wanted + mark_read(state)
     return show_some_room(state)
 
 
@@ -257,7 +259,12 @@ def room_joined(state: AppState, event: i.RoomJoined) -> list[Effect]:
     if not event.show:
         notice(state, f"you are now in {room.title}. Alt-A or /join {room.title} goes there.")
         return []
+    typed = ""
+    if event.ref and event.ref == state.going and not room.editor.text:
+        typed = state.room.editor.take()  # typed while waiting for this room, and meant for it
     wanted = open_room(state, room)
+    if typed:
+        room.editor.set(typed)
     join_notice(state, room)
     text = state.chain.pop(event.ref, "")
     if text:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Plain"]
 
+AT_ONCE = frozenset({"/quit", "/help", "/status", "/reconnect", "/plain", "/version", "/debug"})
+"""Commands that need no room and no connection: they run as soon as it is their turn."""
+
 
 class Plain:
     """Turns inputs into lines and effects; holds the state it was given."""
@@ -29,35 +32,58 @@ class Plain:
         self.reason = reason
         state.journal = []
         self._ended = False
-        self._asked = ""
+        self._held: list[str] = []  # lines that nobody could take yet
 
     def opening(self) -> list[str]:
         """Return the first line: which face this is, and why."""
         return [f"Lair Chat, plain mode ({safe(self.reason)}). /help lists commands, /quit leaves."]
 
     def receive(self, event: i.Input) -> tuple[list[str], list[Effect]]:
-        """Apply an input of the link or the clock."""
+        """Apply an input of the link or the clock, then the lines that waited for it."""
         wanted = update(self.state, event)
-        return self._drain(), wanted + self._end_if_done()
+        return self._pump(wanted)
 
     def type_line(self, text: str) -> tuple[list[str], list[Effect]]:
-        """Apply one line that was typed, without its line end."""
+        """Apply one line that was typed, without its line end, in its turn.
+
+        Lines wait while nobody could take them: before there is a room, while a form's answers are
+        being judged, and until a command typed before is answered (it may lead to another room).
+        """
+        self._held.append(text)
+        wanted = self._pump([])
+        if len(self._held) == 1 and self.state.phase != "online":
+            wanted[0].append("      (held until there is a room to take it; Ctrl-C leaves)")
+        return wanted
+
+    def _pump(self, wanted: list[Effect]) -> tuple[list[str], list[Effect]]:
+        while self._held and self._ready(self._held[0]):
+            wanted += self._take(self._held.pop(0))
+        return self._drain(), wanted + self._end_if_done()
+
+    def _ready(self, text: str) -> bool:
+        state = self.state
+        dialog = state.dialog
+        if dialog is not None:
+            return not (isinstance(dialog, Form) and dialog.busy)
+        if text.partition(" ")[0] in AT_ONCE or state.phase == "halted":
+            return True
+        if state.pending:
+            return False
+        return bool(state.room.id) or (state.phase == "online" and state.synced)
+
+    def _take(self, text: str) -> list[Effect]:
         dialog = self.state.dialog
         if isinstance(dialog, Form):
-            wanted = self._answer(dialog, text)
-        elif dialog is not None:
+            return self._answer(dialog, text)
+        if dialog is not None:
             dialog.opened = None  # whole lines are meant for the question they follow
-            wanted = self._choose(text)
-        elif text.strip():
-            wanted = self._say(text)
-        else:
-            wanted = []
-        return self._drain(), wanted + self._end_if_done()
+            return self._choose(text)
+        return self._say(text) if text.strip() else []
 
     def end_of_input(self) -> tuple[list[str], list[Effect]]:
         """Note that nothing more will be typed: quit once everything typed has left."""
         self._ended = True
-        return self._drain(), self._end_if_done()
+        return self._pump([])
 
     def prompt(self) -> str:
         """Return what stands before the next line."""
@@ -172,7 +198,8 @@ class Plain:
         if not self._ended or self.state.quitting:
             return []
         waiting = any(one.item.mark == ".." for one in self.state.outbox)
-        if waiting or self.state.pending or self.state.phase in {"starting", "connecting"}:
+        under_way = self.state.phase in {"starting", "connecting"} or self.state.pending
+        if self.state.phase != "halted" and (waiting or self._held or under_way):
             return []
         self.state.quitting = True
         return [Quit()]

@@ -20,6 +20,7 @@ __all__ = [
     "enter",
     "fetch_latest",
     "fetch_older",
+    "fetch_people",
     "go_to",
     "leave",
     "mark_read",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 OVERLAP = 2  # rows that stay when a page is turned
+PEOPLE_MS = 3_000  # between two questions who is in a room; a hundred joins are one question
 
 
 # -- what has been read ------------------------------------------------------------------------------
@@ -85,6 +87,17 @@ def mark_read(state: AppState) -> list[Effect]:
 
 
 # -- fetching ----------------------------------------------------------------------------------------
+
+
+def fetch_people(state: AppState) -> list[Effect]:
+    """Ask who is in the room shown, if that may have changed, and not too often."""
+    room = state.room
+    if not room.id or not room.people_stale or state.phase != "online":
+        return []
+    if room.people_at is not None and state.now - room.people_at < PEOPLE_MS:
+        return []
+    room.people_at, room.people_stale = state.now, False
+    return [effects.ListMembers(0, room.id)]
 
 
 def fetch_latest(state: AppState, room: Room) -> list[Effect]:

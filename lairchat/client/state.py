@@ -140,7 +140,8 @@ class Room:
         "mentions",
         "name",
         "people",
-        "people_asked",
+        "people_at",
+        "people_stale",
         "read_seq",
         "role",
         "scroll",
@@ -163,7 +164,8 @@ class Room:
         self.members = 0
         self.here = 0
         self.people: dict[str, Member] = {}
-        self.people_asked = False
+        self.people_at: int | None = None  # when the members were asked for last
+        self.people_stale = True
         self.read_seq = 0
         self.head_seq = 0
         self.window = Window()
@@ -249,6 +251,7 @@ class AppState:
         "dialogs",
         "fingerprint",
         "focused",
+        "going",
         "height",
         "history",
         "journal",
@@ -277,6 +280,7 @@ class AppState:
         "server",
         "settings",
         "stored",
+        "synced",
         "tls",
         "trace",
         "trace_key",
@@ -316,6 +320,7 @@ class AppState:
         self.current: int | None = None
         self.previous: int | None = None
         self.wanted = ""  # name of the room to show first
+        self.synced = False  # the rooms are known since the last login
         # what is under way
         self.outbox: list[Queued] = []
         self.sent = 0
@@ -323,6 +328,7 @@ class AppState:
         self.next_number = 1  # tickets, refs and notes
         self.pending: dict[int, str] = {}  # ref of a command -> what was typed for it
         self.chain: dict[int, str] = {}  # ref of OpenDirect -> the text to send there
+        self.going = 0  # ref of a command that will bring another room to the front
         # what is shown over and under the room
         self.dialogs: list[Dialog] = []
         self.note: Note | None = None

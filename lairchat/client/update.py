@@ -13,7 +13,7 @@ from lairchat.client.editor import clean_paste
 from lairchat.client.keymap import PREFIXED, SELECTION, key_label
 from lairchat.client.kit import notice
 from lairchat.client.on_link import LINK
-from lairchat.client.reading import drop_line, mark_read
+from lairchat.client.reading import drop_line, fetch_people, mark_read
 from lairchat.model.limits import MESSAGE_CHARS
 
 TYPE_CHECKING = False
@@ -50,10 +50,12 @@ def update(state: AppState, event: i.Input) -> list[Effect]:
 
 
 def _tick(state: AppState, now: int) -> list[Effect]:
+    if not state.now and state.note is not None:
+        state.note.until += now  # said before there was any time
     state.now = now
     if state.note is not None and now >= state.note.until:
         state.note = None
-    return []
+    return fetch_people(state)
 
 
 def _focus(state: AppState, *, gained: bool) -> list[Effect]:

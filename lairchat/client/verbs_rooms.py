@@ -42,6 +42,15 @@ def person(call: Call) -> str:
     return call.word("NAME").removeprefix("@")
 
 
+def going(state: AppState, call: Call) -> int:
+    """Return the number of a command that will bring another room to the front.
+
+    Until it is answered nothing is sent: it could land in the room that is still shown.
+    """
+    state.going = request(state, call.typed)
+    return state.going
+
+
 # -- coming and going --------------------------------------------------------------------------------
 
 
@@ -54,7 +63,7 @@ def join(state: AppState, call: Call) -> list[Effect]:
         return open_room(state, known)
     name = room_name(word)
     need_online(state)
-    return [effects.Join(request(state, call.typed), name)]
+    return [effects.Join(going(state, call), name)]
 
 
 def leave(state: AppState, call: Call) -> list[Effect]:
@@ -84,7 +93,7 @@ def create(state: AppState, call: Call) -> list[Effect]:
     if access not in ACCESS:
         raise CommandError(f'"{access[:20]}" is neither public nor private. {call.command.usage}')
     need_online(state)
-    return [effects.Create(request(state, call.typed), name, access)]
+    return [effects.Create(going(state, call), name, access)]
 
 
 def message(state: AppState, call: Call) -> list[Effect]:
@@ -98,7 +107,7 @@ def message(state: AppState, call: Call) -> list[Effect]:
         wanted = open_room(state, known)
         return wanted + (outbox.send(state, known, text) if text else [])
     need_online(state)
-    ref = request(state, call.typed)
+    ref = going(state, call)
     if text:
         state.chain[ref] = text
     return [effects.OpenDirect(ref, name)]

@@ -78,7 +78,9 @@ def _identity(words: str, fingerprint: str, pen: _Pen, *, full: bool, asked: boo
     pen.gap()
     pen.line(f"word code   {words}", "strong", 4)
     if not full and len(fingerprint) > 40:
-        fingerprint = f"{fingerprint[:23]}:...{fingerprint[-3:]}" + ("  (f = full)" if asked else "")
+        fingerprint = f"{fingerprint[:23]}:...{fingerprint[-3:]}" + (
+            "  (f = full)" if asked else ""
+        )
     if full or not pen.short:
         pen.line(f"sha256      {fingerprint}", "strong", 4)
     pen.gap()

@@ -162,6 +162,59 @@ def test_the_password_typed_as_a_message_is_held() -> None:
     assert person.sent() == ["hunter22 is a film"]
 
 
+@pytest.mark.parametrize("line", ["/me hunter22", "/msg bob hunter22", "/topic hunter22"])
+def test_the_password_behind_a_command_is_held_too(line: str) -> None:
+    from lairchat.client.secret import Trace
+
+    person = in_lobby()
+    person.state.trace = Trace(Secret("hunter22"), b"k" * 32)
+    assert person.enter(line) == []
+    assert "looks like your password" in person.screen()
+    assert person.types("n") == []
+    assert person.input == line
+    person.key("enter")
+    assert len(person.types("y")) == 1
+    person.enter("/me waves")
+    assert person.sent()[-1] == "waves"
+
+
+@pytest.mark.parametrize("line", ["/join #ops", "/new #ops", "/msg eve"])
+def test_text_typed_while_another_room_is_coming_goes_there(line: str) -> None:
+    """Pitfall 2: it must not land in the room that is still shown."""
+    person = in_lobby()
+    (ask,) = person.enter(line)
+    assert person.enter("meant for the other room") == []
+    assert person.input == "meant for the other room"
+    assert f"waiting for {line}" in person.note
+    person.link(i.RoomJoined(i.RoomInfo(9, "ops"), ref=ask.ref))
+    assert person.room.title == "#ops"
+    assert person.input == "meant for the other room"
+    assert person.state.rooms[1].editor.text == ""
+    (sent,) = person.key("enter")
+    assert sent.room == 9
+
+
+def test_when_the_other_room_does_not_come_the_text_stays() -> None:
+    person = in_lobby()
+    (ask,) = person.enter("/join #ops")
+    person.enter("hello")
+    person.link(i.CommandFailed(ask.ref, "LC-ROOM-UNKNOWN", "there is no room #ops"))
+    assert person.input == "hello"
+    assert len(person.key("enter")) == 1
+
+
+def test_a_room_that_has_a_draft_keeps_it() -> None:
+    person = in_lobby()
+    person.link(i.RoomJoined(i.RoomInfo(9, "ops"), show=False))
+    person.state.rooms[9].editor.set("older draft")
+    ask = person.state.number()
+    person.state.going = ask
+    person.types("new text")
+    person.link(i.RoomJoined(i.RoomInfo(9, "ops"), ref=ask))
+    assert person.input == "older draft"
+    assert person.state.rooms[1].editor.text == "new text"
+
+
 def test_a_refused_login_leaves_no_trace() -> None:
     person = Person()
     person.state.trace_key = b"k" * 32

@@ -135,14 +135,17 @@ def test_syncing_again_updates_and_removes() -> None:
 def test_syncing_with_the_current_room_goes_on_reading() -> None:
     person = in_lobby()
     person.link(i.Disconnected("LC-NET-LOST", "lost", 1.0), i.LoggedIn("you", 1))
-    assert person.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),))) == []
+    assert person.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),))) == [e.ListMembers(0, 1)]
     fresh = connected()
     fresh.link(
         i.RoomsSynced((i.RoomInfo(1, "lobby"),)),
         i.Disconnected("LC-NET-LOST", "lost", 1.0),
         i.LoggedIn("you", 1),
     )
-    assert fresh.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),))) == [e.FetchHistory(1)]
+    assert fresh.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),))) == [
+        e.ListMembers(0, 1),
+        e.FetchHistory(1),
+    ]
 
 
 def test_joining_shows_or_only_tells() -> None:
@@ -199,6 +202,21 @@ def test_members_and_presence() -> None:
     assert (person.room.members, person.room.here) == (2, 1)
     person.link(i.PresenceChanged("alice", True), i.PresenceChanged("nobody", True))
     assert person.room.here == 2
+
+
+def test_statements_ask_anew_who_is_there_but_not_too_often() -> None:
+    person = in_lobby()
+    person.wait(5_000)
+    person.did.clear()
+    for n in range(1, 50):
+        person.link(i.MessageArrived(1, said(n, 0, "", f"user{n} joined", "state")))
+    assert person.did.count(e.ListMembers(0, 1)) == 1
+    person.wait(1_000)
+    assert person.did.count(e.ListMembers(0, 1)) == 1
+    person.wait(2_500)
+    assert person.did.count(e.ListMembers(0, 1)) == 2
+    person.wait(9_000)
+    assert person.did.count(e.ListMembers(0, 1)) == 2
 
 
 def test_names_are_listed_as_text_when_asked_for() -> None:

@@ -236,6 +236,52 @@ def test_the_end_of_input_before_there_is_a_connection_waits_for_it() -> None:
     assert wanted == [e.Quit()]
 
 
+def test_lines_of_a_pipe_wait_for_whoever_takes_them() -> None:
+    """A script may write everything at once; each line finds its place, in order."""
+    reader = Reader()
+    lines = reader.says("t", "alice", "pw pw pw pw", "hello", "/join #ops", "for ops", "/quit")
+    assert any("held" in line for line in lines)
+    assert reader.did == []
+    assert not reader.face.end_of_input()[1]
+    reader.link(i.Connecting("h", 1), i.TrustQuestion("h", 1, WORDS, FINGERPRINT))
+    assert reader.did == [e.TrustAnswer(True)]
+    reader.link(i.Connected(), i.AccountNeeded("h", "register", registration="open"))
+    register = reader.did[-1]
+    assert isinstance(register, e.Register)
+    assert (register.name, register.password.reveal()) == ("alice", "pw pw pw pw")
+    reader.link(i.LoggedIn("alice", 1))
+    assert not any(isinstance(one, e.Send) for one in reader.did)
+    reader.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
+    sent, join = [one for one in reader.did if isinstance(one, e.Send | e.Join)]
+    assert (sent.room, sent.text, join.name) == (1, "hello", "ops")
+    reader.link(i.RoomJoined(i.RoomInfo(2, "ops"), ref=join.ref))
+    there = [one for one in reader.did if isinstance(one, e.Send)][-1]
+    assert (there.room, there.text) == (2, "for ops")
+    assert reader.did[-1] == e.Quit()
+
+
+def test_lines_without_any_room_are_refused_once_that_is_known() -> None:
+    reader = Reader()
+    reader.link(i.Connecting("h", 1), i.Connected(), i.LoggedIn("you", 1))
+    assert reader.says("hello") == []
+    assert "no room is open" in reader.link(i.RoomsSynced(()))[0]
+
+
+def test_commands_that_need_nothing_run_at_once() -> None:
+    reader = Reader()
+    assert any("identity" in line for line in reader.says("/status"))
+    reader.says("/quit")
+    assert reader.did[-1] == e.Quit()
+
+
+def test_a_stop_for_good_ends_a_pipe() -> None:
+    reader = Reader()
+    reader.says("hello")
+    reader.face.end_of_input()
+    _, wanted = reader.face.receive(i.Halted("LC-VERSION", "too old"))
+    assert wanted == [e.Quit()]
+
+
 def test_a_note_before_any_time_has_no_clock() -> None:
     state = new_state([])
     face = Plain(state, "x")

@@ -7,7 +7,7 @@ import pytest
 from lairchat.client import inputs as i
 from lairchat.client.styles import STYLES, style
 from lairchat.client.view import window_title
-from tests.client.scenes import SCENES, SIZES, Person, attic, connected, in_lobby, trusting
+from tests.client.scenes import NOON, SCENES, SIZES, Person, attic, connected, in_lobby, trusting
 
 KEY_HINTS = ("F1", "^T", "Esc", "Enter", "[y]", "q quit", "t trust")
 
@@ -111,6 +111,18 @@ def test_before_the_first_tick_there_is_no_time() -> None:
     person.state.now = 0
     person.state.phase = "online"
     assert "[--:--]" in person.screen()
+
+
+def test_what_was_said_before_the_first_tick_stays_a_while() -> None:
+    from lairchat.client.kit import notice
+
+    person = Person()
+    person.state.now = 0
+    notice(person.state, "unknown terminal")
+    person.tick(NOON)
+    assert "unknown terminal" in person.screen()
+    person.wait(13_000)
+    assert "unknown terminal" not in person.screen()
 
 
 def test_quitting_says_so() -> None:
