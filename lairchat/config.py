@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,8 @@ OTHER_VARIABLES = frozenset(
     {"LAIRCHAT_CONFIG", "LAIRCHAT_VECTORS", "LAIRCHAT_CI", "LAIRCHAT_COVERAGE"}
 )
 PER_SECOND_MAX = 1_000_000
+PORT_MAX = 65_535
+_DIGITS = re.compile(r"[0-9]{1,5}")
 SYSTEM_DIRECTORY = Path("/etc/lairchat")
 FILE_NAME = "lairchat.toml"
 
@@ -212,6 +215,9 @@ def parse(text: str, where: str, environ: Mapping[str, str]) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(where, str(error)) from None
     config = _convert(tree, text, where)
+    for path, problem, advice in _flaws(config):
+        line, column = locate(text, path)
+        raise faults.Config(place=f"{where}:{line}:{column}", problem=problem, advice=advice)
     overrides = _overrides(environ)
     if not overrides:
         return config
@@ -219,7 +225,7 @@ def parse(text: str, where: str, environ: Mapping[str, str]) -> Config:
     for (section, key), value in overrides.items():
         merged[section][key] = value
     try:
-        return msgspec.convert(merged, Config, strict=False)
+        config = msgspec.convert(merged, Config, strict=False)
     except msgspec.ValidationError as error:
         reason, path = _split(str(error))
         name = ENVIRONMENT_PREFIX + "_".join(path).upper()
@@ -228,6 +234,11 @@ def parse(text: str, where: str, environ: Mapping[str, str]) -> Config:
             problem=reason,
             advice="Correct it, or unset it to use the file's value.",
         ) from None
+    for path, problem, advice in _flaws(config):
+        name = ENVIRONMENT_PREFIX + "_".join(path).upper()
+        place = f"environment variable {name}"
+        raise faults.Config(place=place, problem=problem, advice=advice)
+    return config
 
 
 def _convert(tree: dict[str, Any], text: str, where: str) -> Config:
@@ -245,6 +256,28 @@ def _convert(tree: dict[str, Any], text: str, where: str) -> Config:
         advice = "See what it may be: twistd lairchat --print-config"
     line, column = locate(text, path)
     raise faults.Config(place=f"{where}:{line}:{column}", problem=problem, advice=advice)
+
+
+def _flaws(config: Config) -> Iterator[tuple[list[str], str, str]]:
+    """Yield what types do not say: path of the key, what is wrong there, and advice."""
+    for network in config.limits.exempt:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            yield ["limits", "exempt"], str(error), 'An example: exempt = ["10.0.0.0/8"]'
+    for name, listener in config.listen.items():
+        if listener.endpoint.startswith(("tcp:", "tcp6:")) and tcp_port(listener.endpoint) is None:
+            advice = 'An example: "tcp:7023:interface=127.0.0.1"'
+            problem = f'"{listener.endpoint}" names no port from 0 to 65535'
+            yield ["listen", name, "endpoint"], problem, advice
+
+
+def tcp_port(endpoint: str) -> int | None:
+    """Return the port of a TCP endpoint string, or None where it names none that there is."""
+    fields = endpoint.split(":")[1:]
+    named = dict(field.split("=", 1) for field in fields if "=" in field)
+    text = named.get("port") or next((field for field in fields if _DIGITS.fullmatch(field)), "")
+    return int(text) if _DIGITS.fullmatch(text) and int(text) <= PORT_MAX else None
 
 
 def _listener_at_fault(listeners: Any) -> list[str]:

@@ -11,7 +11,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from lairchat import __version__
 from lairchat import config as configuration
 from lairchat.config import Config
 from lairchat.features.accounts.server import owner_code
-from lairchat.model import faults
+from lairchat.model import faults, limits
 from lairchat.model.identity import Link, ServerId
 from lairchat.storage import migrate
 from lairchat.storage.database import Database
@@ -32,7 +32,7 @@ from lairchat.transports.certificate import (
     write_self_signed,
 )
 from lairchat.transports.identity import ServerIdentity
-from lairchat.transports.keyfiles import read_private, write_private
+from lairchat.transports.keyfiles import TooOpenError, read_private, write_private
 
 LINK_FILE = "owner-link"
 
@@ -89,14 +89,12 @@ class Layout:
             if listener.endpoint.startswith(("tcp:", "tcp6:")):
                 fields = listener.endpoint.split(":")
                 named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
-                port = named.get("port") or next(
-                    (part for part in fields[1:] if part.isdigit()), "7023"
-                )
+                port = configuration.tcp_port(listener.endpoint) or limits.PORT
                 host = named.get("interface", "").replace("\\", "")
                 if self.config.server.name != "localhost" or not host:
                     host = self.config.server.name
-                return host, int(port)
-        return self.config.server.name, 7023
+                return host, port
+        return self.config.server.name, limits.PORT
 
 
 def locate(
@@ -179,6 +177,17 @@ def locked(path: Path) -> Iterator[None]:
 # -- what is in it
 
 
+def _read(path: Path) -> bytes:
+    """Read a secret file; raises StartPermission where others can read it too, or nobody."""
+    try:
+        return read_private(path)
+    except TooOpenError as error:
+        why = f"others may read it (mode {error.mode:o}, should be 600)"
+        raise faults.StartPermission(path=path, why=why) from None
+    except OSError as error:
+        raise _explain(path, error) from None
+
+
 def load_certificate(layout: Layout, now: int) -> CertifiedKey:
     """Return the operator's certificate, or the server's own, made or renewed as is due."""
     tls = layout.config.tls
@@ -186,11 +195,14 @@ def load_certificate(layout: Layout, now: int) -> CertifiedKey:
         certificate = Path(tls.certificate).expanduser()
         return load_certified_key(certificate, Path(tls.key or tls.certificate).expanduser())
     if layout.certificate.exists():
-        pem = read_private(layout.certificate)
+        pem = _read(layout.certificate)
         certified = parse_certified_key(pem, pem, str(layout.certificate))
         if not certified.facts.due_for_renewal(now):
             return certified
-    return write_self_signed(layout.certificate, layout.config.server.name, now)
+    try:
+        return write_self_signed(layout.certificate, layout.config.server.name, now)
+    except OSError as error:  # at a renewal the server goes on with the old one
+        raise _explain(layout.certificate, error) from None
 
 
 def probe_ports(config: Config) -> None:
@@ -203,14 +215,14 @@ def probe_ports(config: Config) -> None:
             continue
         fields = listener.endpoint.split(":")
         named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
-        port = named.get("port") or next((part for part in fields[1:] if part.isdigit()), "")
+        port = configuration.tcp_port(listener.endpoint)
         host = named.get("interface", "")
-        if not port.isdigit() or ":" in host or "\\" in host:
+        if port is None or ":" in host or "\\" in host:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((host, int(port)))
+                probe.bind((host, port))
             except OSError as error:
                 raise faults.StartPort(
                     address=f"{host or '*'}:{port}",
@@ -246,7 +258,8 @@ class Prepared:
             ]
         else:
             lines = [f"Lair Chat {__version__}  first start, data in {data} (mode 0700)"]
-            lines += [f"  created  {what:<12}{how}" for what, how in self.made]
+        # Later, too: a migration, or a database that was not where it is looked for.
+        lines += [f"  created  {what:<12}{how}" for what, how in self.made]
         if self.link is not None:
             shown = self.link if secret else f"$(cat {_short(layout.owner_link)})"
             quote = "'" if secret else '"'
@@ -338,8 +351,9 @@ def _owner_link(
     """Return the owner's link while nobody has become the owner, made anew when it has run out."""
     known = None
     if layout.owner_link.exists():
-        link = Link.parse(read_private(layout.owner_link).decode("ascii", "replace").strip())
-        known = link.code
+        # What cannot be read as a link is one that nobody can use: a new one takes its place.
+        with suppress(faults.LinkBad):
+            known = Link.parse(_read(layout.owner_link).decode("ascii", "replace").strip()).code
     code = _owner_code(layout.database, known, now, random)
     if code is None:
         layout.owner_link.unlink(missing_ok=True)

@@ -17,6 +17,28 @@ def refused(text: str, environ: dict[str, str] | None = None) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("tcp:7023:interface=127.0.0.1", 7023),
+        ("tcp:65535", 65535),
+        ("tcp:65536", None),
+        ("tcp:interface=127.0.0.1:port=80", 80),
+        ("tcp6:7023:interface=\\:\\:1", 7023),
+        ("tcp:\u00b2", None),
+        ("tcp:", None),
+    ],
+)
+def test_the_port_of_an_endpoint(endpoint: str, port: int | None) -> None:
+    assert config.tcp_port(endpoint) == port
+
+
+def test_a_network_in_the_environment_is_checked_too() -> None:
+    said = refused("", {"LAIRCHAT_LIMITS_EXEMPT": "10.0.0.0/8, home"})
+    assert "environment variable LAIRCHAT_LIMITS_EXEMPT" in said
+    assert "home" in said
+
+
 def test_no_configuration_is_the_defaults() -> None:
     assert config.parse("", "x", {}) == config.Config()
     assert config.load(None, {}) == config.Config()
@@ -53,6 +75,11 @@ def test_the_template_shows_every_key_at_its_default() -> None:
         ("listen = 3\n", "etc/lairchat.toml:1:1", ""),
         ("limits.message_burst = 0\n", "etc/lairchat.toml:1:1", ""),
         ("[limits]\nexempt = [1]\n", "etc/lairchat.toml:2:1", ""),
+        ('[limits]\nexempt = ["home"]\n', "etc/lairchat.toml:2:1", "10.0.0.0/8"),
+        ('[limits]\nexempt = ["10.0.0.1/8"]\n', "etc/lairchat.toml:2:1", "host bits"),
+        ('[listen.a]\nendpoint = "tcp:99999"\n', "etc/lairchat.toml:2:1", "tcp:7023"),
+        ('[listen.a]\nendpoint = "tcp:port=abc"\n', "etc/lairchat.toml:2:1", "tcp:7023"),
+        ('[listen.a]\nendpoint = "tcp:interface=::"\n', "etc/lairchat.toml:2:1", "tcp:7023"),
     ],
 )
 def test_a_mistake_is_located_and_comes_with_advice(text: str, place: str, advice: str) -> None:

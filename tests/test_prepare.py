@@ -113,6 +113,35 @@ def test_a_second_start_finds_everything_as_it_was(place: Place) -> None:
     assert "first start" not in second.page(secret=True)
 
 
+@pytest.mark.parametrize("name", ["owner_link", "certificate"])
+def test_a_secret_that_others_can_read_is_refused_with_a_code(place: Place, name: str) -> None:
+    place.start()
+    path: Path = getattr(place.layout(), name)
+    path.chmod(0o644)
+    with pytest.raises(faults.StartPermission, match="others may read it"):
+        place.start()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(faults.StartPermission, match="directory"):
+        place.start()
+
+
+def test_a_link_that_cannot_be_read_is_made_anew(place: Place) -> None:
+    first = place.start()
+    place.layout().owner_link.write_bytes(b"\xff\x00 no link")
+    second = place.start()
+    assert second.link not in {None, first.link}
+    assert place.layout().owner_link.read_text().strip() == second.link
+
+
+def test_a_later_start_says_what_it_made_too(place: Place) -> None:
+    place.start()
+    place.layout().database.unlink()
+    page = place.start().page(secret=False)
+    assert "first start" not in page
+    assert "created  database" in page
+
+
 def test_the_link_is_renewed_when_it_has_run_out_and_gone_when_used(place: Place) -> None:
     first = place.start()
     place.now += 25 * 3600 * 1000
