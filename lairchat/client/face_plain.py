@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from lairchat.client import boot, effects, inputs
+from lairchat.client.headless import exit_status, report
 from lairchat.client.plain import Plain
 from lairchat.client.start import Start, parse
 from lairchat.model import limits
@@ -89,6 +90,7 @@ class App:
         self.status = os.EX_OK
         self.trouble = ""
         self._quitting = False
+        self._ended = False
         self._terminal = sys.stdout.isatty()
         self._echo: list[Any] | None = None
         self._prompted = ""
@@ -114,6 +116,7 @@ class App:
     def ended(self) -> None:
         """Take the end of standard input."""
         self.reactor.removeReader(self.lines)
+        self._ended = True
         self._did(self.face.end_of_input())
 
     def _tick(self) -> None:
@@ -179,6 +182,9 @@ class App:
         if self._quitting:
             return
         self._quitting = True
+        if self._ended and not self.link.online and self.link.reason is not None:
+            # A script has to see that what it wrote here has not been said.
+            self.status = exit_status(self.link.reason)
         if self._ticks.running:
             self._ticks.stop()
         self.reactor.removeReader(self.lines)
@@ -192,7 +198,6 @@ class App:
 def chat(arguments: Sequence[str], reason: str) -> int:
     """Run the client with lines; returns the exit status."""
     from lairchat.client.cli import prepare_reactor, quiet_log
-    from lairchat.client.headless import report
     from lairchat.model.refusal import Refusal
 
     try:

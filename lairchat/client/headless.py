@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from lairchat.client import inputs
 from lairchat.client.cli import wall_clock
 from lairchat.client.link import Dialer, Link, Target
-from lairchat.client.mailslot import LINE_BYTES, Service, listen
+from lairchat.client.mailslot import LINE_BYTES, Mailslot, Service, listen
 from lairchat.client.profile import KnownServers, Profile
 from lairchat.client.sendqueue import RANDOM_BYTES
 from lairchat.model import faults, limits, refusals
@@ -43,15 +43,27 @@ TAKING_SECONDS = 0.3
 #: How long a command waits for a server that cannot be reached before it gives up.
 PATIENCE_SECONDS = 20.0
 _EXITS = {
+    "LC-ADDRESS": os.EX_USAGE,
+    "LC-LINK": os.EX_USAGE,
+    "LC-NO-TERMINAL": os.EX_USAGE,
+    "LC-ARGS": os.EX_DATAERR,
+    "LC-ID": os.EX_DATAERR,
+    "LC-TEXT": os.EX_DATAERR,
     "LC-NET": os.EX_UNAVAILABLE,
     "LC-TLS": os.EX_UNAVAILABLE,
-    "LC-PROFILE": os.EX_CONFIG,
-    "LC-AUTH": os.EX_NOPERM,
-    "LC-TEXT": os.EX_DATAERR,
-    "LC-ROOM": os.EX_NOPERM,
-    "LC-NOT": os.EX_NOPERM,
+    "LC-VERSION": os.EX_UNAVAILABLE,
+    "LC-BUSY": os.EX_TEMPFAIL,
+    "LC-CONNECTIONS": os.EX_TEMPFAIL,
     "LC-RATE": os.EX_TEMPFAIL,
+    "LC-SHUTDOWN": os.EX_TEMPFAIL,
     "LC-STORE": os.EX_TEMPFAIL,
+    "LC-TIMEOUT": os.EX_TEMPFAIL,
+    "LC-AUTH": os.EX_NOPERM,
+    "LC-BANNED": os.EX_NOPERM,
+    "LC-DENIED": os.EX_NOPERM,
+    "LC-NOT": os.EX_NOPERM,
+    "LC-ROOM": os.EX_NOPERM,
+    "LC-PROFILE": os.EX_CONFIG,
 }
 
 
@@ -103,7 +115,7 @@ class Session:
         self._target = target
         self._root = root
         self.link: Link | None = None
-        self._port: Any = None
+        self._mailslot: Mailslot | None = None
         self._ready: Deferred[None] | None = None
         self._over: Refusal | None = None
         self._waiting: list[Deferred[Any]] = []
@@ -157,7 +169,7 @@ class Session:
         finally:
             if timer.active():
                 timer.cancel()
-        self._port = listen(self.reactor, profile.socket, link)
+        self._mailslot = listen(self.reactor, profile.socket, link)
         return Service(link)
 
     def _too_late(self) -> None:
@@ -210,8 +222,8 @@ class Session:
 
     async def close(self) -> None:
         """Leave in order."""
-        if self._port is not None:
-            await self._port.stopListening()
+        if self._mailslot is not None:
+            await self._mailslot.close()
         if self.link is not None:
             await self.link.stop()
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -99,7 +99,7 @@ class Link:
     user_name: what to suggest as the account's name.
     watchers: called with every log event that is new here; on_sync: after each catching up.
     on_profile: called with the profile that this process has just taken; returns what ends the
-        use that was made of it.
+        use that was made of it, and says when that is done.
     """
 
     log = Logger()
@@ -133,7 +133,7 @@ class Link:
         self.stopped = False
         self.watchers: list[Callable[[wire.LogEvent], None]] = []
         self.on_sync: list[Callable[[], None]] = []
-        self.on_profile: Callable[[Profile], Callable[[], Any]] | None = None
+        self.on_profile: Callable[[Profile], Callable[[], Deferred[Any]]] | None = None
         self.reason: Refusal | None = None
         self.outgoing = Outgoing(self)
         self.rooms = Rooms(
@@ -152,11 +152,12 @@ class Link:
         self._living: Deferred[None] | None = None
         self._pausing: Deferred[None] | None = None
         self._answer: Deferred[effects.Effect] | None = None
+        self._lost: Deferred[Refusal] | None = None
         self._gone: list[Deferred[None]] = []
         self._pings = LoopingCall(self._ping)
         self._pings.clock = reactor
         self._ended: str | None = None
-        self._close_profile: Callable[[], Any] | None = None
+        self._close_profile: Callable[[], Deferred[Any]] | None = None
         self._unsaved: dict[str, str] = {}
 
     # -- life
@@ -191,7 +192,7 @@ class Link:
         await deferLater(self.reactor, 0)
         if self._living is not None:
             self._living.cancel()
-        self._release_profile()
+        await self._release_profile()
 
     def _rested(self, _: Any) -> None:
         self._living = None
@@ -238,6 +239,7 @@ class Link:
         if self._pings.running:
             self._pings.stop()
         connection, self.connection = self.connection, None
+        self._lost = None  # nobody waits for it any more
         if connection is not None:
             connection.abort(faults.NetLost(address=self._address))
         self.requests.lost()
@@ -286,6 +288,7 @@ class Link:
         self._ended = None
         self.deliver(inputs.Connecting(target.host, target.port))
         lost: Deferred[Refusal] = Deferred()
+        self._lost = lost
         connection = Connection(
             self.reactor, catalog.EVENTS, self._event, partial(self._lost_now, lost)
         )
@@ -400,12 +403,16 @@ class Link:
         if self.on_profile is not None:
             self._close_profile = self.on_profile(profile)
 
-    def _release_profile(self) -> None:
+    def _release_profile(self) -> "Deferred[None]":
+        """Give the profile to others, once nothing of ours is in its place any more."""
         close, self._close_profile = self._close_profile, None
-        if close is not None:
-            close()
-        if self.profile is not None:
-            self.profile.unlock()
+        profile = self.profile
+
+        def unlock(_: Any) -> None:
+            if profile is not None:
+                profile.unlock()
+
+        return (succeed(None) if close is None else close()).addBoth(unlock)
 
     def _keep_setting(self, profile: Profile, name: str, value: str) -> None:
         try:
@@ -482,7 +489,8 @@ class Link:
         gone, self._gone = self._gone, []
         for one in gone:
             one.callback(None)
-        lost.callback(reason)
+        if lost is self._lost:
+            lost.callback(reason)
 
     def _ping(self) -> None:
         connection = self.connection

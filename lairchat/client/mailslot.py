@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IConsumer, IListeningPort, IPushProducer
 from twisted.internet.protocol import Factory, connectionDone
@@ -120,15 +120,21 @@ class Slot(LineReceiver):
     MAX_LENGTH = LINE_BYTES
     log = Logger()
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, slots: "set[Slot]") -> None:
         self._service = service
+        self._slots = slots
         self._followers: list[Follower] = []
         self._backlog = Backlog()
 
     def connectionMade(self) -> None:
         """Ask to be told when the other program does not read."""
         assert self.transport is not None
+        self._slots.add(self)
         IConsumer(self.transport).registerProducer(self._backlog, True)
+
+    def cut(self) -> None:
+        """End it without waiting for the other program to read."""
+        self.transport.abortConnection()  # type: ignore[union-attr]
 
     def lineReceived(self, line: bytes) -> None:
         """Take one request."""
@@ -188,13 +194,14 @@ class Slot(LineReceiver):
             self._backlog.waiting += len(line)
             if self._backlog.waiting > BACKLOG_BYTES:
                 # It can come back and read on from where it stands; our memory cannot wait.
-                self.transport.abortConnection()  # type: ignore[attr-defined]
+                self.cut()
                 return
         self.sendLine(line)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Stop following for it."""
         self.connected = 0  # Twisted leaves it set
+        self._slots.discard(self)
         self._end()
 
     def _end(self) -> None:
@@ -224,14 +231,41 @@ class SlotFactory(Factory):
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.slots: set[Slot] = set()
 
     def buildProtocol(self, addr: Any) -> Slot:  # noqa: ARG002
         """Make a slot."""
-        return Slot(self._service)
+        return Slot(self._service, self.slots)
+
+    def stopFactory(self) -> None:
+        """End what is still connected: the profile is about to be somebody else's."""
+        for slot in list(self.slots):
+            slot.cut()
 
 
-def listen(reactor: Any, path: Path, link: Link) -> IListeningPort:
-    """Serve the profile's socket; the holder of the lock may replace a dead one's socket file."""
+class Mailslot:
+    """The socket while it is served."""
+
+    def __init__(self, port: IListeningPort) -> None:
+        self._port: IListeningPort | None = port
+
+    def close(self) -> "Deferred[Any]":
+        """Serve it no more; fires when its file is gone, which is before the lock may be given up.
+
+        The file's name belongs to the next holder from then on.
+        """
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        closing = maybeDeferred(port.stopListening)
+        return closing.addErrback(lambda failure: failure.trap(OSError) and None)
+
+
+def listen(reactor: Any, path: Path, link: Link) -> Mailslot:
+    """Serve the profile's socket; the holder of the lock may replace a dead one's socket file.
+
+    Raises ProfileBroken where that cannot be done.
+    """
     parent = path.parent
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -243,4 +277,4 @@ def listen(reactor: Any, path: Path, link: Link) -> IListeningPort:
     except (OSError, CannotListenError) as error:
         why = getattr(error, "socketError", error)
         raise faults.ProfileBroken(path=path, why=why) from None
-    return port
+    return Mailslot(port)

@@ -122,6 +122,7 @@ class Rooms:
             else:
                 infos.setdefault(room, info)
         self.infos = infos
+        self.synced = True
         for gone in set(self.heads) - set(infos):
             del self.heads[gone]
             self._early.pop(gone, None)
@@ -136,7 +137,6 @@ class Rooms:
                 missed += await self._take_state(room, state)
         for room in list(self._early):
             self._release(room)
-        self.synced = True
         if again:
             self._deliver(inputs.CaughtUp(missed))
 

@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
+
 from lairchat.client import inputs
 from lairchat.client.cli import chosen, make_dialer, parser, root, wall_clock
 from lairchat.client.link import Link, Target
@@ -38,14 +40,13 @@ class Start:
         return link
 
 
-def serve(reactor: Any, link: Link, profile: Profile) -> Callable[[], Any]:
+def serve(reactor: Any, link: Link, profile: Profile) -> "Callable[[], Deferred[Any]]":
     """Serve the profile's socket; where that cannot be done, chat without it and say so."""
     try:
-        port = listen(reactor, profile.socket, link)
+        return listen(reactor, profile.socket, link).close
     except ProfileBroken as refusal:
         link.deliver(inputs.Notice(refusal.text, refusal.code))
-        return lambda: None
-    return port.stopListening
+        return lambda: succeed(None)
 
 
 def parse(arguments: Sequence[str]) -> Start:

@@ -1,5 +1,7 @@
 """The link: coming in, staying connected, and what happens at every point where it is cut."""
 
+from twisted.internet.defer import succeed
+
 from lairchat.client import effects, inputs
 from lairchat.client.profile import Profile, Session
 from lairchat.client.secret import Secret
@@ -172,8 +174,12 @@ class ComingIn(NetworkTest):
     def test_another_account_has_its_own_queue_and_socket(self):
         alice = self.person("alice").enter()
         closed = []
-        alice.link.on_profile = lambda profile: lambda: closed.append(profile.account)
-        alice.link._close_profile = lambda: closed.append("alice")
+
+        def close():
+            closed.append("alice")
+            return succeed(None)
+
+        alice.link._close_profile = close
         alice.do(effects.Send(7, 99, "to a room that is not mine", False))
         assert alice.refused == {7: "LC-ROOM-UNKNOWN"}
         alice.request(effects.Logout)

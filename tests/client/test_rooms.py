@@ -497,5 +497,5 @@ class Talking(RuleBasedStateMachine):
 
 TestTalking = Talking.TestCase
 TestTalking.settings = settings(
-    max_examples=10, stateful_step_count=25, deadline=None, database=None
+    max_examples=30, stateful_step_count=25, deadline=None, database=None
 )
