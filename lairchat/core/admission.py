@@ -45,10 +45,14 @@ class Admission:
 
     def exempts(self, host: str) -> bool:
         """Say whether an address is exempt from being counted."""
+        if not self._exempt:
+            return False
         try:
             address = ip_address(host.partition("%")[0])
         except ValueError:
             return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # an IPv4 client on a socket that takes both
         return any(address in network for network in self._exempt)
 
     def arrive(self, host: str) -> str | None:

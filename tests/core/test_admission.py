@@ -83,7 +83,7 @@ def test_one_of_several_strangers_leaves(door):
 
 def test_networks_that_are_exempt_are_not_counted(ticks):
     door = admission(ticks, exempt=["192.0.2.0/30", "2001:db8::/32"])
-    for host in (HERE, "2001:db8::1"):
+    for host in (HERE, f"::ffff:{HERE}", "2001:db8::1"):
         for _ in range(20):
             assert door.arrive(host) is None
             door.penalise(host)
