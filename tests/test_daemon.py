@@ -1,5 +1,6 @@
 """The daemon as twistd runs it: options, files, signals, both with a terminal and daemonised."""
 
+import gc
 import io
 import os
 import signal
@@ -20,7 +21,7 @@ from twisted.trial.unittest import TestCase
 from lairchat.core.admission import Admission
 from lairchat.core.feature import Feature
 from lairchat.core.throttle import Rate
-from lairchat.daemon import Daemon
+from lairchat.daemon import NEW_OBJECTS, Daemon, spare_the_collector
 from lairchat.demo_server import ServerFailedError, checkout, free_port
 from lairchat.features.messages import messages as wire
 from lairchat.logs import json_observer, text_observer
@@ -297,3 +298,15 @@ class Plain(DaemonTest):
         assert stat.S_ISSOCK(path.stat().st_mode)
         alice = await self.owner()
         await alice.say(1, "hello")
+
+
+def test_garbage_is_looked_for_less_often_and_not_in_what_lives_for_good() -> None:
+    before = gc.get_threshold()
+    try:
+        spare_the_collector()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] == NEW_OBJECTS
+        assert gc.isenabled(), "cycles are found all the same"
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

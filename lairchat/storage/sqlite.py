@@ -21,6 +21,10 @@ APPLICATION_ID = 0x4C414952
 BUSY_SECONDS = 5.0
 """seconds: how long a connection waits for a lock that another process holds."""
 
+# The driver asks every value of another type than int, float, str and bytearray how it is to be
+# stored, and for bytes the answer is found last, in an exception; a message has five. This answers.
+sqlite3.register_adapter(bytes, bytes)
+
 _STATEMENTS_CACHED = 512  # the log alone has about 60 texts; the module's own default is 128
 
 _SERVING = (

@@ -51,6 +51,17 @@ def test_errors_do_not_say_what_was_to_be_written() -> None:
     assert "argon2id" not in str(caught.value)
 
 
+def test_bytes_are_stored_as_they_are_without_asking_how() -> None:
+    """The adapter of storage/sqlite.py; it only saves time, but it is there for every connection."""
+    adapter = sqlite3.adapters[bytes, sqlite3.PrepareProtocol]
+    value = bytes(range(256))
+    assert adapter(value) is value
+    with sqlite3.connect(":memory:") as connection:
+        (stored, kind) = connection.execute("SELECT ?1, typeof(?1)", (value,)).fetchone()
+    connection.close()
+    assert (stored, kind) == (value, "blob")
+
+
 def test_nothing_makes_a_file_that_is_not_there(tmp_path: Path) -> None:
     """SQLite would make it readable by everybody."""
     path = tmp_path / "none.db"
