@@ -10,6 +10,7 @@ __all__ = [
     "commands",
     "editor",
     "effects",
+    "hints",
     "inputs",
     "keys",
     "markup",

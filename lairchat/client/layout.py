@@ -8,6 +8,7 @@ Below 20x6 a sentence that says so.
 
 from __future__ import annotations
 
+from lairchat.client.hints import hint_text
 from lairchat.client.markup import width as cells_of
 from lairchat.client.markup import wrap
 
@@ -26,7 +27,6 @@ INPUT_ROWS = 8
 NOTE_ROWS = 3
 NICK_MIN, NICK_MAX = 6, 12
 CONTINUED = 3  # cells by which the input's further rows are indented
-MESSAGE_WARN = 3_500  # characters from which the count is shown
 
 
 class Layout:
@@ -36,6 +36,7 @@ class Layout:
         "body_h",
         "editor",
         "height",
+        "hint",
         "hint_h",
         "input_y",
         "kind",
@@ -62,6 +63,7 @@ class Layout:
         self.body_h = max(0, height - 3)
         self.status_y = height - 2
         self.input_y = height - 1
+        self.hint = ""
         self.hint_h = 0
         self.prompt = ""
         self.notes: list[str] = []
@@ -124,30 +126,30 @@ def _columns(state: AppState, found: Layout) -> None:
 def _rows(state: AppState, found: Layout) -> None:
     """From the bottom: notes and hints, the input, the status line; the body gets the rest."""
     room = state.room
+    narrow = found.kind == "narrow"
     spare = found.height - 5  # title, two rows of body, status, one row of input
-    if state.note is not None:
-        found.notes = wrap(state.note.text, found.width - 2)[: max(0, min(NOTE_ROWS, spare))]
-    found.hint_h = len(found.notes)
-    if found.kind != "narrow" and spare > 2:
-        found.hint_h = max(found.hint_h, 1)
     found.prompt = prompt_of(room, found.kind)
     if cells_of(found.prompt) > found.width // 2:
         found.prompt = prompt_of(room, "narrow")
+    first = found.width - cells_of(found.prompt) - 1
+    found.hint = hint_text(state, narrow=narrow, room=first)
+    if state.note is not None:
+        found.notes = wrap(state.note.text, found.width - 2)[: max(0, min(NOTE_ROWS, spare))]
+    found.hint_h = len(found.notes)
+    if not found.hint_h and spare > (0 if found.hint else 2):
+        found.hint_h = 1 if found.hint or not narrow else 0
     most = max(1, min(INPUT_ROWS, spare + 1 - found.hint_h))
-    window = room.editor.window(
-        found.width - cells_of(found.prompt) - 1, found.width - CONTINUED - 1, most
-    )
-    found.editor = window
+    window = found.editor = room.editor.window(first, found.width - CONTINUED - 1, most)
     rows = len(window.rows)
-    if rows > 1 and found.kind != "narrow" and not found.notes:
-        found.hint_h = 0 if _fits_count(window, found.width) else 1
+    if rows > 1 and not narrow and not found.notes and _fits(window, found):
+        found.hint_h = 0  # the hint stands behind the last row
     found.input_y = found.height - found.hint_h - rows
     found.status_y = found.input_y - 1
     found.body_h = found.status_y - 1
 
 
-def _fits_count(window: Window, width: int) -> bool:
-    return cells_of(window.rows[-1]) + CONTINUED + 50 < width
+def _fits(window: Window, found: Layout) -> bool:
+    return CONTINUED + cells_of(window.rows[-1]) + cells_of(found.hint) + 4 < found.width
 
 
 def style_of(found: Layout, senders: list[str]) -> Style:

@@ -359,9 +359,9 @@ def unread_changed(state: AppState, event: i.UnreadChanged) -> list[Effect]:
 def invite_created(state: AppState, event: i.InviteCreated) -> list[Effect]:
     """A link to hand on."""
     state.pending.pop(event.ref, None)
-    say(state, "invite link, to be handed on to one person you mean:\n" + safe(event.link))
-    if event.note:
-        say(state, safe(event.note))
+    note = f" {safe(event.note)}" if event.note else ""
+    say(state, f"invite link, to be handed on. Ctrl-Up selects it, then c copies it.{note}")
+    say(state, safe(event.link))
     return []
 
 

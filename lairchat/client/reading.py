@@ -275,7 +275,7 @@ def select(state: AppState, step: int) -> list[Effect]:
     else:
         index = timeline.find(state.selected)
     index += step
-    while timeline.first <= index <= timeline.last and not timeline[index].counts:
+    while timeline.first <= index <= timeline.last and not timeline[index].selectable:
         index += step
     if index > timeline.last:
         state.selected = None

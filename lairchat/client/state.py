@@ -62,6 +62,11 @@ class Item:
         self.memo: tuple[object, list[Row]] | None = None  # rows as laid out last
 
     @property
+    def selectable(self) -> bool:
+        """Whether one can do something with it: what was said, and local notes, to copy them."""
+        return self.counts or self.kind == "note"
+
+    @property
     def counts(self) -> bool:
         """Whether it is something a person said."""
         return self.kind in {"text", "action"}

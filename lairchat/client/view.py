@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from lairchat.client.canvas import Canvas
 from lairchat.client.dialogs import Form, Question, Trust
-from lairchat.client.layout import CONTINUED, MESSAGE_WARN, MIN_HEIGHT, MIN_WIDTH, Layout, layout
-from lairchat.client.markup import clip, pad, width
+from lairchat.client.layout import CONTINUED, MIN_HEIGHT, MIN_WIDTH, Layout, layout
+from lairchat.client.markup import clip, width
 from lairchat.client.view_room import draw_members, draw_rooms, draw_text, draw_title
 from lairchat.client.view_status import draw_status
-from lairchat.model.limits import MESSAGE_CHARS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,75 +65,34 @@ def _draw_room(state: AppState, canvas: Canvas, found: Layout) -> None:
 def _draw_input(state: AppState, canvas: Canvas, found: Layout) -> None:
     window = found.editor
     assert window is not None
-    top = window.above
-    indent = width(found.prompt)
+    bottom = found.input_y + len(window.rows) - 1
     for n, row in enumerate(window.rows):
-        y = found.input_y + n
-        if n == 0:
-            x = canvas.put(0, y, found.prompt, "prompt")
-            first = not top
-            if top:
-                canvas.put(0, y, pad("^", CONTINUED), "hint")
-                canvas.put(CONTINUED, y, " " * (indent - CONTINUED))
-            canvas.put(x if first else CONTINUED, y, row, "input")
-        else:
-            canvas.put(CONTINUED, y, row, "input")
+        canvas.put(CONTINUED, found.input_y + n, row, "input")
+    start = CONTINUED
+    if window.above:
+        canvas.put(0, found.input_y, "^", "hint")
+    else:
+        after = canvas.put(0, found.input_y, found.prompt, "prompt")
+        canvas.fill(after, found.input_y, found.width)
+        canvas.put(after, found.input_y, window.rows[0], "input")
+        start = after if window.y == 0 else CONTINUED
     if window.below:
-        canvas.put(0, found.input_y + len(window.rows) - 1, "v", "hint")
-    start = indent if window.y == 0 and not top else CONTINUED
-    if isinstance(state.dialog, Question):
-        return
-    canvas.cursor = (min(start + window.x, canvas.width - 1), found.input_y + window.y)
+        canvas.put(0, bottom, "v", "hint")
+    if not isinstance(state.dialog, Question):
+        canvas.cursor = (min(start + window.x, canvas.width - 1), found.input_y + window.y)
 
 
 def _draw_hint(state: AppState, canvas: Canvas, found: Layout) -> None:
-    """The last rows: a note, choices of Tab, the usage of a command, or the length of a draft."""
+    """Draw the last rows: a note, or else the hint; without a row of its own it stands right."""
     y = found.height - max(1, found.hint_h)
     if found.notes:
         attr = "error" if state.note is not None and state.note.error else "note"
         for n, line in enumerate(found.notes):
             canvas.put(1, y + n, line, attr)
         return
-    text = hint_text(state, found)
-    if not text:
-        return
-    if found.hint_h:
-        canvas.put(1, y, clip(text, found.width - 2, "~"), "hint")
-        return
-    room = found.width - 2
-    if found.editor is not None and len(found.editor.rows) > 1 and found.kind != "narrow":
-        canvas.put(max(0, room - width(text)) + 1, y, clip(text, room, "~"), "hint")
-
-
-def hint_text(state: AppState, found: Layout) -> str:
-    """Return what the hint row says, empty for nothing."""
-    text = state.room.editor.text
-    if state.completion is not None:
-        known = state.completion
-        return "  ".join(
-            f"[{choice}]" if n == known.index else choice for n, choice in enumerate(known.choices)
-        )
-    if found.editor is not None and (len(found.editor.rows) > 1 or len(text) > MESSAGE_WARN):
-        lines = state.room.editor.lines()
-        over = "  TOO LONG" if len(text) > MESSAGE_CHARS else ""
-        count = f"{lines} line{'s' * (lines != 1)} {len(text)}/{MESSAGE_CHARS}"
-        return f"(Enter send, ^C cancel)  {count}{over}"
-    if text.startswith("/") and not text.startswith("//"):
-        return _usage(text)
-    return ""
-
-
-def _usage(text: str) -> str:
-    from lairchat.client import commands
-
-    word, _ = commands.split(text)
-    command = commands.lookup(word)
-    if command is not None:
-        return f"{command.usage}   {command.help}"
-    if " " in text:
-        return ""
-    starts = [f"/{one.name}" for one in commands.COMMANDS if one.name.startswith(word)]
-    return "  ".join(starts) + ("   (Tab completes)" if starts else "")
+    text = clip(found.hint, found.width - 2, "~")
+    x = 1 if found.hint_h else found.width - 1 - width(text)
+    canvas.put(x, y, text, "hint")
 
 
 def window_title(state: AppState) -> str:

@@ -77,7 +77,8 @@ def short_role(member: Member) -> str:
 
 def member_lines(room: Room) -> str:
     """Return the members as text, one a line."""
-    lines = [f"{room.title}: {room.members} members, {room.here} here"]
+    plural = "s" * (room.members != 1)
+    lines = [f"{room.title}: {room.members} member{plural}, {room.here} here"]
     lines += [
         f"{sign(one)}{pad(one.name, 20)} {one.role:<9} {'here' if one.here else ''}".rstrip()
         for one in by_rank(room)

@@ -69,6 +69,7 @@ def test_the_choice_switches_with_space_and_arrows() -> None:
     assert "Invite" in person.screen()
     person.key("left")
     assert form.value("mode") == "login"
+    person.key("backspace")
     person.key("right")
     person.types("x")
     assert form.value("mode") == "register"

@@ -62,6 +62,17 @@ def test_a_message_in_another_room_counts_and_a_mention_rings() -> None:
     assert "@alice" in person.screen()
 
 
+def test_a_line_that_was_not_read_goes_on_counting_elsewhere() -> None:
+    person = attic()
+    person.link(i.Focus(False))
+    person.enter("/join #ops")
+    person.link(i.HistoryPage(3, (said(2, 0, "bob", "hi"),), older=False, replace=True))
+    assert person.room.line_count == 2
+    person.enter("/join #tor")
+    person.link(i.MessageArrived(3, said(3, 7, "bob", "more")))
+    assert person.state.rooms[3].line_count == 3
+
+
 def test_the_bell_can_be_switched_off() -> None:
     person = attic()
     person.enter("/set bell off")

@@ -2,15 +2,13 @@
 
 import pytest
 
-from lairchat import __version__
 from lairchat.client import commands
 from lairchat.client import effects as e
 from lairchat.client import inputs as i
 from lairchat.client.commands import COMMANDS, GROUPS
 from lairchat.client.complete import COMPLETERS
-from lairchat.client.dialogs import Form, Page, Question
 from lairchat.client.help import help_lines
-from tests.client.scenes import Person, attic, in_lobby, said
+from tests.client.scenes import Person, attic, in_lobby
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
@@ -190,44 +188,6 @@ def test_a_wrong_command_stays_with_the_reason(line: str, reason: str) -> None:
 # -- what single commands do -------------------------------------------------------------------------
 
 
-def test_join_goes_to_a_room_one_is_in_without_asking_the_server() -> None:
-    person = attic()
-    found = person.enter("/join #ops")
-    assert person.room.title == "#ops"
-    assert not any(isinstance(one, e.Join) for one in found)
-    person.enter("/join @bob")
-    assert person.room.title == "@bob"
-
-
-def test_leaving_a_private_room_asks_first() -> None:
-    person = in_lobby()
-    person.link(i.RoomJoined(i.RoomInfo(2, "den", access="private")))
-    assert person.enter("/leave") == []
-    assert isinstance(person.state.dialog, Question)
-    (leave,) = person.types("y")
-    assert isinstance(leave, e.Leave)
-    assert leave.room == 2
-
-
-def test_msg_to_somebody_new_sends_when_the_room_is_there() -> None:
-    person = in_lobby()
-    ask = effect_of("/msg eve are you there?", person)
-    assert isinstance(ask, e.OpenDirect)
-    person.link(i.RoomJoined(i.RoomInfo(8, "eve", direct=True), ref=ask.ref))
-    assert person.room.title == "@eve"
-    assert person.sent() == ["are you there?"]
-
-
-def test_msg_to_somebody_known_goes_there_and_sends() -> None:
-    person = attic()
-    person.enter("/msg bob hi")
-    assert person.room.title == "@bob"
-    assert person.sent() == ["hi"]
-    person.enter("/msg alice")
-    assert person.room.title == "@alice"
-    assert person.sent() == ["hi"]
-
-
 def test_a_refused_command_comes_back_into_the_input() -> None:
     person = in_lobby()
     ask = effect_of("/msg eve are you there?", person)
@@ -243,186 +203,3 @@ def test_a_refused_command_does_not_overwrite_what_is_being_typed() -> None:
     person.link(i.CommandFailed(ask.ref, "LC-ROOM-UNKNOWN", "there is no room #cellar"))
     assert person.input == "meanwhile"
     assert "/join #cellar" in person.state.history.entries
-
-
-def test_topic_alone_shows_it() -> None:
-    person = attic()
-    assert person.enter("/topic") == []
-    assert "topic of #attic: the attic, keep calm" in person.screen()
-    lobby = in_lobby()
-    lobby.enter("/topic")
-    assert "(none)" in lobby.screen()
-
-
-def test_whois_says_what_is_known() -> None:
-    person = attic()
-    person.enter("/whois BOB")
-    assert "bob: here" in person.screen()
-    assert "moderator in #attic" in person.screen()
-    person.enter("/whois you")
-    assert "this is you, user on lair.example" in person.screen()
-    person.enter("/whois @alice")
-    assert "admin in #attic" in person.screen()
-
-
-def test_whois_of_a_direct_peer_without_a_common_room() -> None:
-    person = in_lobby()
-    person.link(i.RoomJoined(i.RoomInfo(2, "bob", direct=True), show=False))
-    person.enter("/whois bob")
-    assert "bob: not here" in person.screen()
-
-
-def test_status_says_how_things_stand() -> None:
-    person = attic()
-    person.enter("queued one")
-    person.enter("/status")
-    page = person.screen(120, 40)
-    for part in ("online, tls1.3, 12 ms", "amber otter", "you, user", "7, ", "1 waiting, 0 failed"):
-        assert part in page
-    fresh = Person()
-    fresh.enter("/status")
-    assert "nobody is logged in" in fresh.screen(120, 40)
-
-
-def test_set_lists_shows_and_changes() -> None:
-    person = attic()
-    person.enter("/set")
-    assert "bell     on" in person.screen(120, 40)
-    person.enter("/set bell off")
-    assert person.state.settings.bell is False
-    assert person.note == "bell is off"
-    person.enter("/set bell")
-    assert "bell     off" in person.screen(120, 40)
-
-
-def test_layout_turns_panes_on_and_off() -> None:
-    person = attic(120, 40)
-    person.enter("/layout members")
-    assert "MEMBERS" not in person.screen()
-    person.enter("/layout members on")
-    assert "MEMBERS" in person.screen()
-    person.enter("/layout rooms off")
-    assert "ROOMS" not in person.screen()
-
-
-def test_version_and_plain_and_debug() -> None:
-    person = attic()
-    person.enter("/version")
-    assert f"Lair Chat {__version__}, server 0.1.0" in person.screen()
-    person.enter("/plain")
-    assert "lair --plain" in person.screen()
-    person.enter("/debug")
-    assert isinstance(person.state.dialog, Page)
-    assert "screen      80x24" in person.screen()
-    assert "deploy finished" not in person.screen()
-
-
-def test_help_for_one_command() -> None:
-    person = attic()
-    person.enter("/help join")
-    assert "/join #ROOM" in person.screen()
-    assert "for example: /join #ops" in person.screen()
-    person.enter("/help jion")
-    assert "Did you mean /join?" in person.screen()
-    person.enter("/help xyzzy")
-    assert "there is no /xyzzy." in person.screen()
-    person.enter("/help new")
-    assert "(also /create)" in person.screen()
-
-
-def test_password_is_asked_for_in_a_form() -> None:
-    person = attic()
-    assert person.enter("/password") == []
-    assert isinstance(person.state.dialog, Form)
-
-
-def test_logout_asks_first() -> None:
-    person = attic()
-    person.enter("/logout")
-    assert "on this device" in person.screen()
-    (logout,) = person.types("y")
-    assert isinstance(logout, e.Logout)
-    assert not logout.everywhere
-    person.enter("/logout all")
-    (logout,) = person.types("y")
-    assert logout.everywhere
-
-
-def test_members_toggle_by_width() -> None:
-    person = attic(80, 24)
-    person.enter("/members")
-    assert "MEMBERS 14" in person.screen()
-    person.enter("/members")
-    assert "MEMBERS" not in person.screen()
-    person.screen(120, 40)
-    person.enter("/members")
-    assert "MEMBERS" not in person.screen()
-
-
-def test_history_fetches_a_page() -> None:
-    person = in_lobby()
-    person.room.window.older = True
-    person.link(i.MessageArrived(1, said(50, 0, "bob", "hi")))
-    (fetch,) = [one for one in person.enter("/history 20") if isinstance(one, e.FetchHistory)]
-    assert fetch == e.FetchHistory(1, before=50, limit=20)
-    person.link(i.HistoryPage(1, (said(49, 0, "bob", "older"),), older=False))
-    assert person.enter("/history") == []
-    assert "beginning of the room" in person.note
-
-
-def test_goto_places() -> None:
-    person = attic()
-    for place in ("top", "bottom", "unread"):
-        person.enter(f"/goto {place}")
-        assert person.input == ""
-
-
-def test_goto_a_number_fetches_around_it() -> None:
-    person = in_lobby()
-    person.room.window.older = True
-    person.link(i.MessageArrived(1, said(500, 0, "bob", "hi")))
-    assert effect_of_goto(person, "/goto #100") == e.FetchHistory(1, around=100)
-    page = tuple(said(n, n / 100, "bob", f"message {n}") for n in range(60, 160))
-    person.link(i.HistoryPage(1, page, older=True, newer=True, replace=True))
-    assert "message 100" in person.screen().split("\n")[1]
-    person.enter("/goto 120")
-    assert "message 120" in person.screen().split("\n")[1]
-    person.link(i.Disconnected("LC-NET-LOST", "lost", 1.0))
-    person.enter("/goto 5")
-    assert "not connected" in person.note
-
-
-def effect_of_goto(person: Person, line: str) -> e.Effect:
-    (found,) = [one for one in person.enter(line) if isinstance(one, e.FetchHistory)]
-    return found
-
-
-def test_goto_a_day_fetches_until_it_is_there() -> None:
-    person = in_lobby()
-    person.room.window.older = True
-    day = 24 * 60
-    page = tuple(said(n, (n - 200) * 10, "bob", f"message {n}") for n in range(101, 201))
-    person.link(i.HistoryPage(1, page, older=True, replace=True))
-    assert effect_of_goto(person, "/goto 2026-11-20") == e.FetchHistory(1, before=101)
-    older = tuple(said(n, -3 * day + n, "bob", f"message {n}") for n in range(1, 101))
-    person.link(i.HistoryPage(1, older, older=False))
-    assert "Sat 21 Nov 2026" in person.screen().split("\n")[1]
-    assert person.screen().split("\n")[2].rstrip().endswith("message 101")
-
-
-def test_goto_a_day_offline_uses_what_is_loaded() -> None:
-    person = attic()
-    person.link(i.Disconnected("LC-NET-LOST", "lost", 1.0))
-    person.enter("/goto 2020-01-01")
-    assert person.input == ""
-
-
-def test_clear_empties_the_pane_and_page_up_brings_it_back() -> None:
-    person = attic()
-    person.enter("/clear")
-    assert "deploy finished" not in person.screen()
-    person.key("pgup")
-    assert "deploy finished" in person.screen()
-    empty = in_lobby()
-    empty.enter("/clear")
-    assert empty.room.cleared is None

@@ -3,8 +3,6 @@
 import pytest
 
 from lairchat.client.keymap import BINDINGS, default_keymap, key_label, rebind, short_key
-from lairchat.client.settings import SETTINGS, change, describe
-from tests.client.scenes import in_lobby
 
 
 def test_no_key_is_bound_twice() -> None:
@@ -59,16 +57,3 @@ def test_nobody_is_locked_in(key: str, action: str) -> None:
     assert rebind(keymap, "f7", action)
     assert rebind(keymap, key, "")
     assert not rebind(keymap, "f7", "")
-
-
-def test_every_setting_changes_the_state() -> None:
-    state = in_lobby().state
-    for setting in SETTINGS:
-        for value in setting.values:
-            assert change(state, setting.name, value) == ""
-            assert getattr(state.settings, setting.name) == (value == "on")
-            line = next(line for line in describe(state) if line.startswith(setting.name))
-            assert setting.help in line
-            assert f" {value} " in line
-    assert change(state, "bell", "maybe") == "bell takes on or off"
-    assert "/set" in change(state, "gone", "on")

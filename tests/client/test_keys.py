@@ -100,6 +100,7 @@ def test_a_sequence_is_a_key(data: bytes, name: str) -> None:
         (b"\x1b\x1b", [Key("alt-esc")]),
         (b"\x1b[", [Key("alt-[")]),
         (b"\x1bO", [Key("alt-o")]),
+        (b"\x1b[[", []),
         (b"\x1b[1;", []),
         (b"\x1b[1\x1b[B", [Key("down")]),
         (b"\x1b[" + b"1" * 80, [Text("1" * 16)]),

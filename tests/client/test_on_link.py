@@ -277,6 +277,8 @@ def test_an_invite_link_is_shown() -> None:
     page = person.screen()
     assert "lair://lair.example:7023/i/CODE?id=AB" in page
     assert "works once" in page
+    person.key("ctrl-up")
+    assert person.types("c") == [e.Copy("lair://lair.example:7023/i/CODE?id=AB")]
     person.link(i.InviteCreated("lair://x"))
 
 

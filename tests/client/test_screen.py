@@ -545,6 +545,17 @@ def test_a_terminal_that_is_gone_closes_and_raises_nothing() -> None:
     assert screen.read_keys() == [i.Resize(80, 24)] or screen.closed
 
 
+def test_painting_on_a_terminal_that_is_gone_closes_it() -> None:
+    ours, theirs = pty.openpty()
+    screen = Screen({"TERM": "xterm"}, theirs, theirs)
+    screen.start()
+    os.close(ours)
+    screen.paint(attic().canvas())
+    assert screen.closed
+    screen.stop()
+    os.close(theirs)
+
+
 def test_without_a_terminal_the_size_is_a_guess_and_raw_mode_is_skipped(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w+b") as file:
         screen = Screen({"TERM": "xterm"}, file.fileno(), file.fileno())

@@ -2,7 +2,6 @@
 
 import pytest
 
-from lairchat.client import effects, inputs
 from lairchat.client.values import Value
 
 
@@ -51,14 +50,3 @@ def test_match_statements_take_them_apart() -> None:
     match Point(4, 5):
         case Point(x, y):
             assert (x, y) == (4, 5)
-
-
-@pytest.mark.parametrize("module", [inputs, effects])
-def test_public_names_are_the_classes_of_the_module(module: object) -> None:
-    classes = {
-        name
-        for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__
-    }
-    assert set(module.__all__) == classes
-    assert all(vars(module)[name].__doc__ for name in classes)
