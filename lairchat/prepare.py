@@ -302,6 +302,11 @@ def _prepare(
     random: Callable[[int], bytes],
 ) -> Prepared:
     first = new or not layout.identity.exists()
+    if first and layout.database.exists():
+        # A new identity would be a hard stop for every client that knows this server.
+        raise faults.StartBroken(
+            path=layout.identity, why=f"it is gone, but {layout.database.name} is there"
+        )
     if first:
         identity = ServerIdentity.create(layout.identity)
     else:

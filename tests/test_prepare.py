@@ -287,3 +287,11 @@ def test_a_damaged_database_is_refused(place: Place) -> None:
     place.layout().database.write_bytes(b"nonsense" * 1000)
     with pytest.raises(faults.StartBroken):
         place.start()
+
+
+def test_a_lost_identity_is_never_replaced_beside_a_database(place: Place) -> None:
+    place.start()
+    place.layout().identity.unlink()
+    with pytest.raises(faults.StartBroken, match="it is gone"):
+        place.start()
+    assert not place.layout().identity.exists()

@@ -48,7 +48,8 @@ _FINAL = (
     faults.ProfileBroken,
     refusals.AuthLocked,
 )
-_FINAL_CODES = frozenset({"LC-VERSION"})
+# Clients of one account that all came back at once would push each other out for ever.
+_FINAL_CODES = frozenset({"LC-VERSION", "LC-CONNECTIONS-OWN"})
 
 
 class Dialer(Protocol):

@@ -198,6 +198,7 @@ SYNC = Command(
     request=Sync,
     reply=Synced,
     doc="Catches up in all of one's rooms in one round trip.",
+    cost=5,
 )
 MOVE_CURSOR = Command(
     name="cursor.move",
