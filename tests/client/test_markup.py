@@ -34,7 +34,17 @@ texts = st.text(
     st.one_of(
         st.characters(),
         st.sampled_from(
-            [*list("ab \n\t"), "́", "\u200d", "️", "中", FAMILY[0], "\x1b", "\x00", "\u202e"]
+            [
+                *list("ab \n\t"),
+                "\u0301",
+                "\u200d",
+                "\ufe0f",
+                "\u4e2d",
+                FAMILY[0],
+                "\x1b",
+                "\x00",
+                "\u202e",
+            ]
         ),
     ),
     max_size=60,
