@@ -165,12 +165,13 @@ class Screen:
         self._size = (0, 0)
         self._title = ""
         self._pasted_at = -1.0
+        self._early = b""
         self._handlers: dict[int, Any] = {}
 
     # -- taking and giving back the terminal -------------------------------------------------------
 
     def start(self) -> None:
-        """Take the terminal: raw keys, own page; keys typed before stay in its buffer."""
+        """Take the terminal: raw keys, own page; keys typed before are kept for ``read_keys``."""
         if self._running:
             return
         try:
@@ -178,6 +179,9 @@ class Screen:
             termios.tcsetattr(self._source, termios.TCSADRAIN, _raw(self._saved))
         except termios.error:
             self._saved = None
+        # What was typed before: an Enter at its end was turned into a line feed by the terminal
+        # driver, and is dropped; the text waits in the input for the Enter that is meant for it.
+        self._early += self._read().rstrip(b"\n")
         self._running = True
         self._shown = None
         self._size = self.size()
@@ -274,6 +278,9 @@ class Screen:
         if size != self._size:
             self._size = size
             found.append(Resize(*size))
+        if self._early:
+            early, self._early = self._early, b""
+            found += self._parser.feed(early)
         for _ in range(READS):
             data = self._read()
             if not data:

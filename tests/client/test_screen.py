@@ -152,6 +152,16 @@ def test_keys_typed_while_imports_run_are_not_lost(run: Callable[..., Program]) 
     program.until("early and late")
 
 
+def test_an_enter_typed_before_the_terminal_is_raw_leaves_the_text_to_be_sent(
+    run: Callable[..., Program],
+) -> None:
+    program = run("slow")
+    program.type("first\rsecond\r")
+    program.until("2 lines 12/4096")
+    program.type("\r")
+    program.until("12:00 you    first")
+
+
 def test_escape_and_alt_keys_and_a_paste_reach_the_client(run: Callable[..., Program]) -> None:
     program = run()
     program.until("[!#lobby PLAIN]")
