@@ -59,6 +59,9 @@ def _page_letters(state: AppState, dialog: Page, text: str) -> list[Effect]:
         return _close(state, dialog)
     if text[:1] == " ":
         _scroll(state, dialog, "page-down")
+    if text[:1] in {"c", "C"} and dialog.copies:
+        notice(state, "copied, if the terminal allows it")
+        return [effects.Copy(dialog.copies)]
     return []
 
 

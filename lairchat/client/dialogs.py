@@ -33,18 +33,28 @@ class Dialog:
 
 
 class Page(Dialog):
-    """Lines to read, scrolled with the cursor keys; ``final`` ones can only be left by quitting."""
+    """Lines to read, scrolled with the cursor keys; ``final`` ones can only be left by quitting.
 
-    __slots__ = ("final", "lines", "title", "top")
+    ``copies`` is what the letter c puts into the clipboard.
+    """
+
+    __slots__ = ("copies", "final", "lines", "title", "top")
 
     def __init__(
-        self, title: str, lines: list[str], opened: int | None = None, *, final: bool = False
+        self,
+        title: str,
+        lines: list[str],
+        opened: int | None = None,
+        *,
+        final: bool = False,
+        copies: str = "",
     ) -> None:
         super().__init__(opened)
         self.title = title
         self.lines = lines
         self.top = 0
         self.final = final
+        self.copies = copies
 
 
 class Question(Dialog):

@@ -74,6 +74,8 @@ def hello(state: AppState, event: i.HelloReceived) -> list[Effect]:
 
 def disconnected(state: AppState, event: i.Disconnected) -> list[Effect]:
     """No connection: say why once, then count down in the status line."""
+    if state.quitting:
+        return []  # that is what was asked for
     text = f"{safe(event.code)}  {safe(event.text)}"
     if state.reason != text:  # not once for each attempt
         room = state.room
@@ -359,9 +361,14 @@ def unread_changed(state: AppState, event: i.UnreadChanged) -> list[Effect]:
 def invite_created(state: AppState, event: i.InviteCreated) -> list[Effect]:
     """A link to hand on."""
     state.pending.pop(event.ref, None)
-    note = f" {safe(event.note)}" if event.note else ""
-    say(state, f"invite link, to be handed on. Ctrl-Up selects it, then c copies it.{note}")
-    say(state, safe(event.link))
+    link = safe(event.link)
+    if state.journal is not None:
+        say(state, f"invite link, to be handed on: {link}")
+        say(state, safe(event.note))
+        return []
+    lines = ["Hand this link on; whoever has it can register here.", "", f"    {link}", ""]
+    lines += [safe(event.note)] if event.note else []
+    state.dialogs.append(Page("Invite link", lines, state.now, copies=link))
     return []
 
 

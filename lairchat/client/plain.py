@@ -65,11 +65,18 @@ class Plain:
         dialog = state.dialog
         if dialog is not None:
             return not (isinstance(dialog, Form) and dialog.busy)
-        if text.partition(" ")[0] in AT_ONCE or state.phase == "halted":
+        if state.phase == "halted":
             return True
-        if state.pending:
+        if state.pending or (text.startswith("/quit") and self._leaving()):
             return False
+        if text.partition(" ")[0] in AT_ONCE:
+            return True
         return bool(state.room.id) or (state.phase == "online" and state.synced)
+
+    def _leaving(self) -> bool:
+        """Tell whether a message is on its way that an end now would leave for the next time."""
+        waiting = any(one.item.mark == ".." for one in self.state.outbox)
+        return waiting and self.state.phase == "online"
 
     def _take(self, text: str) -> list[Effect]:
         dialog = self.state.dialog

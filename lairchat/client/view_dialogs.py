@@ -54,6 +54,7 @@ def _page(page: Page, canvas: Canvas) -> None:
     below = len(rows) - top - space
     where = f"  {below} more lines" if below > 0 else ""
     keys = "q quit" if page.final else "Esc close"
+    keys += "  c copy" if page.copies else ""
     if len(rows) > space:
         keys += "  Up Down PgUp PgDn"
     canvas.put(0, h - 1, pad(f" [{keys}]{where}", w), "status")

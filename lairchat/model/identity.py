@@ -136,7 +136,7 @@ class Link:
 
         Raises LinkBad.
         """
-        text = text.strip()
+        text = "".join(text[: 2 * _LINK_CHARS].split())  # copied from a screen, it has line ends
         if len(text) > _LINK_CHARS:
             raise LinkBad(why="it is too long")
         if not text[: len(_SCHEME)].lower() == _SCHEME:

@@ -274,12 +274,22 @@ def test_an_invite_link_is_shown() -> None:
     person.link(
         i.InviteCreated("lair://lair.example:7023/i/CODE?id=AB", "works once, for 7 days", ask.ref)
     )
+    person.wait()
     page = person.screen()
     assert "lair://lair.example:7023/i/CODE?id=AB" in page
     assert "works once" in page
-    person.key("ctrl-up")
+    assert "c copy" in page
     assert person.types("c") == [e.Copy("lair://lair.example:7023/i/CODE?id=AB")]
+    person.key("esc")
+    assert "lair://" not in person.screen()
     person.link(i.InviteCreated("lair://x"))
+
+
+def test_the_end_we_asked_for_is_no_error() -> None:
+    person = in_lobby()
+    person.enter("/quit")
+    person.link(i.Disconnected("LC-BYE", "goodbye", 0.0))
+    assert "LC-BYE" not in person.screen()
 
 
 def test_answers_to_commands() -> None:

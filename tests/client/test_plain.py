@@ -257,6 +257,9 @@ def test_lines_of_a_pipe_wait_for_whoever_takes_them() -> None:
     reader.link(i.RoomJoined(i.RoomInfo(2, "ops"), ref=join.ref))
     there = [one for one in reader.did if isinstance(one, e.Send)][-1]
     assert (there.room, there.text) == (2, "for ops")
+    for one in (sent, there):
+        assert reader.did[-1] != e.Quit()
+        reader.link(i.SendAcknowledged(one.ticket, 1, NOON))
     assert reader.did[-1] == e.Quit()
 
 
@@ -272,6 +275,28 @@ def test_commands_that_need_nothing_run_at_once() -> None:
     assert any("identity" in line for line in reader.says("/status"))
     reader.says("/quit")
     assert reader.did[-1] == e.Quit()
+
+
+def test_quitting_waits_for_answers_and_for_what_is_on_its_way() -> None:
+    reader = online()
+    reader.says("hello", "/names", "/quit")
+    names = reader.did[-1]
+    assert isinstance(names, e.ListMembers)
+    lines = reader.link(i.MembersListed(1, (i.Member("bob"),), names.ref))
+    assert any("1 member" in line for line in lines)
+    assert not isinstance(reader.did[-1], e.Quit)
+    sent = next(one for one in reader.did if isinstance(one, e.Send))
+    reader.link(i.SendAcknowledged(sent.ticket, 1, NOON))
+    assert reader.did[-1] == e.Quit()
+
+
+def test_an_invite_link_is_one_line() -> None:
+    reader = online()
+    reader.says("/invite")
+    lines = reader.link(
+        i.InviteCreated("lair://h:1/i/CODE?id=AB", "works once", reader.did[-1].ref)
+    )
+    assert lines[0].endswith("lair://h:1/i/CODE?id=AB")
 
 
 def test_a_stop_for_good_ends_a_pipe() -> None:

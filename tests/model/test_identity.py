@@ -155,6 +155,7 @@ def test_links_differ_from_other_things():
         (LINK.replace("127.0.0.1:7023", "[::1]"), "::1", 7023),
         (f"{LINK}&root=abc", "127.0.0.1", 7023),
         (LINK.replace(CODE, "k7qf-2m9d-xw4t-8rjh-5vcb-3npq-6s"), "127.0.0.1", 7023),
+        (f" {LINK[:60]}\n     {LINK[60:]} ", "127.0.0.1", 7023),  # over two lines of a screen
     ],
 )
 def test_links_as_people_paste_them(text, host, port):
