@@ -5,9 +5,22 @@ bounds keep one address from spending the server's share of both (security.md, "
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from lairchat.core.throttle import Rate, Throttle
+
+
+@lru_cache(maxsize=1_024)
+def _address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Parse an address, which a connection's life asks for several times; None for other texts."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped  # an IPv4 client on a socket that takes both
+    return address
 
 
 def source_of(host: str) -> str:
@@ -15,13 +28,10 @@ def source_of(host: str) -> str:
 
     One subscriber has a whole /64, so that counting single IPv6 addresses would bound nothing.
     """
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
+    address = _address_of(host)
+    if address is None:
         return host
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
         return str(IPv6Network((address, 64), strict=False))
     return str(address)
 
@@ -45,14 +55,9 @@ class Admission:
 
     def exempts(self, host: str) -> bool:
         """Say whether an address is exempt from being counted."""
-        if not self._exempt:
+        address = _address_of(host) if self._exempt else None
+        if address is None:
             return False
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped  # an IPv4 client on a socket that takes both
         return any(address in network for network in self._exempt)
 
     def arrive(self, host: str) -> str | None:
