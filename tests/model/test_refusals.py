@@ -114,4 +114,6 @@ def test_the_registry_is_complete_after_one_import():
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Refusal) and value.code
     }
-    assert declared == set(REFUSALS.values())
+    # Other tests declare refusals of their own; the program's are all in these two modules.
+    ours = {kind for kind in REFUSALS.values() if kind.__module__.startswith("lairchat.")}
+    assert declared == ours
