@@ -1,7 +1,8 @@
 """Makes a database with accounts that can log in and rooms that they are in, for load generators.
 
 Everything goes through the project's own tables, in one transaction, without a password hash per
-account: all have the same, and log in by session token only.  Writes beside the database:
+account: all have the same, and log in by session token only.  The directory is one to start the
+daemon on, with two more files:
 
     tokens.hex   line i: the token of account i, hexadecimal
     rooms        line r: the number of room r<r>
@@ -32,6 +33,7 @@ from lairchat.model.ids import RoomId, UserId
 from lairchat.model.names import name_key, skeleton
 from lairchat.model.roles import RoomRole, ServerRole
 from lairchat.storage.database import Database
+from lairchat.transports.identity import ServerIdentity
 
 #: Argon2id of a secret that nobody knows; the real cost, so that nothing treats it as outdated.
 SECRET = (
@@ -130,7 +132,8 @@ def fill(connection: Connection, people: int, room_count: int, per: int, now: in
 
 
 def make_load(directory: Path, people: int, room_count: int, per: int) -> None:
-    """Make lair.db, tokens.hex and rooms in a directory that has none of them."""
+    """Make a data directory: identity, lair.db, tokens.hex and rooms, where there is none of them."""
+    ServerIdentity.create(directory / "identity.pem")
     clock = Clock()
     database = Database.open(f"sqlite:///{directory / 'lair.db'}", reactor=clock, inline=True)
     now = time.time_ns() // 1_000_000
