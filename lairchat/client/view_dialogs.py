@@ -20,7 +20,7 @@ INDENT = 4  # of a page's wrapped lines
 def draw_dialog(state: AppState, dialog: Dialog, canvas: Canvas) -> None:
     """Draw the topmost dialog."""
     if isinstance(dialog, Page):
-        _page(dialog, canvas)
+        _page(state, dialog, canvas)
     elif isinstance(dialog, Switcher):
         _switcher(state, dialog, canvas)
     elif isinstance(dialog, Question):
@@ -39,7 +39,7 @@ def page_rows(page: Page, room: int) -> list[str]:
     return rows
 
 
-def _page(page: Page, canvas: Canvas) -> None:
+def _page(state: AppState, page: Page, canvas: Canvas) -> None:
     """A page takes the whole screen; its place is kept within what there is."""
     w, h = canvas.width, canvas.height
     canvas.cursor = None
@@ -57,6 +57,8 @@ def _page(page: Page, canvas: Canvas) -> None:
     keys += "  c copy" if page.copies else ""
     if len(rows) > space:
         keys += "  Up Down PgUp PgDn"
+    if state.note is not None:
+        where = f"  {state.note.text}"
     canvas.put(0, h - 1, pad(f" [{keys}]{where}", w), "status")
 
 

@@ -280,6 +280,7 @@ def test_an_invite_link_is_shown() -> None:
     assert "works once" in page
     assert "c copy" in page
     assert person.types("c") == [e.Copy("lair://lair.example:7023/i/CODE?id=AB")]
+    assert "copied" in person.screen()
     person.key("esc")
     assert "lair://" not in person.screen()
     person.link(i.InviteCreated("lair://x"))
