@@ -46,6 +46,8 @@ MESSAGE_CHARS = 4_096
 MESSAGE_BYTES = 16 * KIB
 """bytes: the same message in UTF-8; four bytes per character at most, so that the character
 count is the bound that people meet."""
+BODY_BYTES = MESSAGE_BYTES + 64
+"""bytes: the body of a message: the text and the map around it, so that the longest text fits."""
 TOPIC_CHARS = 200
 """characters: a room's topic fits two lines of the narrowest supported terminal pane."""
 LABEL_CHARS = 40

@@ -12,7 +12,7 @@ from lairchat.wire.objects import Int63
 RoomRef = Int63
 #: Clear classes that a client may send into a plain room; the encrypted ones come with MLS.
 SendClass = Literal["app"]
-Body = Annotated[bytes, Meta(min_length=1, max_length=limits.MESSAGE_BYTES)]
+Body = Annotated[bytes, Meta(min_length=1, max_length=limits.BODY_BYTES)]
 
 
 class Text(

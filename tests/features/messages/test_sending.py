@@ -115,8 +115,8 @@ class RefusedTest(Case):
             found = self.refuse(refusal, self.alice, SEND, room=self.ops, body=text(words))
             self.assertEqual(found.field, "$.body")
         self.assertEqual(self.say(self.alice, self.ops, "x" * 4096).seq, 3)
-        # Four bytes each: as many as sixteen KiB of body hold beside the fields' names.
-        widest = "\U0001f3e0" * ((limits.MESSAGE_BYTES - len(text("")) - 2) // 4)
+        # Four bytes each: the longest text there is.
+        widest = "\U0001f3e0" * limits.MESSAGE_CHARS
         self.assertEqual(self.say(self.alice, self.ops, widest).seq, 4)
 
     def test_bodies_that_are_no_text(self):
@@ -142,7 +142,7 @@ class RefusedTest(Case):
     def test_arguments(self):
         for arguments in (
             {"room": self.ops, "body": b""},
-            {"room": self.ops, "body": bytes(limits.MESSAGE_BYTES + 1)},
+            {"room": self.ops, "body": bytes(limits.BODY_BYTES + 1)},
             {"room": -1, "body": text("hi")},
             {"room": 2**63, "body": text("hi")},
             {"room": self.ops, "body": text("hi"), "kind": "state"},
