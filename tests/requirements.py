@@ -50,6 +50,7 @@ COMPONENTS = {
         lambda: Path("/usr/include/openssl/ssl.h").exists(),
         "apt-get install libssl-dev",
     ),
+    "make": _program("make", "make"),
     "mounts": Component(
         lambda: _runs("unshare", "--mount", "true"),
         "run the tests as root where mount namespaces may be made",
