@@ -61,14 +61,24 @@ class SendQueue:
         self._now = now
         self._random = random
         self._items: dict[int, Pending] = {}
+        self._restored = False
 
     def restore(self, kept: list[dict[str, Any]]) -> None:
-        """Take over what was queued when the program ended; tickets count down from -1."""
-        self._items.clear()
+        """Take over what was queued when the program ended; tickets count down from -1.
+
+        What was queued here before the first profile was known follows it; what belongs to an
+        earlier profile stays there.
+        """
+        early = {} if self._restored else self._items
+        self._restored = True
+        self._items = {}
         for number, item in enumerate(kept, 1):
             pending = _readable(-number, item)
             if pending is not None:
                 self._items[pending.ticket] = pending
+        if early:
+            self._items.update(early)
+            self._save()
 
     def add(
         self,

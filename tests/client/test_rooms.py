@@ -417,9 +417,11 @@ class Talking(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1), count=st.integers(1, 4))
     def say(self, who, count):
+        person = self.folk[who]
+        if not person.of(inputs.RoomsSynced):
+            return  # a program that has not been told of any room yet shows none to write in
         for _ in range(count):
             self.number += 1
-            person = self.folk[who]
             self.said[person.name].append(str(self.number))
             person.say(str(self.number), self.lobby)
 
