@@ -12,7 +12,9 @@ from lairchat.logs import json_observer, text_observer
 HOSTILE = "evil\x1b[2J\nforged line\u202e"
 
 
-def written(make: Any, level: LogLevel = LogLevel.info, text: str = "{who} came", **values: Any) -> str:
+def written(
+    make: Any, level: LogLevel = LogLevel.info, text: str = "{who} came", **values: Any
+) -> str:
     file = io.StringIO()
     Logger("lairchat.test", observer=make(file)).emit(level, text, **values)
     return file.getvalue()
