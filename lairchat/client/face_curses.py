@@ -1,10 +1,12 @@
 """Joins screen, core and link while the curses face runs; everything large is imported here."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -37,7 +39,10 @@ class Terminal:
 
     def connectionLost(self, reason: Failure) -> None:
         """End the program: the reactor reads the terminal no more, so that nobody could quit."""
-        self._app.failed(reason)
+        if reason.check(ConnectionDone, ConnectionLost):  # the terminal has hung up
+            self._app.quit()
+        else:
+            self._app.failed(reason)
 
     def logPrefix(self) -> str:
         """Name us in logs."""
@@ -155,11 +160,14 @@ def chat(arguments: Sequence[str], screen: Any, state: Any) -> int:
     quiet_log(os.environ)
     reactor = prepare_reactor()
     app = App(reactor, screen, state, start)
+    # The reactor sees to INT and TERM; a terminal that is closed shall end us in order too.
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(app.quit))
     reactor.callWhenRunning(app.start)
     reactor.addSystemEventTrigger("before", "shutdown", app.link.stop)
     try:
         reactor.run()
     finally:
         screen.stop()
-    sys.stderr.write(app.trouble)
+    if app.trouble:
+        sys.stderr.write(app.trouble)
     return app.status

@@ -4,11 +4,13 @@ The same core as the curses face; only what it shows and how it is typed to diff
 """
 
 import os
+import signal
 import sys
 import termios
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -39,6 +41,7 @@ class Lines:
         self._descriptor = descriptor
         self._buffer = b""
         self._skipping = False
+        self._ended = False
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -58,17 +61,25 @@ class Lines:
         for line in lines:
             self._take(line)
         if not data:
-            if self._buffer:
-                self._take(self._buffer)
-            self._app.ended()
+            self._end()
         elif len(self._buffer) > LINE_BYTES:
             if not self._skipping:
                 self._app.show([TOO_LONG])
             self._skipping, self._buffer = True, b""
 
     def connectionLost(self, reason: Failure) -> None:
-        """End the program: the reactor reads no more after a fault of ours."""
-        self._app.failed(reason)
+        """Take a hang-up for the end; after a fault of ours the reactor reads no more."""
+        if reason.check(ConnectionDone, ConnectionLost):
+            self._end()
+        else:
+            self._app.failed(reason)
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            if self._buffer:
+                self._take(self._buffer)
+            self._app.ended()
 
     def _take(self, line: bytes) -> None:
         if self._skipping:  # the end of a line that was too long
@@ -209,6 +220,8 @@ def chat(arguments: Sequence[str], reason: str) -> int:
     quiet_log(os.environ)
     reactor = prepare_reactor()
     app = App(reactor, Plain(boot.new_state(list(arguments)), reason), start)
+    # The reactor sees to INT and TERM; a terminal that is closed shall end us in order too.
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(app.quit))
     reactor.callWhenRunning(app.start)
     reactor.addSystemEventTrigger("before", "shutdown", app.link.stop)
     try:
@@ -217,5 +230,6 @@ def chat(arguments: Sequence[str], reason: str) -> int:
         app.restore()
     if app.status == os.EX_IOERR:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.stderr.write(app.trouble)
+    if app.trouble:
+        sys.stderr.write(app.trouble)
     return app.status

@@ -153,6 +153,11 @@ class Requests:
         )
 
     def _lines(self, page: wire.Page) -> tuple[inputs.Message, ...]:
+        # What is newer than the last live event is told as one first: whoever prints lines and
+        # does not show pages would miss it, because it never comes alone any more.
+        for event in page.events:
+            if event.seq > self._link.rooms.heads.get(page.room, event.seq):
+                self._link.rooms.event(event)
         ticket_of = self._link.outgoing.ticket_of
         return tuple(catalog.message_of(event, ticket_of(event.id)) for event in page.events)
 

@@ -232,6 +232,17 @@ class History(Asking):
         assert self.seqs(page) == list(range(1, 51))
         assert not page.older
 
+    def test_a_page_does_not_run_ahead_of_what_is_told(self):
+        """Whoever prints live events only misses nothing that a page has brought first."""
+        self.network.pipes[0].tamper = lambda frames: [f for f in frames if b"message" not in f]
+        self.bob.request(effects.Join, "ops")
+        self.bob.say("early", self.room)
+        self.settle()
+        page = self.page()
+        assert page.messages[-1].text == "early"
+        told = [one.message.text for one in self.alice.of(inputs.MessageArrived)]
+        assert told[-2:] == ["bob joined", "early"]
+
     def test_more_than_a_page_may_be(self):
         assert len(self.page(limit=10_000).messages) == 100
 

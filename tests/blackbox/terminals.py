@@ -1,0 +1,177 @@
+"""A person at a terminal: the real client in a real pty, and what pyte shows of it; or on pipes."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pyte
+
+from lairchat.demo_server import checkout
+
+RUN = "import sys; sys.argv[0] = 'lair'\nfrom lairchat.client.main import run\nsys.exit(run())"
+PATIENCE = 20.0
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAIR", "LC_", "LANG"))}
+    return {
+        **kept,
+        "PYTHONPATH": str(checkout()),
+        "LAIR_HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "USER": home.name,
+        **more,
+    }
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-c", RUN, *arguments]
+
+
+class Terminal:
+    """A terminal of columns x rows in which ``lair`` runs."""
+
+    def __init__(self, home: Path, *arguments: str, columns: int = 80, rows: int = 24) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.ByteStream(self.screen)
+        self.output = b""
+        self.master, slave = pty.openpty()
+        self._set_size(columns, rows)
+        self.process = subprocess.Popen(
+            command(*arguments),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment(home),
+            cwd=home.parent,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads
+        )
+        os.close(slave)
+
+    def _set_size(self, columns: int, rows: int) -> None:
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
+
+    def resize(self, columns: int, rows: int) -> None:
+        self.screen.resize(rows, columns)
+        self._set_size(columns, rows)
+
+    def read(self, seconds: float = 0.05) -> None:
+        ready, _, _ = select.select([self.master], [], [], seconds)
+        if ready:
+            try:
+                data = os.read(self.master, 65_536)
+            except OSError:
+                return
+            self.output += data
+            self.stream.feed(data)
+
+    def shows(self, text: str) -> bool:
+        return text in self.text
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    def until(self, *texts: str, gone: str = "", seconds: float = PATIENCE) -> None:
+        """Wait until the screen shows all of these, and not ``gone``."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if all(map(self.shows, texts)) and not (gone and self.shows(gone)):
+                return
+            self.read()
+        raise AssertionError(f"waited for {texts} without {gone!r}:\n{self.text}")
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def line(self, text: str) -> None:
+        self.type(text + "\r")
+
+    def think(self) -> None:
+        """Take a moment before an answer, as people do: keys typed into a dialog at once are not
+        meant for it."""
+        until = time.monotonic() + 0.8
+        while time.monotonic() < until:
+            self.read()
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Wait until the program has ended; return its exit status."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.read()
+        status = self.process.wait(1)
+        self.read(0)
+        return status
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        if self.master >= 0:
+            os.close(self.master)
+            self.master = -1
+
+
+class Pipes:
+    """The client with lines, on pipes."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            command(*arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(home),
+            cwd=home.parent,
+        )
+        assert self.process.stdout is not None
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.output = ""
+
+    def line(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def until(self, text: str, seconds: float = PATIENCE) -> None:
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + seconds
+        while text not in self.output and time.monotonic() < deadline:
+            select.select([self.process.stdout], [], [], 0.1)
+            data = self.process.stdout.read() or b""
+            self.output += data.decode()
+            if not data and self.process.poll() is not None:
+                break
+        assert text in self.output, f"waited for {text!r}:\n{self.output}"
+
+    def end(self) -> int:
+        """Close its standard input and return its exit status."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.stdin.close()
+        status = self.process.wait(PATIENCE)
+        self.output += (self.process.stdout.read() or b"").decode()
+        errors = self.process.stderr.read()
+        assert errors == b"", errors
+        return status
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None and not stream.closed:
+                with suppress(BrokenPipeError):
+                    stream.close()

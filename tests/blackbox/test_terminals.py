@@ -1,0 +1,368 @@
+"""People at terminals, a real daemon between them: what the first page of the README promises."""
+
+import json
+import os
+import signal
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from lairchat.model.identity import Link
+from tests.blackbox.daemon import DaemonTest
+from tests.blackbox.terminals import PATIENCE, Pipes, Terminal, command, environment
+
+pytestmark = pytest.mark.blackbox
+
+
+class Terminals(DaemonTest):
+    timeout = 180
+
+    def home(self, name: str) -> Path:
+        return self.directory / "homes" / name
+
+    def terminal(self, name: str, *arguments: str, **size: int) -> Terminal:
+        self.home(name).mkdir(parents=True, exist_ok=True)
+        terminal = Terminal(self.home(name), *arguments, **size)
+        self.addCleanup(terminal.close)
+        return terminal
+
+    def pipes(self, name: str, *arguments: str) -> Pipes:
+        self.home(name).mkdir(parents=True, exist_ok=True)
+        pipes = Pipes(self.home(name), *arguments)
+        self.addCleanup(pipes.close)
+        return pipes
+
+    def lair(
+        self, name: str, *arguments: str, stdin: bytes = b""
+    ) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            command(*arguments),
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
+            env=environment(self.home(name)),
+            cwd=self.directory,
+        )
+
+    def link(self) -> str:
+        return self.server.link().format()
+
+    def come_in(self, name: str, link: str, **size: int) -> Terminal:
+        """Register with a link: two answers, and the lobby is there."""
+        terminal = self.terminal(name, link, **size)
+        terminal.until("Name", "Password")
+        terminal.think()
+        terminal.type("\r")  # the name is suggested: $USER
+        terminal.line(f"long password of {name}")
+        terminal.until("[!#lobby PLAIN]")
+        return terminal
+
+    def invite(self, name: str) -> str:
+        """Make an invite link beside the running client."""
+        done = self.lair(name, "invite", "--uses", "9")
+        assert done.returncode == 0, done.stderr
+        link = done.stdout.decode().strip()
+        assert Link.parse(link).code
+        return link
+
+
+class TwoTerminals(Terminals):
+    def test_two_people_talk(self) -> None:
+        """In the lobby, in a new room, in a direct conversation; one leaves and comes back."""
+        alice = self.come_in("alice", self.link())
+        bob = self.come_in("bob", self.invite("alice"))
+        alice.until("bob joined", "2 members, 2 here")
+        alice.line("hello from alice")
+        bob.until("hello from alice")
+        bob.line("and from bob")
+        alice.until("and from bob")
+
+        alice.line("/new ops")
+        alice.until("[!#ops PLAIN]")
+        bob.line("/join ops")
+        bob.until("[!#ops PLAIN]")
+        alice.until("bob joined")
+        bob.line("in the new room")
+        alice.until("in the new room")
+
+        bob.line("/msg alice between us")
+        bob.until("between us", "[!@alice PLAIN]")
+        alice.until("bob")
+        alice.line("/msg bob")
+        alice.until("between us", "[!@bob PLAIN]")
+        alice.line("heard")
+        bob.until("heard")
+
+        # Bob leaves; what comes meanwhile is behind the line when he is back, with no questions.
+        bob.line("/join lobby")
+        bob.until("[!#lobby PLAIN]", "and from bob")
+        bob.line("/quit")
+        assert bob.wait() == 0
+        alice.line("/join lobby")
+        alice.until("[!#lobby PLAIN]")
+        for number in range(3):
+            alice.line(f"while you were away {number}")
+        alice.until("while you were away 2")
+        again = self.terminal("bob")
+        again.until("and from bob", "while you were away 2", "3 new messages")
+        shown = again.text
+        assert shown.index("and from bob") < shown.index("3 new messages")
+        assert shown.index("3 new messages") < shown.index("while you were away 0")
+
+    def test_the_server_is_killed_and_comes_back(self) -> None:
+        alice = self.come_in("alice", self.link())
+        bob = self.come_in("bob", self.invite("alice"))
+        alice.line("before")
+        bob.until("before")
+        self.server.kill()
+        alice.until("LC-NET", "retry")
+        alice.line("said while it was away")
+        alice.until("said while it was away", "..")
+        time.sleep(1)
+        self.server.start()
+        bob.until("said while it was away", "connected again", seconds=40)
+        alice.until("connected again")
+        assert bob.text.count("said while it was away") == 1
+        assert alice.text.count("said while it was away") == 1
+
+    def test_every_size(self) -> None:
+        alice = self.come_in("alice", self.link(), columns=120, rows=40)
+        alice.line("the same text at every size")
+        for columns, rows in ((40, 12), (80, 24), (200, 60), (20, 6), (10, 3), (80, 24)):
+            alice.resize(columns, rows)
+            if columns >= 40:
+                alice.until("the same text at every")
+            else:
+                alice.read(0.3)
+        for number in range(200):
+            alice.resize(40 + number % 100, 10 + number % 40)
+        alice.resize(80, 24)
+        alice.until("the same text at every size", "[!#lobby PLAIN]")
+        assert alice.process.poll() is None
+
+    def test_what_is_typed_ahead_is_kept(self) -> None:
+        self.come_in("alice", self.link()).close()
+        alice = self.terminal("alice")
+        alice.type("typed before anything was there")
+        alice.until("[!#lobby PLAIN] typed before anything was there")
+        alice.type("\r")
+        alice.until("alice", "typed before anything was there", gone="there_")
+        assert alice.text.count("typed before anything was there") == 1
+
+    def test_the_terminal_is_given_back(self) -> None:
+        alice = self.come_in("alice", self.link())
+        alice.line("/quit")
+        assert alice.wait() == 0
+        assert b"\x1b[?1049l" in alice.output
+        wrong = self.terminal("alice", "lair://nonsense")
+        assert wrong.wait() == os.EX_USAGE
+        assert b"LC-LINK-BAD" in wrong.output
+        usage = self.terminal("alice", "--bogus")
+        assert usage.wait() == os.EX_USAGE
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            ended = self.terminal("alice")
+            ended.until("[!#lobby PLAIN]")
+            ended.process.send_signal(number)
+            ended.wait()
+            assert b"\x1b[?1049l" in ended.output
+            assert b"Traceback" not in ended.output
+
+    def test_the_terminal_is_closed(self) -> None:
+        alice = self.come_in("alice", self.link())
+        os.close(alice.master)
+        alice.master = -1
+        assert alice.process.wait(PATIENCE) in {0, -signal.SIGHUP, 128 + signal.SIGHUP}
+
+    def test_trust_is_asked_for_a_host(self) -> None:
+        stranger = self.terminal("stranger", f"127.0.0.1:{self.server.port}")
+        stranger.until("[t]")
+        stranger.think()
+        words = stranger.text
+        stranger.type("q")
+        assert stranger.wait() == 0
+        assert not (self.home("stranger") / "servers.json").exists()
+        alice = self.come_in("alice", self.link())
+        fingerprint = self.lair("alice", "serverkey").stdout.decode()
+        assert all(word in words for word in fingerprint.split()[1:7])
+        alice.line("/quit")
+
+
+class Lines(Terminals):
+    def test_register_join_talk_and_quit_by_the_end_of_input(self) -> None:
+        alice = self.pipes("alice", self.link(), "--plain")
+        alice.until("plain mode (--plain was given)")
+        for answer in ("", "long password of alice"):
+            alice.line(answer)
+        alice.until("lobby")
+        bob = self.pipes("bob", self.invite("alice"))
+        bob.until("standard input is not a terminal")
+        for answer in ("bob", "long password of bob"):
+            bob.line(answer)
+        alice.until("bob joined")
+        bob.until("now in #lobby")
+        alice.line("hello from a pipe")
+        bob.until("alice in lobby: hello from a pipe")
+        bob.line("/new ops")
+        bob.until("ops")
+        alice.line("/join ops")
+        bob.until("alice joined")
+        alice.line("in ops")
+        bob.until("alice in ops: in ops")
+        bob.line("the last words")
+        assert bob.end() == 0
+        alice.until("bob in ops: the last words")
+        assert alice.end() == 0
+        for output in (alice.output, bob.output):
+            assert output.replace("\n", "").isprintable()
+            assert "long password" not in output
+
+    def test_at_a_terminal_the_password_is_not_shown(self) -> None:
+        alice = self.terminal("alice", self.link(), "--plain")
+        alice.until("Name [alice]:")
+        alice.line("")
+        alice.until("Password:")
+        alice.line("wrong")
+        alice.line("long password of alice")
+        alice.until("!lobby> ")
+        assert "long password" not in alice.text
+        alice.line("seen as it is typed")
+        alice.until("seen as it is typed")
+        alice.line("/quit")
+        assert alice.wait() == 0
+        echo = termios.tcgetattr(alice.master)[3] & termios.ECHO
+        assert echo
+        assert b"\x1b" not in alice.output
+        again = self.terminal("alice", "--plain")
+        again.until("!lobby> ")
+        again.type("\x04")
+        assert again.wait() == 0
+        hung_up = self.terminal("alice", "--plain")
+        hung_up.until("!lobby> ")
+        os.close(hung_up.master)
+        hung_up.master = -1
+        assert hung_up.process.wait(PATIENCE) == 0
+
+    def test_nobody_reads(self) -> None:
+        alice = self.pipes("alice", self.link(), "--plain")
+        alice.until("plain mode")
+        assert alice.process.stdout is not None
+        alice.process.stdout.close()
+        for answer in ("", "long password of alice"):
+            alice.line(answer)
+        assert alice.process.wait(PATIENCE) == os.EX_IOERR
+        assert alice.process.stderr is not None
+        assert b"Traceback" not in alice.process.stderr.read()
+
+    def test_lines_that_are_too_long_or_no_text(self) -> None:
+        alice = self.pipes("alice", self.link(), "--plain")
+        for answer in ("", "long password of alice"):
+            alice.line(answer)
+        alice.until("lobby")
+        alice.line("x" * 300_000)
+        alice.until("LC-TEXT-LONG")
+        assert alice.process.stdin is not None
+        alice.process.stdin.write(b"not \xff UTF-8\r\nthe last line has no end")
+        alice.process.stdin.flush()
+        assert alice.end() == 0
+        said = self.tail("alice", 2)
+        assert said == ["not \ufffd UTF-8", "the last line has no end"]
+
+    def tail(self, name: str, count: int) -> list[str]:
+        """Return the last texts of the lobby's log."""
+        following = subprocess.Popen(
+            command("tail", "#lobby", "--json", "--after", "0"),
+            stdout=subprocess.PIPE,
+            env=environment(self.home(name)),
+        )
+        self.addCleanup(following.communicate)
+        self.addCleanup(following.kill)
+        assert following.stdout is not None
+        texts: list[str] = []
+        while len(texts) < count:
+            event = json.loads(following.stdout.readline())
+            texts += [event["text"]] if event["kind"] == "text" else []
+        return texts
+
+
+class Scripts(Terminals):
+    def test_send_and_tail_with_and_without_a_client(self) -> None:
+        alice = self.come_in("alice", self.link())
+        tail = subprocess.Popen(
+            command("tail", "#lobby", "--json", "--after", "0"),
+            stdout=subprocess.PIPE,
+            env=environment(self.home("alice")),
+        )
+        self.addCleanup(tail.communicate)
+        self.addCleanup(tail.kill)
+        assert tail.stdout is not None
+
+        def heard(text: str) -> None:
+            assert tail.stdout is not None
+            for line in tail.stdout:
+                if json.loads(line)["text"] == text:
+                    return
+            raise AssertionError(f"{text!r} did not come")
+
+        done = self.lair("alice", "send", "#lobby", stdin=b"deploy done\n")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        alice.until("deploy done")
+        heard("deploy done")
+        sent = self.lair("alice", "send", "#lobby", "--json", "as json")
+        assert set(json.loads(sent.stdout)) == {"seq", "at"}
+        heard("as json")
+        alice.line("/quit")
+        alice.wait()
+        # The tail takes over: now it is the one that is online, and others go through it.
+        done = self.lair("alice", "send", "#lobby", "nobody at home")
+        assert done.returncode == 0, done.stderr
+        heard("nobody at home")
+        tail.send_signal(signal.SIGINT)
+        assert tail.wait(PATIENCE) == 130
+        done = self.lair("alice", "send", "--me", "#lobby", "waves alone")
+        assert done.returncode == 0, done.stderr
+        unknown = self.lair("alice", "send", "#nowhere", "x")
+        assert unknown.returncode == os.EX_NOPERM
+        assert unknown.stderr.startswith(b"LC-ROOM-UNKNOWN")
+        assert self.lair("alice", "send", "#lobby", stdin=b"\n").returncode == os.EX_DATAERR
+        assert self.lair("alice", "send", "#lobby", stdin=b"\xff\n").returncode == 0
+
+    def test_tail_into_head(self) -> None:
+        self.come_in("alice", self.link()).close()
+        quoted = " ".join(f"'{word}'" for word in command("tail", "#lobby", "--after", "0"))
+        quoted = quoted.replace(f"'{command()[3]}'", '"$RUN"')
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{{ {quoted}; echo status $? >&2; }} | head -n 1"],
+            capture_output=True,
+            check=True,
+            timeout=PATIENCE,
+            env={**environment(self.home("alice")), "RUN": command()[3]},
+        )
+        assert b"in lobby:" in done.stdout
+        assert done.stderr in {b"status 0\n", b""}
+
+    def test_serverkey_replace(self) -> None:
+        self.come_in("alice", self.link()).close()
+        same = self.lair("alice", "serverkey", "--replace")
+        assert (same.returncode, same.stdout.split()[0]) == (0, b"unchanged")
+        pins = self.home("alice") / "servers.json"
+        kept = json.loads(pins.read_text())
+        address = f"[127.0.0.1]:{self.server.port}"
+        right = kept[address]["id"]
+        kept[address]["id"] = "00" * 32
+        pins.write_text(json.dumps(kept))
+        stopped = self.terminal("alice")
+        stopped.until("CHANGED", "lair serverkey --replace")
+        stopped.close()
+        send = self.lair("alice", "send", "--account", "alice", "#lobby", "x")
+        assert send.returncode == os.EX_CONFIG
+        refused = self.lair("alice", "serverkey", "--replace", stdin=b"y\n")
+        assert refused.returncode == os.EX_NOPERM
+        assert b"abandon" in refused.stdout
+        assert json.loads(pins.read_text())[address]["id"] == "00" * 32
+        agreed = self.lair("alice", "serverkey", "--replace", stdin=b"yes\n")
+        assert agreed.returncode == 0
+        assert json.loads(pins.read_text())[address]["id"] == right
