@@ -109,7 +109,7 @@ class Follower:
         self.log.debug("not read on: {why}", why=failure.value)
 
     async def _fill(self, room: int) -> None:
-        more = True
+        before, more = self._seen[room], True
         while more and not self._ended:
             page: wire.Page = await self._link.ask(
                 wire.HISTORY, wire.History(room, after=self._seen[room], limit=limits.HISTORY_PAGE)
@@ -117,8 +117,11 @@ class Follower:
             for event in page.events:
                 self._show(event)
             more = page.more and bool(page.events)
-        for event in self._held.pop(room, []):
-            self._watch(event)
+        held = self._held.pop(room, [])
+        for event in held:
+            # What the log does not lead to was never in it: asking again would never end.
+            if self._seen[room] > before or event.seq <= before + len(held):
+                self._watch(event)
 
     def _show(self, event: wire.LogEvent) -> None:
         if self._ended or event.seq <= self._seen[event.room]:

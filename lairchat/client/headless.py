@@ -8,6 +8,7 @@ Exit status by sysexits: 0 done, 64 usage, 65 refused text, 69 no server, 75 lat
 
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -19,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
@@ -40,6 +41,8 @@ Rep = TypeVar("Rep")
 #: How often a command tries to reach the holder of the profile, or to become it.
 ATTEMPTS = 5
 TAKING_SECONDS = 0.3
+#: How often lair tail looks whether somebody still reads what it prints.
+LOOK_SECONDS = 1.0
 #: How long a command waits for a server that cannot be reached before it gives up.
 PATIENCE_SECONDS = 20.0
 _EXITS = {
@@ -301,11 +304,25 @@ class Printer:
             self._out.write(f"{self._line(event)}\n")
             self._out.flush()
         except BrokenPipeError:
-            # As in "lair tail ROOM | head": what wanted it has had enough.
-            self.closed = True
-            until, self._until = self._until, []
-            for one in until:
-                one.callback(None)
+            self.close()
+
+    def close(self) -> None:
+        """Print nothing more: as in "lair tail ROOM | head", what wanted it has had enough."""
+        self.closed = True
+        until, self._until = self._until, []
+        for one in until:
+            one.callback(None)
+
+    def look(self) -> None:
+        """Close when nobody can read any more what is printed; that is not told by itself."""
+        try:
+            number = self._out.fileno()
+        except (OSError, ValueError):  # no file: a test's
+            return
+        poll = select.poll()
+        poll.register(number, 0)
+        if any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
+            self.close()
 
     def _line(self, event: dict[str, Any]) -> str:
         if self._as_json:
@@ -333,6 +350,16 @@ async def tail(session: Session, room: str, printer: Printer) -> None:
 
     When the holder of the profile ends, this process takes over where it stands.
     """
+    looking = LoopingCall(printer.look)
+    looking.clock = session.reactor
+    looking.start(LOOK_SECONDS)
+    try:
+        await _tail(session, room, printer)
+    finally:
+        looking.stop()
+
+
+async def _tail(session: Session, room: str, printer: Printer) -> None:
     while not printer.closed:
         if not await _tail_beside(session, room, printer):
             try:
@@ -355,8 +382,6 @@ async def _tail_beside(session: Session, room: str, printer: Printer) -> bool:
             printer.last = answer["ok"]["after"]
         elif "error" in answer and not ended.called:
             ended.callback(received(answer["error"], answer.get("text", "")))
-        if printer.closed and not ended.called:
-            ended.callback(None)
 
     def lost() -> None:
         if not ended.called:
@@ -366,6 +391,7 @@ async def _tail_beside(session: Session, room: str, printer: Printer) -> bool:
     if caller is None:
         return False
     caller.ask({"op": "tail", "room": room, "after": printer.last})
+    Deferred.fromCoroutine(printer.until_closed()).addCallback(lambda _: lost())
     refusal = await ended
     caller.close()
     if refusal is not None:

@@ -257,7 +257,7 @@ class Rooms:
         closing.addErrback(self._gave_up, room, held)
 
     async def _close_gap(self, room: int, held: list[wire.LogEvent]) -> None:
-        more = True
+        before, more = self.heads.get(room), True
         while more and room in self.heads:
             page = await self._ask(
                 wire.HISTORY, wire.History(room, after=self.heads[room], limit=limits.HISTORY_PAGE)
@@ -267,6 +267,10 @@ class Rooms:
             for event in page.events:
                 self._show(event)
             more = page.more and bool(page.events)
+        if self.heads.get(room) == before:
+            # The log has nothing between: what is far ahead of it was never in it.  Asking again
+            # would go on for as long as somebody sends us such events.
+            held[:] = [event for event in held if event.seq <= (before or 0) + len(held)]
         self._release(room)
 
     def _gave_up(self, failure: Failure, room: int, held: list[wire.LogEvent]) -> None:

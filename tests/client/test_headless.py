@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
 
 from lairchat.client import effects, headless, inputs, mailslot, start
-from lairchat.client.follow import event_object
+from lairchat.client.follow import Follower, event_object
 from lairchat.client.headless import Printer, Session
 from lairchat.client.link import Target
 from lairchat.client.profile import KnownServers, Profile
@@ -83,6 +83,7 @@ class Programs(NetworkTest):
         session = self.session(person)
         running = Deferred.fromCoroutine(headless.tail(session, room, printer))
         running.addErrback(lambda failure: failure.trap(Exception) and failure.value)
+        self.addCleanup(printer.close)
         return out, printer, session, running
 
     def lines(self, out):
@@ -253,6 +254,78 @@ class Beside(Programs):
         printer({"seq": 99})
         assert printer.last != 99
         await printer.until_closed()
+
+
+class Following(Programs):
+    """The follower itself, on the link's own clock."""
+
+    def follow(self, person, room, after=None):
+        heard = []
+        follower = Follower(person.link, room, after, lambda shown: heard.append(shown["text"]))
+        self.network.server.result(Deferred.fromCoroutine(follower.begin()))
+        self.addCleanup(follower.end)
+        return follower, heard
+
+    def test_what_is_missing_is_read_after_the_next_reconnect(self):
+        alice, bob = self.person("alice").enter(), self.person("bob").enter()
+        follower, heard = self.follow(alice, alice.lobby)
+        asked = alice.link.ask
+        alice.link.ask = lambda *_: fail(faults.NetLost(address="a"))
+        event = LogEvent(
+            room=alice.lobby,
+            seq=9,
+            at=0,
+            user=0,
+            name="",
+            device=0,
+            kind="app",
+            id=b"",
+            body=b"",
+        )
+        for number in range(3):
+            bob.say(str(number))
+        self.settle()
+        follower._watch(event)
+        bob.say("3")
+        self.settle()
+        assert heard == ["0", "1", "2"]
+        alice.link.ask = asked
+        self.network.pipes[0].cut()
+        self.network.wait(2)
+        assert heard == ["0", "1", "2", "3"], "what is not in the log was never said"
+
+    def test_a_place_that_cannot_be_read(self):
+        alice = self.person("alice").enter()
+        try:
+            self.follow(alice, 4711, 0)
+        except refusals.RoomUnknown:
+            assert not alice.link.watchers
+        else:
+            raise AssertionError("LC-ROOM-UNKNOWN expected")
+
+    def test_ended_in_between(self):
+        alice = self.person("alice").enter()
+        alice.say("x")
+        self.settle()
+        heard = []
+        follower = Follower(alice.link, alice.lobby, 0, heard.append)
+        reading = Deferred.fromCoroutine(follower.begin())
+        follower.end()
+        follower.end()
+        self.network.server.result(reading)
+        assert heard == []
+
+    def test_rooms_that_are_new_here(self):
+        alice, bob = self.person("alice").enter(), self.person("bob").enter()
+        _, heard = self.follow(alice, None)
+        room = bob.request(effects.OpenDirect, "alice").room.id
+        bob.say("psst", room)
+        self.settle()
+        assert heard[-1] == "psst"
+        del alice.link.rooms.infos[room]
+        bob.say("who", room)
+        self.settle()
+        assert heard[-1] == "who"
 
 
 class Holding(Programs):

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from lairchat.client import effects, inputs
 from lairchat.client.rooms import CATCH_UP_EVENTS
 from lairchat.core.throttle import Rate
-from lairchat.features.messages.messages import GAP, Gap
+from lairchat.features.messages.messages import GAP, Gap, LogEvent
 from lairchat.features.rooms import messages as wire_rooms
 from lairchat.wire import codec
 from lairchat.wire.objects import EventFrame
@@ -90,6 +90,21 @@ class Tampered(TwoPeople):
         self.tampered(again)
         self.bob_says(*range(5))
         assert self.alice.texts() == texts(*range(5))
+
+    def test_invented(self):
+        """An event far ahead of the log is asked for once, not for ever."""
+        room = self.alice.lobby
+        rooms = self.alice.link.rooms
+        invented = LogEvent(
+            room=room, seq=99, at=0, user=0, name="eve", device=0, kind="app", id=b"", body=b""
+        )
+        said = len(self.alices.said)
+        rooms.event(invented)
+        self.settle()
+        assert len(self.alices.said) <= said + 2
+        self.bob_says(0)
+        assert self.alice.texts() == ["0"]
+        assert rooms.heads[room] == 3
 
     def test_own_message_after_a_withheld_one(self):
         self.tampered(lambda events: [])
