@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import execute
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import LoopingCall
@@ -76,8 +77,8 @@ class App:
         self.link.start()
 
     def deliver(self, one: inputs.Input) -> None:
-        """Take an input of the link."""
-        self._handle([one])
+        """Take an input of the link; a fault of the core is not the connection's."""
+        execute(self._handle, [one]).addErrback(self.failed)
         self._paint_soon()
 
     def typed(self, keys: Sequence[inputs.Input]) -> None:

@@ -10,6 +10,7 @@ import termios
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import execute
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import LoopingCall
@@ -116,8 +117,8 @@ class App:
         self.link.start()
 
     def deliver(self, one: inputs.Input) -> None:
-        """Take an input of the link."""
-        self._did(self.face.receive(one))
+        """Take an input of the link; a fault of the core is not the connection's."""
+        execute(self.face.receive, one).addCallback(self._did).addErrback(self.failed)
 
     def typed(self, line: str) -> None:
         """Take a line of standard input."""

@@ -34,21 +34,24 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-c", RUN, *arguments]
+def command(*arguments: str, first: str = "") -> list[str]:
+    """Return how ``lair`` is run; ``first`` is Python that is run before it."""
+    return [sys.executable, "-P", "-c", first + RUN, *arguments]
 
 
 class Terminal:
     """A terminal of columns x rows in which ``lair`` runs."""
 
-    def __init__(self, home: Path, *arguments: str, columns: int = 80, rows: int = 24) -> None:
+    def __init__(
+        self, home: Path, *arguments: str, columns: int = 80, rows: int = 24, first: str = ""
+    ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.output = b""
         self.master, slave = pty.openpty()
         self._set_size(columns, rows)
         self.process = subprocess.Popen(
-            command(*arguments),
+            command(*arguments, first=first),
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -23,9 +23,9 @@ class Terminals(DaemonTest):
     def home(self, name: str) -> Path:
         return self.directory / "homes" / name
 
-    def terminal(self, name: str, *arguments: str, **size: int) -> Terminal:
+    def terminal(self, name: str, *arguments: str, first: str = "", **size: int) -> Terminal:
         self.home(name).mkdir(parents=True, exist_ok=True)
-        terminal = Terminal(self.home(name), *arguments, **size)
+        terminal = Terminal(self.home(name), *arguments, first=first, **size)
         self.addCleanup(terminal.close)
         return terminal
 
@@ -176,6 +176,46 @@ class TwoTerminals(Terminals):
         os.close(alice.master)
         alice.master = -1
         assert alice.process.wait(PATIENCE) in {0, -signal.SIGHUP, 128 + signal.SIGHUP}
+
+    def test_a_fault_of_ours_gives_the_terminal_back(self) -> None:
+        """Whether it comes with a key, with a message, or with the clock, and in both faces."""
+        self.come_in("alice", self.link()).close()
+        broken = (
+            "import lairchat.client.{where} as module\n"
+            "sound = module.update\n"
+            "def update(state, event):\n"
+            "    if 'BROKEN' in repr(event):\n"
+            "        raise RuntimeError('as the test wants it')\n"
+            "    return sound(state, event)\n"
+            "module.update = update\n"
+        )
+        alice = self.terminal("alice", first=broken.format(where="face_curses"))
+        alice.until("[!#lobby PLAIN]")
+        alice.type("BROKEN")
+        assert alice.wait() == os.EX_SOFTWARE
+        assert b"\x1b[?1049l" in alice.output
+        for where, options in (("face_curses", ()), ("plain", ("--plain",))):
+            alice = self.terminal("alice", *options, first=broken.format(where=where))
+            alice.until("now in #lobby" if options else "[!#lobby PLAIN]")
+            alice.think()
+            done = self.lair("alice", "send", "#lobby", "BROKEN")
+            assert done.returncode == 0, done.stderr
+            assert alice.wait() == os.EX_SOFTWARE
+            assert b"as the test wants it" in alice.output
+            if not options:
+                assert b"\x1b[?1049l" in alice.output
+
+    def test_a_lone_escape(self) -> None:
+        alice = self.come_in("alice", self.link())
+        alice.type("\x1bOP")  # F1
+        alice.until("Esc")
+        alice.think()
+        alice.type("\x1b")
+        alice.until("[!#lobby PLAIN]")
+        alice.type("x\x1b")
+        alice.think()
+        alice.type("y\x1b[Z")
+        alice.until("[!#lobby PLAIN] xy")
 
     def test_trust_is_asked_for_a_host(self) -> None:
         stranger = self.terminal("stranger", f"127.0.0.1:{self.server.port}")
