@@ -10,12 +10,14 @@ from unittest import TestCase
 
 import pytest
 
-from lairchat.demo_server import checkout
 from tests.blackbox.daemon import DaemonTest
 from tests.blackbox.terminals import command, environment
 from tests.requirements import require
 
 pytestmark = pytest.mark.blackbox
+
+#: Where these tests lie; the package itself may be an installed one, far from them.
+CHECKOUT = str(Path(__file__).resolve().parents[2])
 
 #: Runs in a network of its own: brings loopback up, starts a server, registers, talks, and ends.
 INSIDE = """
@@ -52,11 +54,11 @@ class NoNetwork(TestCase):
         require("networks")
         with tempfile.TemporaryDirectory(prefix="lair-test-") as directory:
             done = subprocess.run(
-                ["unshare", "--net", sys.executable, "-c", INSIDE, directory, str(checkout())],
+                ["unshare", "--net", sys.executable, "-c", INSIDE, directory, CHECKOUT],
                 capture_output=True,
                 check=False,
                 timeout=120,
-                env={**os.environ, "PYTHONPATH": str(checkout())},
+                env={**os.environ, "PYTHONPATH": CHECKOUT},
             )
         assert done.stdout == b"talked\n", done.stdout + done.stderr
 
