@@ -27,6 +27,10 @@ Later = Callable[..., Any]
 
 #: A room that is further behind than this is shown from its latest page instead.
 CATCH_UP_EVENTS = 500
+#: How many events of one room are held back; then only the newest, and the log has the others.
+HELD_EVENTS = 1_000
+#: How many rooms are taken from a server: it could list invented ones for ever.
+ROOMS_TAKEN = 10_000
 
 _COUNTS = {"joined": 1, "left": -1, "kicked": -1, "banned": -1}
 
@@ -146,8 +150,8 @@ class Rooms:
         while more:
             page = await self._ask(wire_rooms.MINE, wire_rooms.MyRooms(after=after))
             found.update((info.room, info) for info in page.rooms)
-            more = page.more and bool(page.rooms)
-            after = max(found, default=0)
+            last = max(found, default=0)
+            more, after = page.more and last > after and len(found) < ROOMS_TAKEN, last
         return found
 
     async def _states(self, infos: Iterable[int]) -> list[wire.RoomSync]:
@@ -157,9 +161,9 @@ class Rooms:
         after, more = 0, True
         while more:
             page = await self._ask(wire.SYNC, wire.Sync(cursors=cursors, after=after))
-            states.extend(page.rooms)
-            more = page.more and bool(page.rooms)
-            after = max((state.room for state in page.rooms), default=after)
+            states.extend(state for state in page.rooms if state.room in known)
+            last = max((state.room for state in page.rooms), default=after)
+            more, after = page.more and last > after, last
         return states
 
     async def _take_state(self, room: int, state: wire.RoomSync) -> int:
@@ -171,8 +175,7 @@ class Rooms:
         if state.head - before > CATCH_UP_EVENTS:
             await self._latest(room)
         else:
-            for event in state.events:
-                self._show(event)
+            self._show_all(room, state.events)
             if state.more:
                 await self._read_on(room, state.head)
         return max(0, self.heads.get(room, before) - before)
@@ -185,18 +188,24 @@ class Rooms:
             page = await self._ask(
                 wire.HISTORY, wire.History(room, after=self.heads[room], limit=limits.HISTORY_PAGE)
             )
-            for event in page.events:
-                self._show(event)
-            more = page.more and bool(page.events)
+            more = self._show_all(room, page.events) and page.more
 
     async def _latest(self, room: int) -> None:
         page = await self._ask(wire.HISTORY, wire.History(room, limit=limits.HISTORY_PAGE))
         lines = tuple(catalog.message_of(event, self._ticket_of(event.id)) for event in page.events)
         self._deliver(inputs.HistoryPage(room, lines, older=page.more, replace=True))
         for event in page.events:
-            if event.seq > self.heads.get(room, 0):
+            if event.room == room and event.seq > self.heads.get(room, 0):
                 self.heads[room] = event.seq
                 self._watch(event)
+
+    def _show_all(self, room: int, events: Iterable[wire.LogEvent]) -> bool:
+        """Show what is new in a page of a room's log; tell whether that led any further."""
+        before = self.heads.get(room)
+        for event in events:
+            if event.room == room:
+                self._show(event)
+        return self.heads.get(room) != before
 
     # -- live
 
@@ -205,15 +214,20 @@ class Rooms:
         room = event.room
         held = self._early.get(room)
         if held is not None:
-            held.append(event)
-        elif room not in self.heads:
-            # A room that we are just joining: its first event that we hear is where we start.
+            _hold(held, event)
+        elif room in self.heads:
+            if event.seq == self.heads[room] + 1:
+                self._show(event)
+            elif event.seq > self.heads[room]:
+                self._begin_closing(room, [event])
+        elif self._syncing and len(self._early) < ROOMS_TAKEN:
+            # Which rooms are ours is being asked at this moment.
+            self._early[room] = [event]
+        elif room in self.infos:
+            # Ours since that question: its first event that we hear is where we start.
             self.heads[room] = event.seq - 1
             self._show(event)
-        elif event.seq == self.heads[room] + 1:
-            self._show(event)
-        elif event.seq > self.heads[room]:
-            self._begin_closing(room, [event])
+        # What is left comes late from a room that we have left: the answer overtook it.
 
     def acknowledged(self, event: wire.LogEvent) -> None:
         """Take our own message's place: it comes as an answer instead of an event."""
@@ -222,7 +236,7 @@ class Rooms:
         if head is None or event.seq <= head:
             return
         if room in self._early:
-            self._early[room].append(event)
+            _hold(self._early[room], event)
         elif event.seq == head + 1:
             self.heads[room] = event.seq
             self._watch(event)
@@ -264,9 +278,7 @@ class Rooms:
             )
             if self._early.get(room) is not held:
                 return  # the room was left, or another account logged in
-            for event in page.events:
-                self._show(event)
-            more = page.more and bool(page.events)
+            more = self._show_all(room, page.events) and page.more
         if self.heads.get(room) == before:
             # The log has nothing between: what is far ahead of it was never in it.  Asking again
             # would go on for as long as somebody sends us such events.
@@ -321,3 +333,10 @@ class Rooms:
         self._deliver(inputs.RoomChanged(room, topic=topic, role=role or "guest", members=members))
         if change.what in _COUNTS or change.what == "role":
             self._members_changed(room)
+
+
+def _hold(held: list[wire.LogEvent], event: wire.LogEvent) -> None:
+    """Hold an event back; of too many only the newest, which shows how far the log has to be read."""
+    if len(held) >= HELD_EVENTS:
+        held.clear()
+    held.append(event)

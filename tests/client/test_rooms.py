@@ -7,10 +7,13 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from twisted.internet.defer import Deferred
 
 from lairchat.client import effects, inputs
+from lairchat.client import rooms as client_rooms
 from lairchat.client.rooms import CATCH_UP_EVENTS
 from lairchat.core.throttle import Rate
+from lairchat.features.messages import messages as wire
 from lairchat.features.messages.messages import GAP, Gap, LogEvent
 from lairchat.features.rooms import messages as wire_rooms
 from lairchat.wire import codec
@@ -393,6 +396,180 @@ class JoinedWhileSyncing(TwoPeople):
         self.between(lambda rooms: rooms.left(room))
         names = {one.name for one in self.alice.last(inputs.RoomsSynced).rooms}
         assert names == {"lobby"}
+
+
+def log_event(room, seq, name="eve"):
+    return LogEvent(
+        room=room, seq=seq, at=0, user=0, name=name, device=0, kind="app", id=b"", body=b""
+    )
+
+
+class RoomsThatAreNotOurs(TwoPeople):
+    """What comes of a room that this user is not in makes no room here."""
+
+    def unknown(self, room):
+        rooms = self.alice.link.rooms
+        return room not in rooms.heads and room not in rooms.infos and room not in rooms._early
+
+    def test_events_that_come_after_the_room_was_left(self):
+        room = self.alice.request(effects.Create, "den", "public").room.id
+        self.bob.request(effects.Join, "den")
+        watched = []
+        self.alice.link.watchers.append(watched.append)
+        late = []
+
+        def keep(frames):
+            late.extend(frame for frame in frames if is_event(frame))
+            return [frame for frame in frames if not is_event(frame)]
+
+        self.alice.request(effects.SetRole, room, "bob", "owner")
+        self.alices.tamper = keep
+        self.bob.say("late", room)
+        self.settle()
+        self.alices.tamper = None
+        self.alice.request(effects.Leave, room)
+        watched.clear()
+        arrived = len(self.alice.of(inputs.MessageArrived))
+        assert late
+        self.alice.link.connection.dataReceived(b"".join(late))
+        self.settle()
+        assert self.unknown(room)
+        assert watched == []
+        assert len(self.alice.of(inputs.MessageArrived)) == arrived
+        # Entering again begins where the room stands then.
+        self.alice.request(effects.Join, "den")
+        self.bob.say("again", room)
+        self.settle()
+        assert self.alice.texts(room) == ["again"]
+
+    def test_invented_rooms(self):
+        for room in range(1_000, 1_100):
+            self.alice.link.rooms.event(log_event(room, 1))
+        assert set(self.alice.link.rooms.heads) == {self.alice.lobby}
+
+    def test_invented_rooms_while_it_is_asked_which_are_ours(self):
+        self.patch(client_rooms, "ROOMS_TAKEN", 50)
+        rooms = self.alice.link.rooms
+        asked = rooms._ask
+
+        def ask(command, request):
+            for room in range(1_000, 1_100):
+                rooms.event(log_event(room, 1))
+            assert len(rooms._early) <= 50
+            return asked(command, request)
+
+        rooms._ask = ask
+        self.alices.cut()
+        self.network.wait(2)
+        assert set(rooms.heads) == {self.alice.lobby}
+        assert rooms._early == {}
+
+    def test_events_of_a_room_before_it_is_known_to_be_ours(self):
+        """They are shown once, in order, behind what the first answer says of the room."""
+        room = self.bob.request(effects.Create, "ops", "public").room.id
+        self.alice.request(effects.Join, "ops")
+        rooms = self.alice.link.rooms
+        rooms.forget()
+        asked = rooms._ask
+
+        def ask(command, request):
+            if command.name == "room.mine":
+                self.bob.say("meanwhile", room)
+            return asked(command, request)
+
+        rooms._ask = ask
+        self.alices.cut()
+        self.network.wait(2)
+        head = rooms.heads[room]
+        self.bob.say("after", room)
+        self.settle()
+        assert self.alice.texts(room) == ["after"]
+        assert max(self.alice.shown[room]) == head + 1
+
+
+class NeverEnding(TwoPeople):
+    """A server whose pages lead nowhere, or never end, is asked a bounded number of times."""
+
+    def asked(self, answer):
+        """Count what is asked; answer(command, request, real) may answer instead."""
+        rooms = self.alice.link.rooms
+        real, names = rooms._ask, []
+
+        def ask(command, request):
+            names.append(command.name)
+            assert len(names) < 300, "it asks for ever"
+            return real(command, request).addCallback(lambda reply: answer(request, reply))
+
+        rooms._ask = ask
+        return names
+
+    def sync(self):
+        self.alices.cut()
+        self.network.wait(2)
+
+    def test_the_same_rooms_again_and_again(self):
+        def answer(request, reply):
+            if isinstance(reply, wire_rooms.RoomList | wire.Synced):
+                return msgspec.structs.replace(reply, more=True)
+            return reply
+
+        names = self.asked(answer)
+        self.sync()
+        assert self.alice.link.rooms.synced
+        assert names.count("room.mine") == names.count("message.sync") == 2
+
+    def test_ever_new_rooms(self):
+        self.patch(client_rooms, "ROOMS_TAKEN", 20)
+
+        def answer(request, reply):
+            if isinstance(reply, wire_rooms.RoomList):
+                info = msgspec.structs.replace(reply.rooms[0] if reply.rooms else first[0])
+                first.append(info)
+                return wire_rooms.RoomList(
+                    [msgspec.structs.replace(info, room=request.after + 1)], True
+                )
+            if isinstance(reply, wire.Synced):
+                return wire.Synced([], more=False)
+            return reply
+
+        first: list = []
+        self.asked(answer)
+        self.sync()
+        assert len(self.alice.link.rooms.infos) == 20
+
+    def test_the_same_page_of_a_log_again_and_again(self):
+        lobby = self.alice.lobby
+        for again in (log_event(lobby, 1), log_event(4711, 99)):
+
+            def answer(request, reply, again=again):
+                return wire.Page(room=lobby, events=[again], more=True)
+
+            rooms = self.alice.link.rooms
+            real = rooms._ask
+            names = self.asked(answer)
+            rooms.gap([lobby])
+            self.settle()
+            assert names == ["message.history"]
+            rooms._ask = real
+            assert lobby not in rooms._early
+        assert set(self.alice.link.rooms.heads) == {lobby}
+
+    def test_events_without_end_while_the_log_is_not_answered(self):
+        self.patch(client_rooms, "HELD_EVENTS", 10)
+        lobby, rooms = self.alice.lobby, self.alice.link.rooms
+        real, waiting = rooms._ask, Deferred()
+        rooms._ask = lambda *_: waiting
+        rooms.gap([lobby])
+        for number in range(35):
+            self.bob.say(str(number))
+            self.settle()
+            assert len(rooms._early[lobby]) <= 10
+        rooms._ask = real
+        real(wire.HISTORY, wire.History(lobby, after=rooms.heads[lobby], limit=10)).chainDeferred(
+            waiting
+        )
+        self.settle()
+        assert self.alice.texts() == texts(*range(35))
 
 
 class Names(TwoPeople):
