@@ -5,12 +5,13 @@ the hub's picture of who is in which room follows the database exactly.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 
 from twisted.logger import Logger
 
 from lairchat.core.peer import Peer
 from lairchat.core.session import Session
-from lairchat.model.ids import RoomId, UserId
+from lairchat.model.ids import RoomId, SessionId, UserId
 
 Schedule = Callable[[Callable[[], None]], object]
 
@@ -61,8 +62,9 @@ class Hub:
         self._dirty_peers: list[Peer] = []
         self.channels: dict[RoomId, Channel] = {}
         self.people: dict[UserId, Person] = {}
-        #: Called with (user, online) whenever somebody's first connection comes or last one goes.
-        self.presence_changed: Callable[[UserId, bool], None] | None = None
+        #: Called with (user, person, online) once somebody's first connection is there, or the last
+        #: one gone.
+        self.presence_changed: Callable[[UserId, Person, bool], None] | None = None
 
     # -- who is where
 
@@ -83,7 +85,7 @@ class Hub:
             if first:
                 channel.people += 1
         if first and self.presence_changed is not None:
-            self.presence_changed(session.user, True)
+            self.presence_changed(session.user, person, True)
 
     def detach(self, peer: Peer) -> None:
         """Forget a connection that has closed or logged out; doing so twice is harmless."""
@@ -102,9 +104,9 @@ class Hub:
                 channel.people -= 1
             self._drop(peer, channel)
         if not person.peers:
-            if self.presence_changed is not None:
-                self.presence_changed(session.user, False)
             del self.people[session.user]
+            if self.presence_changed is not None:
+                self.presence_changed(session.user, person, False)
 
     def enter(self, user: UserId, room: RoomId) -> None:
         """Let all live connections of a user hear a room."""
@@ -143,6 +145,11 @@ class Hub:
         person = self.people.get(user)
         return list(person.peers) if person is not None else []
 
+    def sessions(self) -> list[SessionId]:
+        """Return the sessions that have a live connection."""
+        sessions = (peer.session for person in self.people.values() for peer in person.peers)
+        return [session.id for session in sessions if session is not None]
+
     def close_sessions(
         self, user: UserId, which: Callable[[Session], bool], code: str, text: str
     ) -> None:
@@ -157,8 +164,11 @@ class Hub:
             self._close(peer, code, text)
 
     def _close(self, peer: Peer, code: str, text: str) -> None:
-        peer.flush()
-        peer.wire.close(code, text)
+        try:
+            peer.flush()
+            peer.wire.close(code, text)
+        except Exception:  # noqa: BLE001 - the other connections of an ended session close too
+            self._cut(peer)
         self.detach(peer)
 
     # -- what is said
@@ -222,8 +232,19 @@ class Hub:
             try:
                 peer.flush()
             except Exception:  # noqa: BLE001 - nobody else's words are held up by one broken wire
-                self.log.failure("a connection could not be written to")
-                self.detach(peer)
+                self._cut(peer)
+
+    def _cut(self, peer: Peer) -> None:
+        """End a connection whose wire has just failed, so that nothing of it is left half open.
+
+        In a turn of its own: who fails now is in the middle of something that others are part of.
+        """
+        self.log.failure("a connection could not be written to")
+        self._schedule(partial(self._end, peer))
+
+    def _end(self, peer: Peer) -> None:
+        self.detach(peer)
+        peer.wire.abort()
 
     def _wake(self) -> None:
         if not self._scheduled:
@@ -241,7 +262,10 @@ class Hub:
         size, dirty = len(data), self._dirty_peers
         for author, answers in authors.items():
             inside = author in peers and author.keeps_up(size, room)
-            self._spread_to_author(author, answers, frames if inside else ())
+            try:
+                self._spread_to_author(author, answers, frames if inside else ())
+            except Exception:  # noqa: BLE001 - as in flush
+                self._cut(author)
         for peer in peers:
             if peer in authors or (
                 (peer.blocked or peer.gap is not None) and not peer.keeps_up(size, room)

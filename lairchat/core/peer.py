@@ -31,6 +31,9 @@ class Wire(Protocol):
     def close(self, code: str, text: str) -> None:
         """Say goodbye with this code and close the connection."""
 
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+
     def authenticated(self) -> None:
         """Allow what authenticated peers may do on this wire, larger frames for instance."""
 

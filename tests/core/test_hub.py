@@ -1,6 +1,7 @@
 """The hub: who hears what, in which order, once per turn."""
 
 import pytest
+from twisted.trial.unittest import SynchronousTestCase
 
 from lairchat.core.session import Session
 from lairchat.model import limits
@@ -121,6 +122,16 @@ def test_who_is_not_here_enters_and_leaves_without_effect(house, hub):
     assert hub.channels == {}
 
 
+def test_the_sessions_that_are_live(house, hub):
+    house.login(ALICE, ROOM, session=3)
+    again, bob = house.login(ALICE, session=3), house.login(BOB, session=5)
+    house.connect()
+    assert sorted(hub.sessions()) == [3, 3, 5]
+    hub.detach(again)
+    hub.detach(bob)
+    assert hub.sessions() == [3]
+
+
 def test_who_is_online(house, hub):
     alice = house.login(ALICE)
     assert hub.online(ALICE)
@@ -132,11 +143,13 @@ def test_who_is_online(house, hub):
 
 def test_coming_and_going_is_told_for_the_first_and_the_last_connection(house, hub):
     told = []
-    hub.presence_changed = lambda user, online: told.append((user, online, hub.online(user)))
+    hub.presence_changed = lambda user, person, online: told.append(
+        (user, online, hub.online(user), tuple(person.rooms))
+    )
     desk, phone = house.login(ALICE, ROOM), house.login(ALICE, ROOM)
     hub.detach(desk)
     hub.detach(phone)
-    assert told == [(ALICE, True, True), (ALICE, False, True)]
+    assert told == [(ALICE, True, True, (ROOM,)), (ALICE, False, False, (ROOM,))]
 
 
 # -- what is said
@@ -242,6 +255,64 @@ def test_notices_go_to_all_devices_but_one(house, hub):
     hub.tell(ALICE, b"other", but=desk)
     assert house.heard(desk, phone, bob) == [b"", b"other", b""]
     hub.tell(CAROL, b"nobody")
+
+
+class BrokenWireTests(SynchronousTestCase):
+    """A wire that raises costs its own connection, and nobody else anything."""
+
+    def setUp(self):
+        self.house = People()
+        self.alice = self.house.login(ALICE, ROOM)
+        self.broken = self.house.login(CAROL, ROOM, OTHER, session=7)
+        self.bob = self.house.login(BOB, ROOM, OTHER)
+
+    def breaks(self, *names):
+        """Let the middle one of the three fail in what the transport does for it."""
+
+        def fail(*_):
+            raise ArithmeticError
+
+        for name in names:
+            setattr(self.broken.wire, name, fail)
+
+    def ended(self):
+        """Look that it is cut and forgotten, and that the log says why."""
+        self.assertEqual(len(self.flushLoggedErrors(ArithmeticError)), 1)
+        self.assertEqual(self.broken.wire.done, ["abort"])
+        self.assertTrue(self.broken.closed)
+        self.assertFalse(self.house.hub.online(CAROL))
+        self.assertEqual(self.house.turns, [])
+
+    def test_in_writing(self):
+        self.breaks("write")
+        self.house.hub.publish(ROOM, b"1")
+        self.assertEqual(self.house.heard(self.alice, self.bob), [b"1", b"1"])
+        self.ended()
+
+    def test_in_not_reading_while_a_room_is_told(self):
+        self.breaks("pause_reading")
+        self.broken.block(0.0)
+        self.broken.push(bytes(limits.OUTBOX_BYTES))
+        hub = self.house.hub
+        hub.publish(ROOM, b"1", self.broken, b"(ok 1)")
+        hub.publish(ROOM, b"2")
+        hub.publish(OTHER, b"3", self.broken, b"(ok 3)")
+        self.assertEqual(self.house.heard(self.alice, self.bob), [b"12", b"123"])
+        self.ended()
+        hub.publish(OTHER, b"4")
+        self.assertEqual(self.house.heard(self.bob), [b"4"])
+
+    def test_in_saying_goodbye(self):
+        """Neither a full pipe nor a fault keeps another connection of an ended session open."""
+        for name in ("write", "close"):
+            other = self.house.login(CAROL, ROOM, session=7)
+            self.breaks(name)
+            self.broken.push(b"x")
+            self.house.hub.close_sessions(CAROL, lambda _session: True, "LC-AUTH-TOKEN", "over")
+            self.assertEqual(other.wire.done, [("close", "LC-AUTH-TOKEN", "over")])
+            self.house.turn()
+            self.ended()
+            self.broken = self.house.login(CAROL, ROOM, OTHER, session=7)
 
 
 def test_a_quiet_hub_has_no_turns(house, hub):

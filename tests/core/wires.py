@@ -27,6 +27,9 @@ class Wire:
     def close(self, code, text):
         self.done.append(("close", code, text))
 
+    def abort(self):
+        self.done.append("abort")
+
     def authenticated(self):
         self.done.append("authenticated")
 

@@ -10,7 +10,7 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from lairchat.core.feature import Feature
-from lairchat.core.hub import Hub
+from lairchat.core.hub import Hub, Person
 from lairchat.core.kernel import Kernel, event_frame
 from lairchat.core.peer import Peer
 from lairchat.features.presence import messages, rules
@@ -58,15 +58,13 @@ class PresenceService(Service):
         if self._hub is not None:
             self._hub.presence_changed = None
 
-    def changed(self, user: UserId, online: bool) -> None:
-        """Note that somebody's first connection came, or the last one goes.
+    def changed(self, user: UserId, person: Person, online: bool) -> None:
+        """Note that somebody's first connection came, or the last one is gone.
 
         Who comes back within the time of collecting is told as here: somebody may have looked in
         between.
         """
-        assert self._hub is not None
-        person = self._hub.people[user]
-        # Of one who is gone the hub will know no rooms any more.
+        # Of one who is gone the hub knows no rooms any more.
         rooms = () if online else tuple(person.rooms)
         self._changes[user] = Change(user, person.name, online, rooms)
         if self._due is None:
