@@ -239,11 +239,11 @@ INVITE = Command(
     name="room.invite",
     request=InviteUser,
     reply=Nothing,
-    doc="Invites somebody into a room.",
+    doc="Invites somebody into a room; inviting again is harmless, and told to nobody.",
     errors=(*ROOM_ERRORS, refusals.UserUnknown, refusals.Banned, refusals.AlreadyMember),
     overlap=Overlap.WRITE,
     on="room",
-    cost=2,
+    cost=5,
     http="POST /rooms/{room}/invitations",
 )
 ROLE = Command(

@@ -230,7 +230,10 @@ def leave(call: Call, request: messages.LeaveRoom) -> Write[Nothing]:
 
 
 def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
-    """Invite somebody: they are told at once, and find the room in their list."""
+    """Invite somebody: they are told at once, and find the room in their list.
+
+    Only of the first invitation: whoever repeats it cannot make a device ring again and again.
+    """
     session = call.session
 
     def change(connection: Connection) -> Done[Nothing]:
@@ -240,17 +243,16 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
         target = tables.role_of(connection, room.id, guest.id)
         rules.require(RoomAction.INVITE, room, role, target=target)
         call.kernel.joining(connection, room.id, guest.id)
-        stated = None
-        if not tables.invited(connection, room.id, guest.id):
-            tables.invite(connection, room.id, guest.id, session.user, call.now)
-            invited = StateChange(what="invited", by=session.name, whom=guest.name)
-            stated = state(connection, room.id, call.now, invited)
+        if tables.invited(connection, room.id, guest.id):
+            return Done(Nothing())
+        tables.invite(connection, room.id, guest.id, session.user, call.now)
+        invited = StateChange(what="invited", by=session.name, whom=guest.name)
+        stated = state(connection, room.id, call.now, invited)
 
         def after(hub: Hub) -> None:
             event = messages.RoomInvited(room=room.id, name=room.name, by=session.name)
             hub.tell(guest.id, event_frame(messages.ROOM_INVITED.name, event))
-            if stated is not None:
-                hub.publish(room.id, stated.frame)
+            hub.publish(room.id, stated.frame)
 
         return Done(Nothing(), after)
 
