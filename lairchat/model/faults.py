@@ -257,8 +257,8 @@ class StartSchema(Refusal):
 
     code = "LC-START-SCHEMA"
     text = (
-        "{path} has schema {found}, this version knows {known}. "
-        "Start the newer version, or restore a backup made before."
+        "{path} has schema {found}, newer than {known}. "
+        "Start the newer version, or: python -m lairchat.storage backup restore"
     )
     sample = sample_of(path="~/.local/share/lairchat/lair.db", found="0009", known="0002")
 
