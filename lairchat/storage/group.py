@@ -30,7 +30,8 @@ class LateRefusalError(Exception):
 class Unit:
     """One caller's work in the writer's transaction.
 
-    ``run`` may be called again after a rollback, so it keeps nothing but its result; and it lets
+    ``run`` may be called again after a rollback and a ``reset``, which has to forget all that a run
+    keeps; and it lets
     the database's errors out (but for an IntegrityError that it expects), because a full disk
     that it swallowed would be taken for success.
     """
@@ -42,7 +43,11 @@ class Unit:
     family: "Family | None" = None
     """Runs neighbouring units of one family set-wise; a ``staticmethod``. None: each by ``run``."""
     refusal: Refusal | None
-    """Why this unit was refused: None from submission on, set by the family or from ``run``."""
+    """Why this unit was refused: None after ``reset``, set by the family or from ``run``."""
+
+    def reset(self) -> None:
+        """Forget what came of an earlier run: there was none yet, or it was undone."""
+        self.refusal = None
 
     def run(self, connection: Connection) -> None:
         """Check, then write; on the writer's thread, inside the transaction.
@@ -170,10 +175,12 @@ class _Attempt:
         # could otherwise make everybody's group cost a thousand fsyncs.
         self.started = self.seconds()
         deadline = self.started + self.budget
+        # All of them: those that there is no time for now begin afresh in the next group.
+        for unit in self.units:
+            unit.reset()
         errors: list[BaseException | None] = []
         with transaction(self.connection):
             for unit in self.units:
-                unit.refusal = None
                 errors.append(self._run_behind_savepoint(unit))
                 if self.seconds() >= deadline:
                     break

@@ -126,7 +126,7 @@ class Writer:
 
         Only a writer that was closed or has failed for good calls it at once, with the reason.
         """
-        unit.refusal = None
+        unit.reset()
         if self._refuse is not None:
             self._finish(unit, self._refuse)
             return

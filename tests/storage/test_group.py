@@ -181,6 +181,25 @@ def test_time_is_bounded_when_run_one_by_one_too(group: Group) -> None:
     assert group.stored() == ["a", "b"]
 
 
+def test_who_was_refused_in_a_run_that_was_undone_begins_afresh(group: Group) -> None:
+    """Also in the next group, when there is no time for it in this one."""
+    asked: list[str] = []
+
+    def refuses_first(connection: Connection) -> None:
+        asked.append("?")
+        if len(asked) == 1:
+            raise RoomUnknown
+        add(connection, "later")
+
+    later = Step(refuses_first)
+    ticks = itertools.chain([0.0] * 4, itertools.repeat(9.0))
+    outcome = group.run(adds("a"), later, Step(fails), seconds=lambda: next(ticks), budget=3)
+    assert (outcome.done, told(outcome)) == (1, [None])
+    outcome = group.run(later)
+    assert (outcome.done, outcome.errors, later.refusal) == (1, None, None)
+    assert (len(asked), group.stored()) == (2, ["a", "later"])
+
+
 def test_a_full_disk_fails_the_group_and_the_next_one_tries_again(group: Group) -> None:
     """max_page_count is SQLite's own full disk: the same result code, by the same way out."""
     driver: Any = group.connection.connection.dbapi_connection

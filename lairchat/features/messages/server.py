@@ -85,7 +85,11 @@ class SendUnit(Unit):
         self.body = body
         self.key = key
         self.size = len(body) + 256
-        self.at = call.now
+        self.reset()
+
+    def reset(self) -> None:
+        """Be a new message again, of the time when it came."""
+        self.at = self.call.now
         self.seq = 0
         self.fresh = True
         self.refusal: Refusal | None = None

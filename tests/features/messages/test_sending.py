@@ -205,6 +205,27 @@ class RefusedTest(Case):
 
 
 class RepeatTest(Case):
+    def test_a_repeat_whose_first_failed_is_told_to_the_room(self):
+        """The group is undone; run alone the first fails again, so that the second is new."""
+        send_set, runs = messages_server.send_set, []
+
+        def fail_twice(connection, units):
+            runs.append(len(units))
+            send_set(connection, units)
+            if len(runs) <= 2:
+                raise ZeroDivisionError
+
+        self.patch(messages_server, "send_set", fail_twice)
+        key = self.alice.new_key()
+        first = self.alice.give(SEND, key, room=self.ops, body=text("once"))
+        second = self.alice.give(SEND, key, room=self.ops, body=text("once"))
+        self.settle()
+        self.assertEqual(runs, [2, 1, 1])
+        self.assertRaises(Refusal, self.alice.answer, first)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        seq = self.alice.answer(second).seq
+        self.assertEqual([event.seq for event in self.bob.events("message")], [seq])
+
     def test_later_in_the_same_group_and_later_on(self):
         key = self.alice.new_key()
         requests = [self.alice.give(SEND, key, room=self.ops, body=text("once")) for _ in range(3)]
