@@ -224,8 +224,7 @@ class Daemon(MultiService):
 
     def _upkeep(self) -> None:
         """Let the features clean up, in as many transactions as that takes, others' in between."""
-        now = wall_clock()
-        swept = self.database.call(lambda connection: self.kernel.upkeep(connection, now))
+        swept = self.kernel.upkeep()
         swept.addCallback(self._upkeep_again)
         swept.addErrback(lambda failure: self.log.failure("upkeep failed", failure))
 

@@ -159,7 +159,7 @@ class Server:
 
     def upkeep(self) -> None:
         """Do what the daemon does every hour."""
-        self.change(lambda connection: self.kernel.upkeep(connection, self.now()))
+        self.result(self.kernel.upkeep())
 
     def result(self, deferred: "Deferred[Any]") -> Any:
         """Settle and return what a Deferred fired with, or raise what it failed with."""

@@ -222,7 +222,7 @@ class UpkeepTest(TestCase):
 
     def test_it_goes_on_until_nothing_is_left_and_others_come_in_between(self) -> None:
         left = [True, True, False, False]
-        feature = Feature(name="dusty", upkeep=lambda _connection, _now: left.pop(0))
+        feature = Feature(name="dusty", upkeep=lambda *_: left.pop(0))
         server = Server([feature])
         self.addCleanup(server.close)
         cast("Any", daemon_of(server))._upkeep()
@@ -232,7 +232,7 @@ class UpkeepTest(TestCase):
 
     def test_it_does_not_go_on_while_the_server_stops(self) -> None:
         left = [True, False]
-        server = Server([Feature(name="dusty", upkeep=lambda _connection, _now: left.pop(0))])
+        server = Server([Feature(name="dusty", upkeep=lambda *_: left.pop(0))])
         self.addCleanup(server.close)
         server.kernel.close()
         cast("Any", daemon_of(server))._upkeep()

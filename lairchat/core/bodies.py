@@ -1,7 +1,7 @@
 """Reads what lies inside of arguments, and keeps replies within a frame."""
 
 from collections.abc import Iterable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import msgspec
 
@@ -28,7 +28,7 @@ def read_inside(kind: type[T], data: bytes) -> T:
     The server looks into few of them (messages of plain rooms), and then with the same care.
     Raises ProtocolError, LC-ARGS or LC-DECODE...
     """
-    return codec.decode_args(kind, cast("msgspec.Raw", data))
+    return codec.decode_args(kind, data)
 
 
 def size_of(value: msgspec.Struct) -> int:

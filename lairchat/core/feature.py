@@ -1,6 +1,6 @@
 """How a feature presents itself to the kernel: one value, built by its server.py."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from twisted.cred.checkers import ICredentialsChecker
 from lairchat.core.call import Call
 from lairchat.core.hub import Hub
 from lairchat.core.plan import Connection, Plan
-from lairchat.model.ids import RoomId, UserId
+from lairchat.model.ids import RoomId, SessionId, UserId
 from lairchat.wire.contract import Command, EventType
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: A handler returns a plan, or a coroutine that returns one where it has to wait.
 Handler = Callable[[Call, Any], Any]
 After = Callable[[Hub], None]
+Upkeep = Callable[[Connection, int, Sequence[SessionId]], bool | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +35,9 @@ class Feature:
     joining: runs inside the transaction that lets a user into a room, or invites one; raises a
         Refusal to keep them out.
     services: Twisted services that run while the server does.
-    upkeep: runs about once an hour in a transaction of its own (now in ms); says whether it has
-        to go on in another one, so that no sweep holds up the writer for long.
+    upkeep: runs about once an hour in a transaction of its own (now in ms, sessions with a live
+        connection); says whether it has to go on in another one, so that no sweep holds up the
+        writer for long.
     composed: runs once, when the kernel is whole: for what listens to the hub.
     """
 
@@ -48,7 +50,7 @@ class Feature:
     attached: Callable[[Connection, UserId], Iterable[RoomId]] | None = None
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
     services: tuple[IService, ...] = ()
-    upkeep: Callable[[Connection, int], bool | None] | None = None
+    upkeep: Upkeep | None = None
     composed: "Callable[[Kernel], None] | None" = None
 
 

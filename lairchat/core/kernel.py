@@ -185,14 +185,16 @@ class Kernel:
             if feature.joining is not None:
                 feature.joining(connection, room, user)
 
-    def upkeep(self, connection: Connection, now: int) -> bool:
-        """Run every feature's hourly cleaning; say whether one has to go on in another transaction."""
-        left = [
-            feature.upkeep(connection, now)
-            for feature in self.features
-            if feature.upkeep is not None
-        ]
-        return any(left)
+    def upkeep(self) -> "Deferred[bool]":
+        """Run every feature's hourly cleaning; fire with whether one has to go on in another one."""
+        now, live = self.now(), self.hub.sessions()
+
+        def change(connection: Connection) -> bool:
+            sweeps = [feature.upkeep for feature in self.features if feature.upkeep is not None]
+            left = [sweep(connection, now, live) for sweep in sweeps]
+            return any(left)
+
+        return self.storage.call(change)
 
     # -- commands
 

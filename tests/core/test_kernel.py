@@ -572,7 +572,7 @@ class SeamTests(Case):
                 name="one",
                 attached=lambda _connection, user: [user + 1],
                 joining=lambda _connection, room, user: done.append(("joining", room, user)),
-                upkeep=lambda _connection, now: done.append(("upkeep", now)),
+                upkeep=lambda _connection, now, live: done.append(("upkeep", now, live)),
                 registered=lambda _connection, user, name, now: None,
             ),
             Feature(
@@ -586,7 +586,7 @@ class SeamTests(Case):
         self.assertEqual(kernel.rooms_of(None, UserId(5)), [6, 7])
         kernel.joining(None, 3, UserId(5))
         server.upkeep()
-        self.assertEqual(done, [("joining", 3, 5), ("upkeep", server.now())])
+        self.assertEqual(done, [("joining", 3, 5), ("upkeep", server.now(), [])])
         (after,) = kernel.registered(None, UserId(5), "alice", 0)
         after("told")
         self.assertEqual(done[-1], "told")

@@ -85,6 +85,18 @@ def test_each_table_is_the_same(migrated: Connection, declared: Connection, tabl
     assert describe(migrated, table) == describe(declared, table)
 
 
+@pytest.mark.parametrize("table", sorted(metadata.tables))
+def test_no_number_is_given_away_twice(
+    migrated: Connection, declared: Connection, table: str
+) -> None:
+    """What remembers a row that is gone, a connection its session, must not mean the next one."""
+    own = [key for key in metadata.tables[table].primary_key if key.autoincrement is True]
+    for connection in (migrated, declared):
+        query = f"SELECT sql FROM sqlite_schema WHERE name = '{table}'"
+        sql = connection.exec_driver_sql(query).scalar_one()
+        assert ("AUTOINCREMENT" in sql) == bool(own)
+
+
 def test_alembic_sees_no_difference(migrated: Connection) -> None:
     def ours(_object: Any, name: str | None, kind: str, *_: Any) -> bool:
         return kind != "table" or name in metadata.tables

@@ -42,6 +42,9 @@ CODE_RANDOM_BYTES = 17
 INVITES_PAGE = 100
 """count: invites in one answer."""
 
+SESSION_USED_MS = limits.DAY * 1000
+"""ms: how exactly is kept when a session was used last that stays connected; each is a row written."""
+
 STRANGERS = Rate(burst=30, per_second=1 / 60)
 """How often one address may register without an invite, or with a wrong one."""
 
@@ -78,8 +81,9 @@ def make(*, hashing: Hashing, registration: Registration, strangers: Rate = STRA
     )
 
 
-def upkeep(connection: Connection, now: int) -> None:
+def upkeep(connection: Connection, now: int, live: Sequence[SessionId]) -> None:
     """Delete what has run out: invites, failed logins of yesterday, sessions that nobody uses."""
+    tables.use_sessions(connection, live, now, before=now - SESSION_USED_MS)
     tables.forget_invites(connection, now)
     tables.forget_attempts(connection, now - limits.LOGIN_ATTEMPTS_KEPT_SECONDS * 1000)
     tables.end_idle_sessions(connection, rules.idle_before(now))
@@ -289,11 +293,10 @@ async def resume(call: Call, request: messages.Resume) -> Write[messages.Grant]:
     assert resumed.session is not None
     assert resumed.device is not None
     session = Session(resumed.session, resumed.user, resumed.device, resumed.name, resumed.role)
-    lookup = rules.take_apart(resumed.token).lookup
 
     def change(connection: Connection) -> Done[messages.Grant]:
         # It may have been ended from another device since the token was used.
-        if not tables.session_lives(connection, session.id, lookup):
+        if not tables.session_lives(connection, session.id):
             raise refusals.AuthToken
         rooms = call.kernel.rooms_of(connection, session.user)
         return Done(_grant(session, resumed.token), _arrival(call, session, rooms))
@@ -312,7 +315,8 @@ def _begin(
 ) -> Done[messages.Grant]:
     """Begin a session; a device has one, and an account no more than SESSIONS_PER_USER."""
     given = rules.take_apart(token)
-    # Made before others end, so that it cannot get the number of one whose connections close.
+    ended = tables.device_sessions(connection, device)
+    tables.end_sessions(connection, ended)
     number = tables.create_session(
         connection,
         account.id,
@@ -321,8 +325,6 @@ def _begin(
         current=given.digest,
         now=call.now,
     )
-    ended = [one for one in tables.device_sessions(connection, device) if one != number]
-    tables.end_sessions(connection, ended)
     surplus = tables.surplus_sessions(connection, account.id, limits.SESSIONS_PER_USER)
     tables.end_sessions(connection, surplus)
     tables.forget_devices(connection, account.id, limits.DEVICES_KEPT)

@@ -31,7 +31,7 @@ from lairchat.model.names import name_key, skeleton
 from lairchat.model.roles import ServerRole
 from lairchat.storage import log
 from lairchat.storage.schema import metadata
-from lairchat.storage.statements import Driver
+from lairchat.storage.statements import driver_of
 
 #: role: ServerRole.  state: 0 in use, 1 locked.  secret: Argon2id, PHC string, over the
 #: authentication secret.  skeleton: model.names.skeleton, so that look-alikes are found.
@@ -46,6 +46,7 @@ users = Table(
     Column("state", SmallInteger, nullable=False, default=0),
     Column("secret", String(255), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
 devices = Table(
@@ -55,6 +56,7 @@ devices = Table(
     Column("user", Integer, ForeignKey("users.id"), nullable=False, index=True),
     Column("label", String(40), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
 #: lookup: the token's first 16 bytes.  current, next: SHA-256 of its other 32 bytes, now and
@@ -70,6 +72,7 @@ sessions = Table(
     Column("next", LargeBinary(32), nullable=True),
     Column("created_at", BigInteger, nullable=False),
     Column("used_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
 #: code: SHA-256 of the normalised code.  created_by: null for the owner's first link.
@@ -83,6 +86,7 @@ invites = Table(
     Column("created_by", Integer, ForeignKey("users.id"), nullable=True, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
 #: key: SHA-256 of what is counted (an account, an address, or both), so that neither names that
@@ -150,7 +154,7 @@ def user_by_id(connection: Connection, user: UserId) -> User | None:
 def names_of(connection: Connection, ids: Iterable[UserId]) -> dict[UserId, str]:
     """Return the names of these users; numbers that nobody has are left out."""
     # On the driver's connection, because every page of history asks: SQLAlchemy takes 250 us.
-    rows = Driver(connection).among("SELECT id, name FROM users WHERE id IN ?", set(ids))
+    rows = driver_of(connection).among("SELECT id, name FROM users WHERE id IN ?", set(ids))
     return {UserId(user): name for user, name in rows}
 
 
@@ -171,7 +175,7 @@ def account_by_name(connection: Connection, name: str) -> Account | None:
 
 def account_by_id(connection: Connection, user: UserId) -> Account | None:
     """Return the account of this number, or None."""
-    row = Driver(connection).one(_ACCOUNT_BY_ID, (user,))
+    row = driver_of(connection).one(_ACCOUNT_BY_ID, (user,))
     return None if row is None else _account(row)
 
 
@@ -290,7 +294,9 @@ _SESSION_BY_LOOKUP = (
     "SELECT sessions.id, sessions.user, sessions.device, sessions.created_at, sessions.used_at,"
     " sessions.current, sessions.next FROM sessions WHERE sessions.lookup = ?"
 )
-_SESSION_LIVES = "SELECT sessions.id FROM sessions WHERE sessions.id = ? AND sessions.lookup = ?"
+_SESSION_LIVES = "SELECT sessions.id FROM sessions WHERE sessions.id = ?"
+_STALE_SESSIONS = "SELECT id FROM sessions WHERE used_at < ? AND id IN ?"
+_USE_SESSION = "UPDATE sessions SET used_at = ? WHERE id = ?"
 _ROTATE_SESSION = "UPDATE sessions SET current = ?, next = ?, used_at = ? WHERE id = ?"
 
 
@@ -312,13 +318,13 @@ def create_session(
 
 def session_by_lookup(connection: Connection, lookup: bytes) -> StoredSession | None:
     """Return the session that a token's first 16 bytes name, or None."""
-    row = Driver(connection).one(_SESSION_BY_LOOKUP, (lookup,))
+    row = driver_of(connection).one(_SESSION_BY_LOOKUP, (lookup,))
     return None if row is None else StoredSession(*row)
 
 
-def session_lives(connection: Connection, session: SessionId, lookup: bytes) -> bool:
-    """Say whether a session has not ended; ``lookup`` tells it from a later one of its number."""
-    return Driver(connection).one(_SESSION_LIVES, (session, lookup)) is not None
+def session_lives(connection: Connection, session: SessionId) -> bool:
+    """Say whether a session has not ended."""
+    return driver_of(connection).one(_SESSION_LIVES, (session,)) is not None
 
 
 def rotate_session(
@@ -330,7 +336,7 @@ def rotate_session(
     now: int,
 ) -> None:
     """Note that a session was used, and the hashes of the tokens that are good from now on."""
-    Driver(connection).change(_ROTATE_SESSION, (current, next, now, session))
+    driver_of(connection).change(_ROTATE_SESSION, (current, next, now, session))
 
 
 def sessions_of(connection: Connection, user: UserId) -> list[OwnSession]:
@@ -367,6 +373,15 @@ def end_sessions(connection: Connection, ended: Collection[SessionId]) -> None:
     """End sessions; their tokens are good for nothing from now on."""
     if ended:
         connection.execute(delete(sessions).where(sessions.c.id.in_(ended)))
+
+
+def use_sessions(
+    connection: Connection, used: Iterable[SessionId], now: int, *, before: int
+) -> None:
+    """Note that these sessions are in use, those that were used last before a time."""
+    driver = driver_of(connection)
+    for (session,) in list(driver.among(_STALE_SESSIONS, used, (before,))):
+        driver.change(_USE_SESSION, (now, session))
 
 
 def end_idle_sessions(connection: Connection, before: int) -> None:

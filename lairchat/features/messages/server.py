@@ -23,7 +23,7 @@ from lairchat.features.rooms import rules as room_rules
 from lairchat.features.rooms import tables as rooms
 from lairchat.model import limits, refusals
 from lairchat.model.events import EventClass
-from lairchat.model.ids import RoomId, UserId
+from lairchat.model.ids import RoomId, SessionId, UserId
 from lairchat.model.permissions import RoomAction
 from lairchat.model.refusal import Refusal
 from lairchat.storage import log
@@ -411,7 +411,7 @@ def _parts(missed: list[int]) -> Iterator[list[int]]:
 # -- upkeep
 
 
-def upkeep(connection: Connection, now: int) -> bool:
+def upkeep(connection: Connection, now: int, _live: Sequence[SessionId]) -> bool:
     """Forget some answers of commands whose repeats are refused by now; say whether more are left."""
     before = now - limits.ANSWERS_KEPT_SECONDS * 1000 - ANSWER_SLACK
     return log.forget_answers(connection, before, SWEEP) >= SWEEP

@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from lairchat.model.ids import RoomId, UserId
 from lairchat.storage.schema import metadata
-from lairchat.storage.statements import Driver
+from lairchat.storage.statements import driver_of
 
 bans = Table(
     "bans",
@@ -46,7 +46,7 @@ class Ban(NamedTuple):
 
 def is_banned(connection: Connection, room: RoomId, user: UserId) -> bool:
     """Say whether a user is kept out of a room."""
-    row = Driver(connection).one(
+    row = driver_of(connection).one(
         "SELECT 1 FROM bans WHERE bans.room = ? AND bans.user = ?", (room, user)
     )
     return row is not None

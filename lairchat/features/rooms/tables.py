@@ -38,7 +38,7 @@ from lairchat.model.refusals import RoomUnknown
 from lairchat.model.roles import RoomRole
 from lairchat.storage import log
 from lairchat.storage.schema import metadata
-from lairchat.storage.statements import FEW, Driver
+from lairchat.storage.statements import FEW, driver_of
 
 #: kind: room, direct.  access: public, private.  posting: everyone, members, moderators.
 #: crypto: plain (mls comes later): three separate properties, none of them implied by another.
@@ -60,6 +60,7 @@ rooms = Table(
     Column("created_by", Integer, ForeignKey("users.id"), nullable=True),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_rooms_access_name_key", "access", "name_key"),
+    sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
 #: role: RoomRole.
@@ -162,7 +163,7 @@ def _seen(row: Any) -> Seen:
 
 def seen(connection: Connection, room: RoomId, user: UserId) -> Seen | None:
     """Return the room of this number with the user's role in it, or None if there is no room."""
-    row = Driver(connection).one(_SEEN_BY_ID, (user, room))
+    row = driver_of(connection).one(_SEEN_BY_ID, (user, room))
     return None if row is None else _seen(row)
 
 
@@ -176,13 +177,13 @@ def room_for(connection: Connection, room: RoomId, user: UserId) -> Seen:
 
 def seen_by_name(connection: Connection, key: str, user: UserId) -> Seen | None:
     """Return the room of this lower-case name with the user's role in it, or None."""
-    row = Driver(connection).one(_SEEN_BY_NAME, (user, key))
+    row = driver_of(connection).one(_SEEN_BY_NAME, (user, key))
     return None if row is None else _seen(row)
 
 
 def role_of(connection: Connection, room: RoomId, user: UserId) -> RoomRole | None:
     """Return what a user is in a room; None when not a member, or when there is no such room."""
-    row = Driver(connection).one(
+    row = driver_of(connection).one(
         "SELECT memberships.role FROM memberships"
         " WHERE memberships.room = ? AND memberships.user = ?",
         (room, user),
@@ -192,7 +193,7 @@ def role_of(connection: Connection, room: RoomId, user: UserId) -> RoomRole | No
 
 def rooms_of(connection: Connection, user: UserId) -> list[RoomId]:
     """Return the numbers of all rooms that a user is in, ascending."""
-    rows = Driver(connection).all(
+    rows = driver_of(connection).all(
         "SELECT memberships.room FROM memberships WHERE memberships.user = ? ORDER BY 1", (user,)
     )
     return [room for (room,) in rows]
@@ -200,7 +201,7 @@ def rooms_of(connection: Connection, user: UserId) -> list[RoomId]:
 
 def joined(connection: Connection, user: UserId) -> int:
     """Count the rooms that a user is in, direct conversations aside."""
-    row = Driver(connection).one(
+    row = driver_of(connection).one(
         "SELECT COUNT(*) FROM memberships JOIN rooms ON rooms.id = memberships.room"
         " WHERE memberships.user = ? AND rooms.kind = ?",
         (user, "room"),
@@ -223,7 +224,7 @@ def listed(connection: Connection, user: UserId, after: str, limit: int) -> list
     Those are the public ones, the user's own, and the private ones that the user is invited to.
     """
     # Nothing here passes the private rooms of others, of which there may be any number.
-    driver = Driver(connection)
+    driver = driver_of(connection)
     found = driver.all(_PUBLIC, (user, "public", after, limit))
     found += driver.all(_OWN, (user,))
     found += driver.all(_INVITED_TO, (user, user))
@@ -233,7 +234,7 @@ def listed(connection: Connection, user: UserId, after: str, limit: int) -> list
 
 def mine(connection: Connection, user: UserId, after: int, limit: int) -> list[Seen]:
     """Return the rooms and direct conversations that a user is in, by number after ``after``."""
-    return [_seen(row) for row in Driver(connection).all(_MINE, (user, after, limit))]
+    return [_seen(row) for row in driver_of(connection).all(_MINE, (user, after, limit))]
 
 
 def members_of(room: RoomId) -> Select[tuple[int]]:
@@ -245,7 +246,7 @@ def roles_in(
     connection: Connection, room: RoomId, users: Collection[UserId]
 ) -> dict[UserId, RoomRole]:
     """Return the roles of these users in a room; who is not a member is left out."""
-    rows = Driver(connection).among(
+    rows = driver_of(connection).among(
         "SELECT memberships.user, memberships.role FROM memberships"
         " WHERE memberships.room = ? AND memberships.user IN ?",
         users,
@@ -263,7 +264,7 @@ def owners(connection: Connection, room: RoomId) -> int:
 
 def invited(connection: Connection, room: RoomId, user: UserId) -> bool:
     """Say whether a user has been invited into a room and has not answered yet."""
-    row = Driver(connection).one(
+    row = driver_of(connection).one(
         "SELECT 1 FROM invitations WHERE invitations.room = ? AND invitations.user = ?",
         (room, user),
     )
@@ -306,7 +307,7 @@ def create(
 def add(connection: Connection, room: RoomId, user: UserId, role: RoomRole, now: int) -> None:
     """Make a user a member, and use up the invitation; the caller knows that it is not one yet."""
     name = connection.dialect.identifier_preparer.quote("user")  # a reserved word elsewhere
-    driver = Driver(connection)
+    driver = driver_of(connection)
     driver.change(
         f"INSERT INTO memberships (room, {name}, role, joined_at) VALUES (?, ?, ?, ?)",  # noqa: S608
         (room, user, int(role), now),
@@ -317,7 +318,7 @@ def add(connection: Connection, room: RoomId, user: UserId, role: RoomRole, now:
 
 def remove(connection: Connection, room: RoomId, user: UserId) -> None:
     """End a membership, and forget what was read; the caller knows that there is one."""
-    driver = Driver(connection)
+    driver = driver_of(connection)
     driver.change(
         "DELETE FROM memberships WHERE memberships.room = ? AND memberships.user = ?", (room, user)
     )
@@ -356,7 +357,7 @@ def invite(connection: Connection, room: RoomId, user: UserId, by: UserId, now: 
 
 def uninvite(connection: Connection, room: RoomId, user: UserId) -> None:
     """Drop an invitation, if there is one."""
-    Driver(connection).change(
+    driver_of(connection).change(
         "DELETE FROM invitations WHERE invitations.room = ? AND invitations.user = ?", (room, user)
     )
 
@@ -367,7 +368,7 @@ def uninvite(connection: Connection, room: RoomId, user: UserId) -> None:
 def direct_between(connection: Connection, one: UserId, other: UserId) -> RoomId | None:
     """Return the direct conversation of two users, or None."""
     pair = sorted((one, other))
-    row = Driver(connection).one("SELECT room FROM directs WHERE low = ? AND high = ?", pair)
+    row = driver_of(connection).one("SELECT room FROM directs WHERE low = ? AND high = ?", pair)
     return None if row is None else row[0]
 
 
@@ -379,7 +380,7 @@ def keep_direct(connection: Connection, one: UserId, other: UserId, room: RoomId
 
 def partners(connection: Connection, user: UserId, among: Iterable[RoomId]) -> dict[RoomId, UserId]:
     """Return who is at the other end of these direct conversations of a user."""
-    rows = Driver(connection).among("SELECT room, low, high FROM directs WHERE room IN ?", among)
+    rows = driver_of(connection).among("SELECT room, low, high FROM directs WHERE room IN ?", among)
     return {room: high if low == user else low for room, low, high in rows}
 
 
@@ -410,7 +411,7 @@ def may_not_post(
     the driver gives up the interpreter lock for each row, and with the reactor busy every row of
     an answer can cost the interpreter's switch interval (measured: 600 ms instead of 10 for 300).
     """
-    driver = Driver(connection)
+    driver = driver_of(connection)
     if len(pairs) <= FEW:
         return [pair for pair in pairs if driver.one(_MAY_POST, (*pair, *_NEEDED)) is None]
     wanted = list(pairs)

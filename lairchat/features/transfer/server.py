@@ -3,6 +3,7 @@
 A blob belongs to whoever sent it; for everybody else it does not exist.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -14,7 +15,7 @@ from lairchat.features.transfer import messages, tables
 from lairchat.features.transfer.messages import Piece, Progress, UsageInfo
 from lairchat.features.transfer.tables import Blob
 from lairchat.model import limits
-from lairchat.model.ids import UserId
+from lairchat.model.ids import SessionId, UserId
 from lairchat.model.refusals import BlobDigest, BlobOffset, BlobUnknown
 from lairchat.wire.bulk import Incoming
 from lairchat.wire.contract import Nothing
@@ -44,7 +45,7 @@ def make(*, quota: int = limits.BLOB_QUOTA_BYTES) -> Feature:
     )
 
 
-def upkeep(connection: Connection, now: int) -> bool:
+def upkeep(connection: Connection, now: int, _live: Sequence[SessionId]) -> bool:
     """Delete some blobs that never became complete; say whether more are left."""
     before = now - UNFINISHED_SECONDS * 1000
     stale = tables.stale(connection, before, DROPPED_PER_UPKEEP)
@@ -160,7 +161,7 @@ def _check(blob: Blob, request: messages.Put) -> None:
 
 
 def _is_at(incoming: Incoming, blob: Blob) -> bool:
-    """Say whether a kept state is this row's; row numbers are given away again."""
+    """Say whether a kept state is what the row says; it is not once a transaction was undone."""
     state: tuple[Any, ...] = (incoming.offset, incoming.total, incoming.digest)
     return state == (blob.received, blob.total, blob.digest)
 

@@ -39,6 +39,7 @@ blobs = Table(
     Column("complete", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("owner", "blob", name="uq_blobs_owner_blob"),
+    sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
 blob_chunks = Table(

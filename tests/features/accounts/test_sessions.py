@@ -128,12 +128,35 @@ class ResumeTests(Case):
         self.assertRaises(AuthToken, self.connect().resume, token)
 
     def test_upkeep_deletes_what_is_over_and_nothing_else(self):
+        self.alice.disconnect()
         self.server.wait(limits.SESSION_IDLE_SECONDS - 10)
         kept = self.connect().login("alice").session
         self.server.wait(20)
         self.server.upkeep()
         found = self.server.look(lambda connection: tables.sessions_of(connection, 1))
         self.assertEqual([one.id for one in found], [kept])
+
+    def test_a_session_that_stays_connected_is_not_idle(self):
+        for _ in range(91):
+            self.server.wait(86_400)
+            self.server.upkeep()
+        (session,) = self.alice.ask(LIST_SESSIONS).sessions
+        self.assertGreaterEqual(session.used, self.server.now() - 86_400_000)
+        self.alice.disconnect()
+        self.server.wait(limits.SESSION_IDLE_SECONDS - 86_400)
+        self.server.upkeep()
+        self.resume(self.alice.session.token)
+
+    def test_upkeep_writes_once_a_day_that_a_session_is_in_use(self):
+        began = self.server.now()
+        self.server.wait(86_400)
+        self.server.upkeep()
+        (session,) = self.alice.ask(LIST_SESSIONS).sessions
+        self.assertEqual(session.used, began)
+        self.server.wait(1)
+        self.server.upkeep()
+        (session,) = self.alice.ask(LIST_SESSIONS).sessions
+        self.assertEqual(session.used, self.server.now())
 
     def test_a_locked_account_cannot_resume_and_keeps_its_session(self):
         users = tables.users
@@ -156,7 +179,7 @@ class ResumeTests(Case):
         self.assertEqual(self.server.hub.people, {})
 
     def test_a_new_session_is_not_taken_for_the_old_one_of_its_number(self):
-        # SQLite gives the number of the last session away again once it is deleted.
+        # SQLite would give the number of the last session away again once it is deleted.
         held = Held()
         server = Server([accounts(hashing=Hashing(held.run, predictable(), cost=CHEAP))])
         alice, again, late = (Client(server) for _ in range(3))
@@ -171,10 +194,38 @@ class ResumeTests(Case):
         alice.give(LOGOUT)
         held.finish_one()
         server.settle()
-        self.assertEqual(again.answer(login).session, 1)
+        self.assertEqual(again.answer(login).session, 2)
         self.assertRaises(AuthToken, late.answer, resume)
         self.assertFalse(late.is_authenticated)
         self.assertIsNone(again.closed)
+
+    def test_a_logout_that_comes_late_does_not_end_somebody_elses_session(self):
+        held = Held()
+        server = Server([accounts(hashing=Hashing(held.run, predictable(), cost=CHEAP))])
+        desk, phone, bob = (Client(server) for _ in range(3))
+
+        def enter(client, command, name):
+            request = client.give(command, name=name, secret=bytes(32))
+            server.settle()
+            held.finish_one()
+            server.settle()
+            return client.answer(request)
+
+        enter(bob, REGISTER, "bobby")
+        enter(desk, REGISTER, "alice")
+        bob.disconnect()
+        bob = Client(server)
+        enter(phone, LOGIN, "alice")
+        login = bob.give(LOGIN, name="bobby", secret=bytes(32))
+        server.settle()
+        # In one group of the writer: alice's sessions end, bob's begins, and one ends once more.
+        phone.give(LOGOUT_ALL)
+        held.finish_one()
+        desk.give(LOGOUT)
+        server.settle()
+        token = bob.answer(login).token
+        self.assertIsNone(bob.closed)
+        Client(server).resume(token)
 
 
 class EndingTests(Case):

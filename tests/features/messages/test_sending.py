@@ -328,7 +328,7 @@ class RepeatTest(Case):
         for number in range(7):
             self.say(self.alice, self.ops, f"{number}")
         self.server.wait(8 * DAY)
-        sweep = lambda connection: messages_server.upkeep(connection, self.server.now())  # noqa: E731
+        sweep = lambda connection: messages_server.upkeep(connection, self.server.now(), [])  # noqa: E731
         went_on = [self.server.change(sweep) for _ in range(4)]
         self.assertEqual(went_on[0], True)
         self.assertEqual(went_on[-1], False)

@@ -308,7 +308,7 @@ class UpkeepTests(Case):
                 )
 
         self.server.change(announce)
-        sweep = lambda connection: transfer.upkeep(connection, self.server.now())  # noqa: E731
+        sweep = lambda connection: transfer.upkeep(connection, self.server.now(), [])  # noqa: E731
         self.assertTrue(self.server.change(sweep))
         self.assertEqual(self.rows("blobs"), 1)
         self.assertFalse(self.server.change(sweep))

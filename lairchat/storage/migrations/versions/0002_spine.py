@@ -2,6 +2,9 @@
 
 The lobby is not made here but with the first account (features/rooms/server.py): it has a log, and
 its time of making is a time at which the server ran.
+
+Numbers are not given away again (AUTOINCREMENT), so that what remembers one that is gone, a session
+about to end for instance, never means the next one.
 """
 
 from alembic import op
@@ -20,7 +23,7 @@ def upgrade() -> None:
 STATEMENTS = (
     """
     CREATE TABLE users (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         name VARCHAR(32) NOT NULL,
         name_key VARCHAR(32) NOT NULL,
         skeleton VARCHAR(64) NOT NULL,
@@ -28,25 +31,23 @@ STATEMENTS = (
         state SMALLINT NOT NULL,
         secret VARCHAR(255) NOT NULL,
         created_at BIGINT NOT NULL,
-        PRIMARY KEY (id),
         CONSTRAINT uq_users_name_key UNIQUE (name_key)
     )
     """,
     "CREATE INDEX ix_users_skeleton ON users (skeleton)",
     """
     CREATE TABLE devices (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         user INTEGER NOT NULL,
         label VARCHAR(40) NOT NULL,
         created_at BIGINT NOT NULL,
-        PRIMARY KEY (id),
         CONSTRAINT fk_devices_user FOREIGN KEY (user) REFERENCES users (id)
     )
     """,
     "CREATE INDEX ix_devices_user ON devices (user)",
     """
     CREATE TABLE sessions (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         user INTEGER NOT NULL,
         device INTEGER NOT NULL,
         lookup BLOB NOT NULL,
@@ -54,7 +55,6 @@ STATEMENTS = (
         next BLOB,
         created_at BIGINT NOT NULL,
         used_at BIGINT NOT NULL,
-        PRIMARY KEY (id),
         CONSTRAINT fk_sessions_user FOREIGN KEY (user) REFERENCES users (id),
         CONSTRAINT fk_sessions_device FOREIGN KEY (device) REFERENCES devices (id),
         CONSTRAINT uq_sessions_lookup UNIQUE (lookup)
@@ -64,14 +64,13 @@ STATEMENTS = (
     "CREATE INDEX ix_sessions_user ON sessions (user)",
     """
     CREATE TABLE invites (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         code BLOB NOT NULL,
         role SMALLINT NOT NULL,
         uses INTEGER NOT NULL,
         created_by INTEGER,
         created_at BIGINT NOT NULL,
         expires_at BIGINT NOT NULL,
-        PRIMARY KEY (id),
         CONSTRAINT uq_invites_code UNIQUE (code),
         CONSTRAINT fk_invites_created_by FOREIGN KEY (created_by) REFERENCES users (id)
     )
@@ -88,7 +87,7 @@ STATEMENTS = (
     """,
     """
     CREATE TABLE rooms (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         kind VARCHAR(10) NOT NULL,
         name VARCHAR(32) NOT NULL,
         name_key VARCHAR(32),
@@ -99,7 +98,6 @@ STATEMENTS = (
         members INTEGER NOT NULL,
         created_by INTEGER,
         created_at BIGINT NOT NULL,
-        PRIMARY KEY (id),
         CONSTRAINT uq_rooms_name_key UNIQUE (name_key),
         CONSTRAINT fk_rooms_created_by FOREIGN KEY (created_by) REFERENCES users (id)
     )
@@ -159,7 +157,7 @@ STATEMENTS = (
     "CREATE INDEX ix_bans_user ON bans (user)",
     """
     CREATE TABLE blobs (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         owner INTEGER NOT NULL,
         blob BLOB NOT NULL,
         total INTEGER NOT NULL,
@@ -167,7 +165,6 @@ STATEMENTS = (
         digest BLOB NOT NULL,
         complete BOOLEAN NOT NULL,
         created_at BIGINT NOT NULL,
-        PRIMARY KEY (id),
         CONSTRAINT uq_blobs_owner_blob UNIQUE (owner, blob),
         CONSTRAINT fk_blobs_owner FOREIGN KEY (owner) REFERENCES users (id)
     )
