@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 __all__ = [
     "account_form",
     "account_refused",
+    "close_form",
     "form_key",
     "form_text",
     "leave_account",
+    "leave_password",
     "password_form",
     "strength",
     "submit",
@@ -31,6 +33,9 @@ CREATE = {
     "invite": ("register", "create with invite code"),
 }
 STRENGTHS = ((8, "too short"), (11, "weak"), (15, "fair"), (20, "good"))  # below so many points
+TOO_SHORT = (
+    "the password is too short: 8 characters or more, and not the same few. Type a longer one"
+)
 
 
 def strength(secret: Secret) -> str:
@@ -46,6 +51,10 @@ def strength(secret: Secret) -> str:
     if len(text) < STRENGTHS[0][0]:
         points = min(points, 7)
     return next((word for bound, word in STRENGTHS if points < bound), "strong")
+
+
+def _is_account(dialog: Dialog) -> bool:
+    return isinstance(dialog, Form) and dialog.kind == "account"
 
 
 # -- opening and closing -----------------------------------------------------------------------------
@@ -86,16 +95,34 @@ def password_form(state: AppState) -> None:
     state.dialogs.append(Form("password", fields))
 
 
-def _is_account(dialog: Dialog) -> bool:
-    return isinstance(dialog, Form) and dialog.kind == "account"
-
-
 def leave_account(state: AppState) -> None:
-    """Close the trust question and the account form, and forget what was typed in secret."""
-    for dialog in state.dialogs:
-        if isinstance(dialog, Form):
-            dialog.clear_secrets()
-    state.dialogs[:] = [d for d in state.dialogs if not isinstance(d, (Trust, Form))]
+    """Close the trust question and the account form, and forget what was typed in secret.
+
+    A password form stays: what is being typed into it would go into the room.
+    """
+    for form in [one for one in state.dialogs if _is_account(one)]:
+        close_form(state, form)
+    state.dialogs[:] = [one for one in state.dialogs if not isinstance(one, Trust)]
+
+
+def leave_password(state: AppState) -> None:
+    """Close the form that changes the password of a session that is over."""
+    for form in [one for one in state.dialogs if isinstance(one, Form)]:
+        if not _is_account(form):
+            close_form(state, form)
+
+
+def close_form(state: AppState, form: Dialog) -> None:
+    """Close a form without being asked to; whoever still types into it is not sending that."""
+    assert isinstance(form, Form)
+    if form.typed_over or not form.busy:
+        state.moved_at = state.now
+    form.clear_secrets()
+    state.dialogs.remove(form)
+    # What was typed before the form took keys may be what it asked for.
+    if state.console.editor.text and _is_account(form):
+        state.history.add(state.console.editor.take())
+        notice(state, "what was typed before you were logged in is in the history: Up")
 
 
 def account_refused(state: AppState, event: i.AccountRefused) -> list[Effect]:
@@ -131,6 +158,7 @@ def trust_answer(state: AppState, *, trusted: bool) -> list[Effect]:
 def form_text(form: Form, text: str) -> None:
     """Type or paste into the current field; a paste's line ends do not answer anything."""
     if form.busy:
+        form.typed_over = True
         return
     field = form.current
     text = text.strip("\n") if "\n" in text else text
@@ -206,10 +234,12 @@ def _submit_account(state: AppState, form: Form) -> list[Effect]:
     if state.phase != "greeting":
         form.error = "not connected yet: it stays filled in, Enter tries again"
         return []
+    if form.value("mode") == "register" and _too_short(form, field):
+        return []
     if state.trace_key:
         state.trace_next = Trace(field.secret, state.trace_key)
     secret = field.secret.take()
-    form.busy = True
+    form.busy, form.typed_over = True, False
     name = form.value("name")
     if form.value("mode") == "login":
         return [effects.Login(name, secret)]
@@ -224,6 +254,16 @@ def invite_code(text: str) -> str:
     return "".join(c for c in text if c.isalnum()).upper()
 
 
+def _too_short(form: Form, field: Field) -> bool:
+    """Refuse a new password that anybody would guess, and empty it: it is typed anew, not on."""
+    if strength(field.secret) != STRENGTHS[0][1]:
+        return False
+    field.secret.clear()
+    form.focus = form.visible.index(field)
+    form.error = TOO_SHORT
+    return True
+
+
 def _submit_password(state: AppState, form: Form) -> list[Effect]:
     old, new, again = (field.secret for field in form.fields)
     if new.reveal() != again.reveal():
@@ -231,10 +271,15 @@ def _submit_password(state: AppState, form: Form) -> list[Effect]:
         form.focus = 2
         form.error = "the new passwords differ: type the second one again"
         return []
+    if _too_short(form, form.fields[1]):
+        again.clear()
+        return []
     if state.phase != "online":
         form.error = "not connected: it stays filled in, Enter tries again"
         return []
+    if state.trace_key:
+        state.trace_next = Trace(new, state.trace_key)
     form.ref = request(state)
-    form.busy = True
+    form.busy, form.typed_over = True, False
     again.clear()
     return [effects.ChangePassword(form.ref, old.take(), new.take())]

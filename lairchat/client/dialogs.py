@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lairchat.client.effects import Effect
     from lairchat.client.state import AppState
 
-__all__ = ["Dialog", "Field", "Form", "Page", "Question", "Switcher", "Trust"]
+__all__ = ["ARMED_AFTER", "Dialog", "Field", "Form", "Page", "Question", "Switcher", "Trust"]
 
 ARMED_AFTER = 300
 """ms: a dialog that came by itself takes no keys before; they were typed for something else."""
@@ -129,7 +129,10 @@ class Field:
 
 
 class Form(Dialog):
-    """Questions with answers; ``kind`` account or password; ``busy`` while the server decides."""
+    """Questions with answers; ``kind`` account or password; ``busy`` while the server decides.
+
+    ``typed_over`` once somebody typed while it was busy: more may come, and not for a room.
+    """
 
     __slots__ = (
         "busy",
@@ -141,6 +144,7 @@ class Form(Dialog):
         "ref",
         "registration",
         "reveal",
+        "typed_over",
     )
     takes_paste = True
 
@@ -151,6 +155,7 @@ class Form(Dialog):
         self.focus = 0
         self.error = ""
         self.busy = False
+        self.typed_over = False
         self.reveal = False
         self.host = ""
         self.registration = ""

@@ -65,7 +65,7 @@ class Lines:
             self._end()
         elif len(self._buffer) > LINE_BYTES:
             if not self._skipping:
-                self._app.show([TOO_LONG])
+                self._app.too_long()
             self._skipping, self._buffer = True, b""
 
     def connectionLost(self, reason: Failure) -> None:
@@ -86,7 +86,7 @@ class Lines:
         if self._skipping:  # the end of a line that was too long
             self._skipping = False
         elif len(line) > LINE_BYTES:
-            self._app.show([TOO_LONG])
+            self._app.too_long()
         else:
             self._app.typed(line.decode("utf-8", "replace").removesuffix("\r"))
 
@@ -121,9 +121,16 @@ class App:
         execute(self.face.receive, one).addCallback(self._did).addErrback(self.failed)
 
     def typed(self, line: str) -> None:
-        """Take a line of standard input."""
+        """Take a line of standard input; what is behind the last one that counts is nobody's."""
+        if self._quitting:
+            return
         self._prompted = ""
         self._did(self.face.type_line(line))
+
+    def too_long(self) -> None:
+        """Say that a line cannot be taken."""
+        self.face.failed |= self.face.piped
+        self.show([TOO_LONG])
 
     def ended(self) -> None:
         """Take the end of standard input."""
@@ -197,6 +204,8 @@ class App:
         if self._ended and not self.link.online and self.link.reason is not None:
             # A script has to see that what it wrote here has not been said.
             self.status = exit_status(self.link.reason)
+        elif self.face.failed and self.status == os.EX_OK:
+            self.status = os.EX_DATAERR
         if self._ticks.running:
             self._ticks.stop()
         self.reactor.removeReader(self.lines)
@@ -220,7 +229,8 @@ def chat(arguments: Sequence[str], reason: str) -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     quiet_log(os.environ)
     reactor = prepare_reactor()
-    app = App(reactor, Plain(boot.new_state(list(arguments)), reason), start)
+    face = Plain(boot.new_state(list(arguments)), reason, piped=not sys.stdin.isatty())
+    app = App(reactor, face, start)
     # The reactor sees to INT and TERM; a terminal that is closed shall end us in order too.
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(app.quit))
     reactor.callWhenRunning(app.start)

@@ -208,7 +208,10 @@ class LoggedOut(Input):
 
 
 class RoomInfo(Value):
-    """What the client knows of a room it is in; a direct conversation's name is the peer's."""
+    """What the client knows of a room it is in; a direct conversation's name is the peer's.
+
+    ``here`` is how many members are online, None where that was not asked.
+    """
 
     id: int
     name: str
@@ -219,7 +222,7 @@ class RoomInfo(Value):
     unread: int = 0
     mentions: int = 0
     members: int = 0
-    here: int = 0
+    here: int | None = None
     read_seq: int = 0
     head_seq: int = 0
     label: str = "PLAIN"

@@ -5,7 +5,7 @@ Later features' slash commands build on this module and on nothing else of the c
 
 from __future__ import annotations
 
-from lairchat.client.dialogs import Question
+from lairchat.client.dialogs import ARMED_AFTER, Question
 from lairchat.client.editor import Editor
 from lairchat.client.state import Item, Note, Room
 
@@ -20,6 +20,7 @@ __all__ = [
     "CommandError",
     "ask",
     "find_room",
+    "moved",
     "need_online",
     "need_room",
     "new_room",
@@ -87,6 +88,14 @@ def ask(state: AppState, text: str, accept: Callable[[AppState], list[Effect]]) 
     state.dialogs.append(Question(text, accept))
     if state.journal is not None:
         notice(state, f"{text} y/N")
+
+
+def moved(state: AppState) -> bool:
+    """Tell whether the input was exchanged so lately that what is typed was meant for another one.
+
+    Each key that follows at once counts from itself: a word is not torn in two.
+    """
+    return state.moved_at is not None and state.now - state.moved_at < ARMED_AFTER
 
 
 # -- commands to the server --------------------------------------------------------------------------

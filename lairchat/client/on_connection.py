@@ -6,7 +6,7 @@ Every text from outside passes ``safe`` here, before anything keeps it.
 from __future__ import annotations
 
 from lairchat.client import inputs as i
-from lairchat.client.account import account_form, leave_account
+from lairchat.client.account import account_form, leave_account, leave_password
 from lairchat.client.dialogs import Form, Page, Trust
 from lairchat.client.kit import (
     notice,
@@ -158,6 +158,7 @@ def logged_out(state: AppState, event: i.LoggedOut) -> list[Effect]:
     state.synced = False
     state.phase = "greeting"
     say(state, safe(event.text) or "logged out", state.console)
+    leave_password(state)
     for room in state.rooms.values():
         state.history.add(room.editor.take())
     state.rooms.clear()

@@ -7,7 +7,7 @@ Every text from outside passes ``safe`` before anything keeps it: here, in ``on_
 from __future__ import annotations
 
 from lairchat.client import inputs as i
-from lairchat.client.account import account_refused
+from lairchat.client.account import account_refused, close_form
 from lairchat.client.arrivals import (
     acknowledged,
     arrived,
@@ -82,13 +82,19 @@ def caught_up(state: AppState, event: i.CaughtUp) -> list[Effect]:
     return mark_read(state)
 
 
+def form_of(state: AppState, ref: int) -> Form | None:
+    """Return the form that waits for this answer, also under a page that was opened since."""
+    forms = (one for one in state.dialogs if isinstance(one, Form))
+    return next((form for form in forms if ref and form.ref == ref), None)
+
+
 def command_done(state: AppState, event: i.CommandDone) -> list[Effect]:
     """A command succeeded."""
     state.pending.pop(event.ref, None)
-    form = state.dialog
-    if isinstance(form, Form) and form.ref == event.ref and event.ref:
-        form.clear_secrets()
-        state.dialogs.pop()
+    form = form_of(state, event.ref)
+    if form is not None:
+        state.trace, state.trace_next = state.trace_next, None
+        close_form(state, form)
     if event.text:
         notice(state, safe(event.text))
     return []
@@ -101,8 +107,9 @@ def command_failed(state: AppState, event: i.CommandFailed) -> list[Effect]:
     if not event.ref:
         for room in state.rooms.values():
             room.window.fetching, room.window.goal = "", None
-    form = state.dialog
-    if isinstance(form, Form) and form.ref == event.ref and event.ref:
+    form = form_of(state, event.ref)
+    if form is not None:
+        state.trace_next = None
         form.busy = False
         form.error = f"{safe(event.code)}  {safe(event.text)}"
         if state.journal is not None:

@@ -36,7 +36,9 @@ def take_info(room: Room, info: i.RoomInfo) -> None:
         room.mentions = info.mentions
     elif not info.unread:
         room.mentions = 0
-    room.members, room.here = info.members, info.here
+    room.members = info.members
+    if info.here is not None:
+        room.here = info.here
     room.read_seq = max(room.read_seq, info.read_seq)
     room.head_seq = max(room.head_seq, info.head_seq)
 
@@ -81,6 +83,7 @@ def remove_room(state: AppState, room_id: int) -> None:
         state.previous = None
     if state.current == room_id:
         state.current = state.selected = None
+        state.moved_at = state.now  # the next room takes what is being typed
 
 
 def room_joined(state: AppState, event: i.RoomJoined) -> list[Effect]:
@@ -111,13 +114,15 @@ def room_joined(state: AppState, event: i.RoomJoined) -> list[Effect]:
 
 def room_left(state: AppState, event: i.RoomLeft) -> list[Effect]:
     """We are not in that room any more."""
-    state.pending.pop(event.ref, None)
+    asked = state.pending.pop(event.ref, None) is not None
     room = state.rooms.get(event.room)
     if room is None:
         return []
     was_shown = state.current == room.id
     lost = room.editor.text.strip() and "  What you were typing is in the history: Up."
     remove_room(state, event.room)
+    if asked:
+        state.moved_at = None
     wanted = show_some_room(state) if was_shown else []
     notice(state, (safe(event.text) or f"you left {room.title}") + (lost or ""))
     return wanted

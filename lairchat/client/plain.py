@@ -3,14 +3,21 @@
 The same brain as the other face: lines typed become the same inputs, what the state notes becomes
 lines.
 Nothing that leaves here holds an escape or a control byte.
+
+A line is said in a room only if it cannot have been meant for something else, a password least of
+all.  Whoever sits at a terminal sees the prompt: lines that come before it, or behind something that
+was refused, are not said.  A pipe sees nothing: there a command names the room first, and again after
+whatever was refused; a form that refuses an answer of a pipe ends the program.
 """
 
 from __future__ import annotations
 
 from lairchat.client import inputs as i
+from lairchat.client.commands import lookup, split
 from lairchat.client.compose import enter
 from lairchat.client.dialogs import Field, Form, Page, Question, Trust
-from lairchat.client.kit import safe
+from lairchat.client.kit import notice, safe
+from lairchat.client.recap import Recap
 from lairchat.client.update import update
 
 TYPE_CHECKING = False
@@ -20,19 +27,45 @@ if TYPE_CHECKING:
 
 __all__ = ["Plain"]
 
-AT_ONCE = frozenset({"/quit", "/help", "/status", "/reconnect", "/plain", "/version", "/debug"})
+AT_ONCE = frozenset({"quit", "help", "status", "reconnect", "plain", "version", "debug"})
 """Commands that need no room and no connection: they run as soon as it is their turn."""
+
+ANYWHERE = AT_ONCE | {"rooms", "whois", "set", "password", "logout"}
+"""Commands that mean the same whichever room is open."""
+
+OPENING = frozenset({"join", "msg", "new"})
+"""Commands that name the room or the person that the lines behind them are for."""
+
+EARLY, ONCE, UNNAMED = "early", "once", "unnamed"
+"""Why a line is not said: until no line waits any more; this line only; until a room is named."""
+
+
+ANSWERS = {
+    Question: {"y": "y", "yes": "y", "n": "n", "no": "n", "": "n"},
+    Trust: {"t": "t", "trust": "t", "f": "f", "q": "q", "quit": "q"},
+}
+"""Whole lines that answer a question, and the key that they stand for."""
 
 
 class Plain:
-    """Turns inputs into lines and effects; holds the state it was given."""
+    """Turns inputs into lines and effects; holds the state it was given.
 
-    def __init__(self, state: AppState, reason: str) -> None:
+    piped: nobody sees the prompts, lines come whatever is asked.
+    failed: a line of a pipe could not be used as it was meant.
+    """
+
+    def __init__(self, state: AppState, reason: str, *, piped: bool = False) -> None:
         self.state = state
         self.reason = reason
+        self.piped = piped
+        self.failed = False
         state.journal = []
         self._ended = False
         self._held: list[str] = []  # lines that nobody could take yet
+        self._doubt = ""  # why text is not said; empty: it is
+        self._unsaid = 0
+        self._recap = Recap()
+        self._doubtful(EARLY)
 
     def opening(self) -> list[str]:
         """Return the first line: which face this is, and why."""
@@ -40,7 +73,21 @@ class Plain:
 
     def receive(self, event: i.Input) -> tuple[list[str], list[Effect]]:
         """Apply an input of the link or the clock, then the lines that waited for it."""
-        wanted = update(self.state, event)
+        state = self.state
+        was = state.current
+        refused = isinstance(event, i.AccountRefused) or (
+            isinstance(event, i.CommandFailed) and event.ref in state.pending
+        )
+        asked = isinstance(event, i.RoomJoined | i.RoomLeft) and event.ref in state.pending
+        side = self._recap.side(state, event)
+        wanted = update(state, event)
+        if refused:
+            wanted += self._refused(form=isinstance(state.dialog, Form))
+        elif was is not None and state.current != was and not asked:
+            self._doubtful(ONCE)  # put out of the room: what is being typed is not for the next one
+        if isinstance(event, i.SendRefused) and event.retry_after is None:
+            self.failed |= self.piped
+        self._recap.add(state, event, side)
         return self._pump(wanted)
 
     def type_line(self, text: str) -> tuple[list[str], list[Effect]]:
@@ -52,13 +99,25 @@ class Plain:
         self._held.append(text)
         wanted = self._pump([])
         if len(self._held) == 1 and self.state.phase != "online":
-            wanted[0].append("      (held until there is a room to take it; Ctrl-C leaves)")
+            wanted[0].append("      (held until something is asked; Ctrl-C leaves)")
         return wanted
 
     def _pump(self, wanted: list[Effect]) -> tuple[list[str], list[Effect]]:
-        while self._held and self._ready(self._held[0]):
+        if isinstance(self.state.dialog, Form | Trust):
+            self._doubtful(EARLY)
+        while self._held and not self.state.quitting and self._ready(self._held[0]):
             wanted += self._take(self._held.pop(0))
+            self._recap.enter(self.state)
+        if self._doubt == EARLY and not self._held and self._at_room():
+            self._doubt = ""
+        self._tell_unsaid()
         return self._drain(), wanted + self._end_if_done()
+
+    def _at_room(self) -> bool:
+        """Tell whether a line would be taken by a room, if there is one for it."""
+        state = self.state
+        known = bool(state.room.id) or (state.phase == "online" and state.synced)
+        return state.dialog is None and known
 
     def _ready(self, text: str) -> bool:
         state = self.state
@@ -67,11 +126,10 @@ class Plain:
             return not (isinstance(dialog, Form) and dialog.busy)
         if state.phase == "halted":
             return True
-        if state.pending or (text.startswith("/quit") and self._leaving()):
+        word = _command(text)
+        if state.pending or (word == "quit" and self._leaving()):
             return False
-        if text.partition(" ")[0] in AT_ONCE:
-            return True
-        return bool(state.room.id) or (state.phase == "online" and state.synced)
+        return word in AT_ONCE or self._at_room()
 
     def _leaving(self) -> bool:
         """Tell whether a message is on its way that an end now would leave for the next time."""
@@ -85,7 +143,53 @@ class Plain:
         if dialog is not None:
             dialog.opened = None  # whole lines are meant for the question they follow
             return self._choose(text)
-        return self._say(text) if text.strip() else []
+        if not text.strip():
+            return []
+        word = _command(text)
+        if word in OPENING:
+            self._doubt = ""
+        elif self._doubt and word not in ANYWHERE:
+            self._unsaid += 1
+            if self._doubt == ONCE:
+                self._doubt = ""
+            return []
+        return self._say(text)
+
+    # -- lines that are not said -------------------------------------------------------------------
+
+    def _doubtful(self, why: str) -> None:
+        """Say no more in rooms for now: lines may be meant for something else."""
+        self._doubt = UNNAMED if self.piped else why
+
+    def _refused(self, *, form: bool) -> list[Effect]:
+        """Drop what was typed ahead of a refusal: it was meant for after a yes."""
+        self._unsaid += len(self._held)
+        self._held.clear()
+        if not self.piped:
+            return []
+        self._doubt, self.failed = UNNAMED, True
+        if not form:
+            return []
+        notice(self.state, "Nobody is at a terminal to be asked again: this is the end.")
+        return self._quit()
+
+    def _tell_unsaid(self) -> None:
+        count, self._unsaid = self._unsaid, 0
+        if not count:
+            return
+        lines = f"{count} line{'s' * (count != 1)} not sent"
+        if self.piped:
+            self.failed = True
+            way = "from a pipe a command names the room first, and after a refusal: /join #lobby"
+        else:
+            way = "typed before this room was asking for it. Type it again if it is for this room"
+        notice(self.state, f"{lines}: {way}", error=True)
+
+    def _quit(self) -> list[Effect]:
+        from lairchat.client.effects import Quit
+
+        self.state.quitting = True
+        return [Quit()]
 
     def end_of_input(self) -> tuple[list[str], list[Effect]]:
         """Note that nothing more will be typed: quit once everything typed has left."""
@@ -118,18 +222,28 @@ class Plain:
         editor = self.state.room.editor
         editor.set(text)
         wanted = enter(self.state)
-        if not isinstance(self.state.dialog, Question):
-            editor.set("")  # the line stands on the terminal already, with the reason below it
+        if isinstance(self.state.dialog, Question):
+            return wanted
+        if editor.text:
+            self.failed |= self.piped
+            wanted += self._refused(form=False) if _command(text) else []
+        editor.set("")  # the line stands on the terminal already, with the reason below it
         return wanted
 
     def _choose(self, text: str) -> list[Effect]:
-        if isinstance(self.state.dialog, Page):
+        """Answer with a whole word: a line that only begins like an answer is none."""
+        dialog = self.state.dialog
+        if isinstance(dialog, Page):
             self.state.dialogs.pop()
             return []
+        letter = ANSWERS[type(dialog)].get(text.strip().lower(), "")
+        if isinstance(dialog, Trust) and not letter:
+            notice(self.state, "t, f or q? Nothing was trusted", error=True)
+            return self._refused(form=True)
         held = self.state.room.editor
-        wanted = update(self.state, i.Text(text.strip() or "n"))
+        wanted = update(self.state, i.Text(letter or "n"))
         held.set("")
-        return wanted
+        return wanted if letter else wanted + self._refused(form=False)
 
     def _answer(self, form: Form, text: str) -> list[Effect]:
         form.opened = None
@@ -145,7 +259,8 @@ class Plain:
             update(self.state, i.Paste(text))
         wanted = update(self.state, i.Key("enter"))
         if form.error:
-            self._note(form.error)
+            notice(self.state, form.error, error=True)
+            wanted += self._refused(form=True)
         return wanted
 
     def _pick(self, field: Field, text: str) -> None:
@@ -161,11 +276,6 @@ class Plain:
 
     # -- lines to print ----------------------------------------------------------------------------
 
-    def _note(self, text: str) -> None:
-        from lairchat.client.kit import notice
-
-        notice(self.state, text)
-
     def _drain(self) -> list[str]:
         journal = self.state.journal or []
         self.state.journal = []
@@ -179,7 +289,9 @@ class Plain:
         first, *rest = item.text.split("\n")
         room = self.state.rooms.get(room_id)
         where = f" in {room.title.lstrip('#')}" if room is not None else ""
-        if item.kind in {"note", "error"}:
+        if item.kind == "rule":
+            head = f"-- {first}"
+        elif item.kind in {"note", "error"}:
             head = f"{clock} -!- {first}"
         elif item.kind in {"state", "gone"}:
             head = f"{clock} --{where}: {first}"
@@ -200,16 +312,21 @@ class Plain:
         return f"{when[3]:02}:{when[4]:02}"
 
     def _end_if_done(self) -> list[Effect]:
-        from lairchat.client.effects import Quit
-
         if not self._ended or self.state.quitting:
             return []
         waiting = any(one.item.mark == ".." for one in self.state.outbox)
         under_way = self.state.phase in {"starting", "connecting"} or self.state.pending
         if self.state.phase != "halted" and (waiting or self._held or under_way):
             return []
-        self.state.quitting = True
-        return [Quit()]
+        if isinstance(self.state.dialog, Form | Trust) or self._held:
+            self.failed = True  # something was asked that nobody answered
+        return self._quit()
+
+
+def _command(text: str) -> str:
+    """Return the name of the command that a line is, empty when it is none."""
+    found = lookup(split(text)[0]) if text.startswith("/") else None
+    return found.name if found is not None else "?" * text.startswith("/")
 
 
 def _bare(line: str) -> str:

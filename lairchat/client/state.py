@@ -167,7 +167,7 @@ class Room:
         self.unread = 0
         self.mentions = 0
         self.members = 0
-        self.here = 0
+        self.here: int | None = None  # not known before the members were asked for
         self.people: dict[str, Member] = {}
         self.people_at: int | None = None  # when the members were asked for last
         self.people_stale = True
@@ -265,6 +265,7 @@ class AppState:
         "latency",
         "local_time",
         "me",
+        "moved_at",
         "next_number",
         "note",
         "now",
@@ -341,6 +342,7 @@ class AppState:
         self.selected: Order | None = None
         self.over_members = False
         self.prefix = False  # Ctrl-X was typed
+        self.moved_at: int | None = None  # when the input was exchanged while somebody may type
         self.quitting = False
         self.rung_at = -10_000
         self.settings = Settings()

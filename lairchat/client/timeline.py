@@ -83,7 +83,7 @@ class Timeline:
         if before is None and self.room.window.older and self.room.window.loaded:
             above.append(_older(self.room, style))
         if not style.narrow and item.at and (before is None or not self._same_day(before, item)):
-            above.append(_rule(self._day(item), "-", style, "dim"))
+            above.append(_rule(day_of(self.state, item), "-", style, "dim"))
         if self._first_unread(before, item):
             above.append(_unread(self.room.line_count, style))
         return above
@@ -104,10 +104,6 @@ class Timeline:
             return True  # most neighbours are seconds apart: spare the calendar
         local = self.state.local_time
         return local(one.at / 1000)[:3] == local(two.at / 1000)[:3]
-
-    def _day(self, item: Item) -> str:
-        when = self.state.local_time(item.at / 1000)
-        return f"{DAYS[when[6]]} {when[2]} {MONTHS[when[1] - 1]} {when[0]}"
 
     # -- from the anchor ---------------------------------------------------------------------------
 
@@ -141,6 +137,12 @@ class Timeline:
             found += [(order, k, block[k]) for k in range(row, len(block))]
             index, row = index + 1, 0
         return found[:count]
+
+
+def day_of(state: AppState, item: Item) -> str:
+    """Return the day of an entry where the user is, in words."""
+    when = state.local_time(item.at / 1000)
+    return f"{DAYS[when[6]]} {when[2]} {MONTHS[when[1] - 1]} {when[0]}"
 
 
 def style_for(timeline: Timeline, found: Layout) -> Style:

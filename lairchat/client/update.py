@@ -11,7 +11,7 @@ from lairchat.client.actions import ACTIONS, SELECTED
 from lairchat.client.dialog_keys import dialog_action, dialog_text
 from lairchat.client.editor import clean_paste
 from lairchat.client.keymap import PREFIXED, SELECTION, key_label
-from lairchat.client.kit import notice
+from lairchat.client.kit import moved, notice
 from lairchat.client.on_link import LINK
 from lairchat.client.reading import drop_line, fetch_people, mark_read
 from lairchat.model.limits import MESSAGE_CHARS
@@ -86,6 +86,8 @@ def _text(state: AppState, text: str) -> list[Effect]:
         return SELECTED[action](state)
     state.selected = None
     state.completion = None
+    if moved(state):
+        state.moved_at = state.now  # still the same typing
     state.room.editor.insert(text)
     return []
 
@@ -121,6 +123,10 @@ def _key(state: AppState, name: str) -> list[Effect]:
     if not action:
         if name.startswith(("alt-", "ctrl-", "f")) and state.journal is None:
             notice(state, f"{key_label(name)} does nothing here. F1 shows all keys")
+        return []
+    if action == "send" and moved(state):
+        state.moved_at = None
+        notice(state, "typed while what stands here changed: look, then press Enter again")
         return []
     if action not in KEEPS_COMPLETION:
         state.completion = None

@@ -6,7 +6,7 @@ from lairchat.client.keymap import short_key
 from lairchat.client.kit import room_list
 from lairchat.client.markup import clip, pad, width
 from lairchat.client.timeline import Timeline, style_for, visible
-from lairchat.client.wording import by_rank, short_role, sign, title_words
+from lairchat.client.wording import by_rank, people_words, short_role, sign, title_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def draw_title(state: AppState, canvas: Canvas, found: Layout) -> None:
     if found.kind == "narrow":
         canvas.put(0, 0, clip(_narrow_title(state, room), found.width), "title")
         return
-    people = f"{room.members} member{'s' * (room.members != 1)}, {room.here} here"
-    if not room.members:
-        people = ""
+    people = people_words(room) if room.members else ""
     words = title_words(room.label)
     least = min(width(room.title) + 2 + min(width(room.topic), 20), found.width - 12)
     sentences = (

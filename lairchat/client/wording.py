@@ -17,6 +17,7 @@ __all__ = [
     "join_notice",
     "label_words",
     "member_lines",
+    "people_words",
     "rank",
     "room_lines",
     "title_words",
@@ -75,10 +76,15 @@ def short_role(member: Member) -> str:
     return SHORT.get(member.role, "guest" if member.role == "guest" else "")
 
 
+def people_words(room: Room) -> str:
+    """Return how many are in a room, and how many of them are online as far as that is known."""
+    here = "" if room.here is None else f", {room.here} here"
+    return f"{room.members} member{'s' * (room.members != 1)}{here}"
+
+
 def member_lines(room: Room) -> str:
     """Return the members as text, one a line."""
-    plural = "s" * (room.members != 1)
-    lines = [f"{room.title}: {room.members} member{plural}, {room.here} here"]
+    lines = [f"{room.title}: {people_words(room)}"]
     lines += [
         f"{sign(one)}{pad(one.name, 20)} {one.role:<9} {'here' if one.here else ''}".rstrip()
         for one in by_rank(room)

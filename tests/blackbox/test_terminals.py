@@ -235,7 +235,7 @@ class Lines(Terminals):
     def test_register_join_talk_and_quit_by_the_end_of_input(self) -> None:
         alice = self.pipes("alice", self.link(), "--plain")
         alice.until("plain mode (--plain was given)")
-        for answer in ("", "long password of alice"):
+        for answer in ("", "long password of alice", "/join #lobby"):
             alice.line(answer)
         alice.until("lobby")
         bob = self.pipes("bob", self.invite("alice"))
@@ -266,9 +266,11 @@ class Lines(Terminals):
         alice.line("")
         alice.until("Password:")
         alice.line("wrong")
+        alice.until("too short", "Password:")
         alice.line("long password of alice")
         alice.until("!lobby> ")
-        assert "long password" not in alice.text
+        for word in ("wrong", "long password"):
+            assert word not in alice.text
         alice.line("seen as it is typed")
         alice.until("seen as it is typed")
         alice.line("/quit")
@@ -286,6 +288,47 @@ class Lines(Terminals):
         hung_up.master = -1
         assert hung_up.process.wait(PATIENCE) == 0
 
+    def test_a_script_that_runs_again_says_no_password(self) -> None:
+        """Name, password and message are written blindly, to a session that is still good."""
+        script = b"alice\nlong password of alice\nhello\n"
+        first = self.lair("alice", self.link(), stdin=script)
+        assert first.returncode == os.EX_DATAERR
+        assert b"1 line not sent" in first.stdout
+        again = self.lair("alice", stdin=script)
+        assert again.returncode == os.EX_DATAERR
+        assert b"3 lines not sent" in again.stdout
+        named = self.lair("alice", stdin=b"/join #lobby\nthe first message\n")
+        assert named.returncode == 0
+        assert self.tail("alice", 1) == ["the first message"]
+
+    def test_a_refused_password_is_followed_by_nothing(self) -> None:
+        script = b"\nshort\nlong password of alice\n/join #lobby\nlong password of alice\n"
+        done = self.lair("alice", self.link(), stdin=script)
+        assert done.returncode == os.EX_DATAERR
+        assert b"too short" in done.stdout
+        self.come_in("alice", self.link()).line("the first message")
+        assert self.tail("alice", 1) == ["the first message"]
+
+    def test_reading_goes_on_where_it_stopped(self) -> None:
+        alice = self.come_in("alice", self.link())
+        bob = self.come_in("bob", self.invite("alice"))
+        bob.line("read by alice")
+        alice.until("read by alice")
+        alice.think()
+        alice.line("/quit")
+        assert alice.wait() == 0
+        bob.line("while you were away")
+        bob.until("while you were away")
+        bob.line("/msg alice psst")
+        bob.until("psst", "[!@alice PLAIN]")
+        again = self.pipes("alice", "--plain")
+        again.until("while you were away")
+        assert again.end() == 0
+        shown = again.output
+        assert shown.index("read by alice") < shown.index("-- 1 new message")
+        assert shown.index("-- 1 new message") < shown.index("while you were away")
+        assert "unread elsewhere: @bob 1" in shown
+
     def test_nobody_reads(self) -> None:
         alice = self.pipes("alice", self.link(), "--plain")
         alice.until("plain mode")
@@ -299,7 +342,7 @@ class Lines(Terminals):
 
     def test_lines_that_are_too_long_or_no_text(self) -> None:
         alice = self.pipes("alice", self.link(), "--plain")
-        for answer in ("", "long password of alice"):
+        for answer in ("", "long password of alice", "/join #lobby"):
             alice.line(answer)
         alice.until("lobby")
         alice.line("x" * 300_000)
@@ -307,7 +350,7 @@ class Lines(Terminals):
         assert alice.process.stdin is not None
         alice.process.stdin.write(b"not \xff UTF-8\r\nthe last line has no end")
         alice.process.stdin.flush()
-        assert alice.end() == 0
+        assert alice.end() == os.EX_DATAERR
         said = self.tail("alice", 2)
         assert said == ["not \ufffd UTF-8", "the last line has no end"]
 

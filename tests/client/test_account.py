@@ -87,7 +87,7 @@ def test_what_the_server_allows_is_offered(registration: str, words: str, invite
     assert ("Invite" in person.screen()) == invite
     if not invite:
         person.key("enter")
-        person.types("pw")
+        person.types("a long one")
         (register,) = person.key("enter")
         assert isinstance(register, e.Register)
         assert register.invite == ""
@@ -176,11 +176,11 @@ def test_a_paste_into_a_form_answers_one_field_and_nothing_else() -> None:
     assert form.value("invite") == "lair://h:1/i/K7QF-2M9D?id=7F2A"
     assert form.current.name == "invite"
     person.key("tab")
-    person.link(i.Paste("pass\nword"))
+    person.link(i.Paste("passphrase\nword"))
     (register,) = person.key("enter")
     assert isinstance(register, e.Register)
     assert register.invite == "K7QF2M9D"
-    assert register.password.reveal() == "pass"
+    assert register.password.reveal() == "passphrase"
 
 
 @pytest.mark.parametrize(
@@ -258,13 +258,13 @@ def test_the_password_is_changed_by_three_answers() -> None:
     person.enter("/password")
     person.types("old one")
     person.key("enter")
-    person.types("new one")
+    person.types("new and long")
     person.key("enter")
-    assert "strength" not in person.screen() or "new one" not in person.screen()
-    person.types("new one")
+    assert "strength" not in person.screen() or "new and long" not in person.screen()
+    person.types("new and long")
     (change,) = person.key("enter")
     assert isinstance(change, e.ChangePassword)
-    assert (change.old.reveal(), change.new.reveal()) == ("old one", "new one")
+    assert (change.old.reveal(), change.new.reveal()) == ("old one", "new and long")
     person.link(i.CommandDone(change.ref, "password changed"))
     assert person.state.dialogs == []
     assert person.note == "password changed"
@@ -273,19 +273,19 @@ def test_the_password_is_changed_by_three_answers() -> None:
 def test_two_different_new_passwords_are_told() -> None:
     person = in_lobby()
     person.enter("/password")
-    for text in ("old one", "new one", "new two"):
+    for text in ("old one", "new and long", "new and wrong"):
         person.types(text)
         person.key("enter")
     assert "differ" in person.screen()
     assert person.did == []
-    person.types("new one")
+    person.types("new and long")
     assert len(person.key("enter")) == 1
 
 
 def test_a_refused_change_is_told_in_the_form() -> None:
     person = in_lobby()
     person.enter("/password")
-    for text in ("old one", "new one", "new one"):
+    for text in ("old one", "new and long", "new and long"):
         person.types(text)
         change = person.key("enter")
     person.link(i.CommandFailed(change[0].ref, "LC-AUTH-FAILED", "the password is wrong"))
@@ -298,9 +298,9 @@ def test_a_refused_change_is_told_in_the_form() -> None:
 def test_a_change_needs_the_server() -> None:
     person = in_lobby()
     person.enter("/password")
-    for text in ("old one", "new one", "new one"):
+    for text in ("old one", "new and long", "new and long"):
         person.types(text)
-        if text == "new one" and form_of(person).focus == 2:
+        if text == "new and long" and form_of(person).focus == 2:
             person.link(i.Disconnected("LC-NET-LOST", "lost", 1.0))
         person.key("enter")
     assert "not connected" in person.screen()
@@ -315,3 +315,160 @@ def test_leaving_a_form_clears_what_was_typed() -> None:
     person.key("esc")
     assert len(secret) == 0
     assert attic().state.dialogs == []
+
+
+# -- what is typed for a form never becomes a message ------------------------------------------------
+
+
+@pytest.mark.parametrize("password", ["short", "seven77", "aaaaaaaaaaaaaaaa"])
+def test_a_new_password_that_is_too_short_is_refused_and_emptied(password: str) -> None:
+    person = asked(mode="register", name="alice", registration="open")
+    person.key("enter")
+    person.types(password)
+    assert person.key("enter") == []
+    assert "too short" in person.screen()
+    form = form_of(person)
+    assert form.current.name == "password"
+    assert form.current.empty
+    assert not form.busy
+    person.types("correct horse")
+    (register,) = person.key("enter")
+    assert isinstance(register, e.Register)
+    assert register.password.reveal() == "correct horse"
+
+
+def test_an_old_password_may_be_short_to_log_in() -> None:
+    person = asked(name="bob")
+    person.key("enter")
+    person.types("short")
+    (login,) = person.key("enter")
+    assert isinstance(login, e.Login)
+
+
+def test_a_password_is_not_changed_into_one_that_is_too_short() -> None:
+    person = in_lobby()
+    person.enter("/password")
+    for text in ("old one", "new", "new"):
+        person.types(text)
+        assert person.key("enter") == []
+    assert "too short" in person.screen()
+    form = form_of(person)
+    assert [field.empty for field in form.fields] == [False, True, True]
+    assert form.current.name == "new"
+
+
+def changing() -> Person:
+    """Return somebody in the middle of typing a new password."""
+    person = in_lobby()
+    person.enter("/password")
+    person.types("old one")
+    person.key("enter")
+    person.types("half of the new pass")
+    person.did.clear()
+    return person
+
+
+def test_a_reconnect_leaves_the_password_form_to_whoever_types_into_it() -> None:
+    person = changing()
+    form = form_of(person)
+    person.link(i.Disconnected("LC-NET-LOST", "lost", 1.0), i.Connected(), i.LoggedIn("you", 1))
+    assert form_of(person) is form
+    person.types("word")
+    person.key("enter")
+    assert person.sent() == []
+    assert person.room.editor.text == ""
+    assert form.fields[1].secret.reveal() == "half of the new password"
+
+
+def test_the_end_of_the_session_takes_the_password_form_but_sends_nothing() -> None:
+    person = changing()
+    secret = form_of(person).fields[1].secret
+    person.link(i.LoggedOut("logged out by another device"))
+    assert person.state.dialogs == []
+    assert len(secret) == 0
+    person.types("word")
+    person.key("enter")
+    assert person.sent() == []
+
+
+def test_the_answer_reaches_the_password_form_under_a_page() -> None:
+    person = changing()
+    person.key("enter")
+    person.types("half of the new pass")
+    (change,) = person.key("enter")
+    assert isinstance(change, e.ChangePassword)
+    person.key("f1")
+    person.link(i.CommandDone(change.ref, "password changed"))
+    person.key("esc")
+    assert person.state.dialogs == []
+
+
+def test_the_new_password_is_recognised_after_the_change() -> None:
+    person = changing()
+    person.state.trace_key = b"k" * 32
+    person.key("enter")
+    person.types("half of the new pass")
+    (change,) = person.key("enter")
+    assert isinstance(change, e.ChangePassword)
+    person.link(i.CommandDone(change.ref, "password changed"))
+    person.enter("half of the new pass")
+    assert person.sent() == []
+    assert isinstance(person.state.dialog, Question)
+
+
+def test_a_password_typed_on_while_the_form_closes_is_not_sent() -> None:
+    """Somebody types the password twice: the second time is torn in two by the answer."""
+    person = registering()
+    person.key("enter")
+    person.types("correct ho")
+    person.link(
+        i.LoggedIn("alice", 2),
+        i.RoomsSynced((i.RoomInfo(1, "lobby"),)),
+        i.HistoryPage(1, (), older=False, replace=True),
+    )
+    for _ in range(4):
+        person.wait(200)
+        person.types("rs")
+    person.key("enter")
+    assert person.sent() == []
+    assert "press Enter again" in person.note
+    assert person.input == "rsrsrsrs"
+    person.key("enter")
+    assert person.sent() == ["rsrsrsrs"]
+
+
+def test_whoever_waited_for_the_form_to_close_is_not_asked_twice() -> None:
+    person = registering()
+    person.key("enter")
+    person.link(i.LoggedIn("alice", 2), i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
+    person.enter("hello")
+    assert person.sent() == ["hello"]
+
+
+def test_what_was_typed_before_the_form_is_not_left_in_the_room() -> None:
+    """Typed blindly before the form was there, it may well be a password."""
+    person = Person()
+    person.types("correct horse")
+    person.key("enter")
+    person.link(i.Connected(), i.AccountNeeded("lair.example", "login", "alice"))
+    person.wait()
+    person.types("correct horse")
+    person.key("enter")
+    person.link(i.LoggedIn("alice", 2), i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
+    assert person.input == ""
+    person.key("enter")
+    assert person.sent() == []
+    person.key("up")
+    assert person.input == "correct horse"
+
+
+def test_what_is_typed_when_one_is_put_out_of_a_room_is_not_sent_to_the_next_one() -> None:
+    person = attic()
+    person.types("between us: th")
+    person.link(i.RoomLeft(7, "you were put out of #attic"))
+    assert person.room.id != 7
+    person.types("e secret")
+    person.key("enter")
+    assert person.sent() == []
+    assert person.input == "e secret"
+    assert "press Enter again" in person.note

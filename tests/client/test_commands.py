@@ -140,6 +140,7 @@ def test_what_needs_the_server_stays_in_the_input_without_one(line: str) -> None
 def test_what_needs_a_room_stays_in_the_input_without_one(line: str) -> None:
     person = in_lobby()
     person.link(i.RoomsSynced(()))
+    person.wait()
     assert person.enter(line) == []
     assert person.input == line
     assert "no room is open" in person.note

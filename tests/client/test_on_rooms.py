@@ -177,3 +177,19 @@ def test_the_servers_counts() -> None:
     assert person.state.rooms[3].line is None
     assert person.link(i.UnreadChanged(7, 1)) == []
     assert person.room.unread == 0
+
+
+def test_who_is_here_is_not_made_up_before_it_is_known() -> None:
+    """A sync does not say it: the title shows nothing rather than "0 here", and keeps what it knew."""
+    person = connected()
+    person.link(i.RoomsSynced((i.RoomInfo(1, "lobby", members=3),)))
+    assert "3 members |" in person.screen()
+    assert "here" not in person.screen().split("\n")[0]
+    person.link(i.RoomChanged(1, members=3, here=2))
+    assert "3 members, 2 here" in person.screen()
+    person.link(
+        i.Disconnected("LC-NET-LOST", "lost", 1.0),
+        i.LoggedIn("you", 1),
+        i.RoomsSynced((i.RoomInfo(1, "lobby", members=4),)),
+    )
+    assert "4 members, 2 here" in person.screen()

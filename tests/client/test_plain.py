@@ -17,10 +17,10 @@ from tests.client.test_update_any import events, words
 class Reader:
     """Somebody with a pipe: lines in, lines out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, piped: bool = False) -> None:
         state = new_state([])
         state.local_time = time.gmtime
-        self.face = Plain(state, "standard input is not a terminal")
+        self.face = Plain(state, "standard input is not a terminal", piped=piped)
         self.state = state
         self.lines: list[str] = []
         self.did: list[e.Effect] = []
@@ -41,8 +41,8 @@ class Reader:
         return new
 
 
-def online() -> Reader:
-    reader = Reader()
+def online(*, piped: bool = False) -> Reader:
+    reader = Reader(piped=piped)
     reader.link(
         i.Connecting("lair.example", 7023),
         i.Connected(),
@@ -187,7 +187,7 @@ def test_a_form_with_a_choice_an_error_and_a_refusal() -> None:
     reader.says("alice")
     assert reader.face.prompt() == "Invite: "
     reader.says("CODE")
-    reader.says("pw pw pw")
+    reader.says("correct horse")
     assert isinstance(reader.did[-1], e.Register)
     reader.link(i.AccountRefused("LC-NAME-TAKEN", "taken", "name"))
     assert reader.face.prompt() == "Name [alice]: "
@@ -199,7 +199,7 @@ def test_a_form_with_a_choice_an_error_and_a_refusal() -> None:
 
 def test_a_form_that_is_refused_later_says_so() -> None:
     reader = online()
-    reader.says("/password", "old", "new", "new")
+    reader.says("/password", "old", "new password", "new password")
     change = reader.did[-1]
     assert isinstance(change, e.ChangePassword)
     assert any(
@@ -236,10 +236,25 @@ def test_the_end_of_input_before_there_is_a_connection_waits_for_it() -> None:
     assert wanted == [e.Quit()]
 
 
+def sends(reader: Reader) -> list[tuple[int, str]]:
+    return [(one.room, one.text) for one in reader.did if isinstance(one, e.Send)]
+
+
+def arrive(reader: Reader, *rooms: str) -> None:
+    """Log in and show the rooms."""
+    reader.link(
+        i.Connecting("h", 1),
+        i.Connected(),
+        i.LoggedIn("alice", 1),
+        i.RoomsSynced(tuple(i.RoomInfo(n, name) for n, name in enumerate(rooms, 1))),
+    )
+
+
 def test_lines_of_a_pipe_wait_for_whoever_takes_them() -> None:
     """A script may write everything at once; each line finds its place, in order."""
-    reader = Reader()
-    lines = reader.says("t", "alice", "pw pw pw pw", "hello", "/join #ops", "for ops", "/quit")
+    reader = Reader(piped=True)
+    lines = reader.says("t", "alice", "correct horse", "/join #lobby", "hello", "/join #ops")
+    lines += reader.says("for ops", "/quit")
     assert any("held" in line for line in lines)
     assert reader.did == []
     assert not reader.face.end_of_input()[1]
@@ -248,9 +263,9 @@ def test_lines_of_a_pipe_wait_for_whoever_takes_them() -> None:
     reader.link(i.Connected(), i.AccountNeeded("h", "register", registration="open"))
     register = reader.did[-1]
     assert isinstance(register, e.Register)
-    assert (register.name, register.password.reveal()) == ("alice", "pw pw pw pw")
+    assert (register.name, register.password.reveal()) == ("alice", "correct horse")
     reader.link(i.LoggedIn("alice", 1))
-    assert not any(isinstance(one, e.Send) for one in reader.did)
+    assert sends(reader) == []
     reader.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
     sent, join = [one for one in reader.did if isinstance(one, e.Send | e.Join)]
     assert (sent.room, sent.text, join.name) == (1, "hello", "ops")
@@ -261,13 +276,164 @@ def test_lines_of_a_pipe_wait_for_whoever_takes_them() -> None:
         assert reader.did[-1] != e.Quit()
         reader.link(i.SendAcknowledged(one.ticket, 1, NOON))
     assert reader.did[-1] == e.Quit()
+    assert not reader.face.failed
+
+
+def test_a_script_that_runs_again_does_not_say_its_password_in_the_lobby() -> None:
+    """The session of the first run is still good: nobody asks for name and password now."""
+    reader = Reader(piped=True)
+    reader.says("alice", "correct horse", "hello")
+    arrive(reader, "lobby")
+    assert sends(reader) == []
+    assert any("3 lines not sent" in line for line in reader.lines)
+    assert not any("correct horse" in line for line in reader.lines)
+    reader.says("correct horse")  # written after a pause, and still no answer to anything
+    assert sends(reader) == []
+    reader.says("/join #lobby", "hello")
+    assert sends(reader) == [(1, "hello")]
+    assert reader.face.failed
+
+
+def test_a_form_that_refuses_a_pipe_ends_the_program() -> None:
+    """What comes behind a refused password is the next password, or a message: nobody can tell."""
+    reader = Reader(piped=True)
+    reader.link(i.Connected(), i.AccountNeeded("h", "register", "alice", registration="open"))
+    lines = reader.says("", "short", "a longer password", "/join #lobby", "a longer password")
+    assert any("too short" in line for line in lines)
+    assert reader.did == [e.Quit()]
+    assert reader.face.failed
+    arrive(reader, "lobby")
+    assert sends(reader) == []
+
+
+def test_a_server_that_refuses_the_password_of_a_pipe_ends_the_program() -> None:
+    reader = Reader(piped=True)
+    reader.link(i.Connected(), i.AccountNeeded("h", "login", "alice"))
+    reader.says("", "wrong", "/join #lobby", "hello")
+    lines = reader.link(i.AccountRefused("LC-AUTH-FAILED", "name or password is wrong"))
+    assert any("LC-AUTH-FAILED" in line for line in lines)
+    assert reader.did[-1] == e.Quit()
+    assert reader.face.failed
+
+
+def test_at_a_terminal_a_form_asks_again_and_forgets_what_was_typed_ahead() -> None:
+    reader = Reader()
+    reader.link(i.Connected(), i.AccountNeeded("h", "login", "alice"))
+    reader.says("", "wrong", "hello", "/quit")
+    lines = reader.link(i.AccountRefused("LC-AUTH-FAILED", "name or password is wrong"))
+    assert any("2 lines not sent" in line for line in lines)
+    assert reader.face.prompt() == "Password: "
+    assert [type(one) for one in reader.did] == [e.Login]
+    reader.says("right")
+    assert isinstance(reader.did[-1], e.Login)
+
+
+def test_a_password_typed_again_while_the_first_is_judged_is_not_said() -> None:
+    reader = Reader()
+    reader.link(i.Connected(), i.AccountNeeded("h", "login", "alice"))
+    reader.says("", "the password", "the pass word")
+    arrive(reader, "lobby")
+    assert sends(reader) == []
+    assert any("1 line not sent" in line for line in reader.lines)
+    reader.says("hello")
+    assert sends(reader) == [(1, "hello")]
+    assert not reader.face.failed
+
+
+def test_a_change_of_password_that_cannot_begin_says_no_password() -> None:
+    for piped in (False, True):
+        reader = online(piped=piped)
+        reader.says("/join #lobby", "/names", "/password", "old", "new and long", "new and long")
+        reader.link(i.Disconnected("LC-NET-LOST", "lost", 1.0))
+        names = next(one for one in reader.did if isinstance(one, e.ListMembers) and one.ref)
+        reader.link(i.CommandFailed(names.ref, "LC-NET-LOST", "lost"))
+        assert sends(reader) == []
+
+
+@pytest.mark.parametrize("line", ["/join #nowhere", "/msg nobody", "/jion #ops"])
+def test_a_refused_command_takes_what_was_meant_for_after_it_along(line: str) -> None:
+    """It would be said in the room that is still open: to other people than it was written for."""
+    for piped in (False, True):
+        reader = online(piped=piped)
+        reader.says("/join #lobby", line, "for the other room")
+        asked = [one for one in reader.did if isinstance(one, e.Join | e.OpenDirect)]
+        for one in asked:
+            reader.link(i.CommandFailed(one.ref, "LC-ROOM-UNKNOWN", "no such room"))
+        later = sends(reader) if piped or asked else []
+        assert later == []
+        reader.says("and this")
+        if piped:
+            assert sends(reader) == []
+        assert reader.face.failed == piped
+
+
+def test_a_reconnect_leaves_the_password_form_to_whoever_answers_it() -> None:
+    reader = online()
+    reader.says("/password", "old")
+    reader.link(i.Disconnected("LC-NET-LOST", "lost", 1.0))
+    arrive(reader, "lobby")
+    assert reader.face.prompt() == "New password: "
+    reader.says("new and long", "new and long")
+    assert sends(reader) == []
+    assert isinstance(reader.did[-1], e.ChangePassword)
+
+
+def test_a_line_that_was_being_typed_for_another_room_is_not_said() -> None:
+    reader = online()
+    reader.says("/join #attic")
+    reader.link(i.RoomLeft(2, "you were put out of #attic"))
+    assert reader.face.prompt() == "!lobby> "
+    lines = reader.says("between us in the attic")
+    assert sends(reader) == []
+    assert any("1 line not sent" in line for line in lines)
+    reader.says("hello")
+    assert sends(reader) == [(1, "hello")]
+
+
+@pytest.mark.parametrize("line", ["tom", "that is me", "f1", "quite", ""])
+def test_only_a_whole_word_trusts_a_server(line: str) -> None:
+    """A script's first line may be a name that begins with t."""
+    for piped in (False, True):
+        reader = Reader(piped=piped)
+        reader.link(i.Connecting("h", 1), i.TrustQuestion("h", 1, WORDS, FINGERPRINT))
+        reader.says(line)
+        assert not any(isinstance(one, e.TrustAnswer) for one in reader.did)
+        assert (e.Quit() in reader.did) == piped
+        assert reader.face.failed == piped
+
+
+def test_a_line_that_begins_with_y_is_no_yes() -> None:
+    reader = online()
+    reader.says(" /quit", "yesterday I said something")
+    assert sends(reader) == []
+    assert reader.state.dialogs == []
+
+
+def test_a_script_that_answers_too_little_has_failed() -> None:
+    reader = Reader(piped=True)
+    reader.link(i.Connected(), i.AccountNeeded("h", "login", "alice"))
+    reader.says("")
+    assert reader.face.end_of_input()[1] == [e.Quit()]
+    assert reader.face.failed
+
+
+def test_a_message_of_a_pipe_that_is_refused_is_a_failure() -> None:
+    reader = online(piped=True)
+    reader.says("/join #lobby", "hello")
+    sent = next(one for one in reader.did if isinstance(one, e.Send))
+    reader.link(i.SendRefused(sent.ticket, "LC-RATE", "too fast", 1.0))
+    assert not reader.face.failed
+    reader.link(i.SendRefused(sent.ticket, "LC-ROOM-POSTING", "you may not write here"))
+    assert reader.face.failed
+    long = online(piped=True)
+    long.says("/join #lobby", "x" * 5_000)
+    assert long.face.failed
 
 
 def test_lines_without_any_room_are_refused_once_that_is_known() -> None:
     reader = Reader()
-    reader.link(i.Connecting("h", 1), i.Connected(), i.LoggedIn("you", 1))
-    assert reader.says("hello") == []
-    assert "no room is open" in reader.link(i.RoomsSynced(()))[0]
+    reader.link(i.Connecting("h", 1), i.Connected(), i.LoggedIn("you", 1), i.RoomsSynced(()))
+    assert "no room is open" in reader.says("hello")[0]
 
 
 def test_commands_that_need_nothing_run_at_once() -> None:
