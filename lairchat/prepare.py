@@ -8,6 +8,7 @@ Part of the composition root (see tap.py).
 import errno
 import fcntl
 import os
+import shlex
 import socket
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -250,6 +251,7 @@ class Prepared:
         data = _short(layout.data)
         words = " ".join(self.server_id.words())
         host, port = layout.address()
+        lair = how_to_run("lair")
         if not self.first:
             config = _short(layout.config_path) if layout.config_path else "defaults"
             lines = [
@@ -265,12 +267,12 @@ class Prepared:
             quote = "'" if secret else '"'
             lines += [
                 "Become the owner, once, within 24 h:",
-                f"  bin/lair {quote}{shown}{quote}",
+                f"  {lair} {quote}{shown}{quote}",
             ]
         if self.first:
             lines += [
-                "Then: invite people  bin/lair invite",
-                f"      check          bin/lair doctor {host if port == 7023 else f'{host}:{port}'}",
+                f"Then: invite people  {lair} invite",
+                f"      check          {lair} doctor {host if port == 7023 else f'{host}:{port}'}",
             ]
         return "\n".join(lines)
 
@@ -384,6 +386,18 @@ def _owner_code(
     if failures:
         failures[0].raiseException()
     return outcome[0]
+
+
+def how_to_run(program: str) -> str:
+    """Return what starts one of our programs when it is pasted into the terminal that shows it.
+
+    In a checkout that is its launcher, which needs no installation; elsewhere the program's name.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    launcher = checkout / "bin" / program
+    if not launcher.is_file() or not (checkout / "setup.py").is_file():
+        return program
+    return f"bin/{program}" if checkout == Path.cwd() else shlex.quote(str(launcher))
 
 
 def _short(path: Path | None) -> str:

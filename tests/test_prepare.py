@@ -92,7 +92,7 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
     link = Link.parse(next(part for part in page.split("'") if part.startswith("lair://")))
     assert prepared.server_id.matches(link.id_prefix)
     assert (link.host, link.port) == ("127.0.0.1", 7023)
-    assert "bin/lair doctor 127.0.0.1\n" in page + "\n"
+    assert f"{prepare.how_to_run('lair')} doctor 127.0.0.1\n" in page + "\n"
     assert link.code not in prepared.page(secret=False)
     assert "$(cat " in prepared.page(secret=False)
 
@@ -295,3 +295,21 @@ def test_a_lost_identity_is_never_replaced_beside_a_database(place: Place) -> No
     with pytest.raises(faults.StartBroken, match="it is gone"):
         place.start()
     assert not place.layout().identity.exists()
+
+
+def test_what_is_to_be_pasted_runs_where_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "a checkout"
+    module = checkout / "lairchat" / "prepare.py"
+    monkeypatch.setattr(prepare, "__file__", str(module))
+    monkeypatch.chdir(tmp_path)
+    assert prepare.how_to_run("lair") == "lair", "installed: there is no launcher"
+    (checkout / "bin").mkdir(parents=True)
+    (checkout / "bin" / "lair").touch()
+    assert prepare.how_to_run("lair") == "lair", "what only looks like a checkout"
+    (checkout / "setup.py").touch()
+    assert prepare.how_to_run("lair") == f"'{checkout}/bin/lair'"
+    monkeypatch.chdir(checkout)
+    assert prepare.how_to_run("lair") == "bin/lair"
+    assert prepare.how_to_run("lairctl") == "lairctl"
