@@ -476,10 +476,13 @@ class Stopping(NetworkTest):
 
     def test_while_asking(self):
         alice = self.person("alice").start()
+        assert alice.kinds()[-1] == "TrustQuestion"
         self.stopped(alice)
         bob = self.person("bob").start()
         bob.trust()
+        assert bob.kinds()[-1] == "AccountNeeded"
         self.stopped(bob)
+        assert not [pipe for pipe in self.network.pipes if pipe.open]
 
     def test_while_waiting(self):
         alice = self.person("alice").enter()
