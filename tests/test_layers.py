@@ -22,8 +22,8 @@ TWISTED = ("twisted", "zope.interface")
 # The client's way to the network, and its programs.
 CLIENT_LINK = (
     "authentication", "catalog", "cli", "connection", "derive", "dial", "doctor", "face_curses",
-    "face_plain", "follow", "headless", "link", "mailslot", "main", "outgoing", "people",
-    "requests", "rooms", "sendqueue", "serverkey", "start", "tls",
+    "face_plain", "follow", "headless", "holding", "link", "mailslot", "main", "outgoing", "people",
+    "requests", "rooms", "sendqueue", "serverkey", "start", "tail", "tls",
 )  # fmt: skip
 # Its files and its terminal.
 CLIENT_LOCAL = ("boot", "plain", "profile", "screen", "store")

@@ -16,6 +16,8 @@ from lairchat.model.identity import parse_address
 from lairchat.model.refusal import Refusal
 
 COMMANDS = ("send", "tail", "invite", "doctor", "serverkey")
+#: How long a command waits for an answer, unless it is told otherwise.
+PATIENCE_SECONDS = 20.0
 #: What a shell reports of a program that Ctrl-C has ended.
 INTERRUPTED = 130
 DESCRIPTION = "Chat from a terminal: lair 'LINK' the first time, lair from then on."
@@ -79,6 +81,14 @@ def command_parsers() -> dict[str, argparse.ArgumentParser]:
         "doctor": doctor,
         "serverkey": key,
     }
+    for waiting in (send, tail, invite):
+        waiting.add_argument(
+            "--wait",
+            type=_seconds,
+            default=PATIENCE_SECONDS,
+            metavar="SECONDS",
+            help=f"how long to wait for an answer ({PATIENCE_SECONDS:g})",
+        )
     for one in parsers.values():
         _common(one)
     return parsers
@@ -90,6 +100,14 @@ def _sequence(text: str) -> int:
     if not 0 <= number < 2**63:
         raise ValueError
     return number
+
+
+def _seconds(text: str) -> float:
+    """Read how long to wait."""
+    seconds = float(text)
+    if not 0 < seconds <= limits.DAY:  # nor NaN
+        raise ValueError
+    return seconds
 
 
 def _count(text: str) -> int:
@@ -105,9 +123,7 @@ def _common(one: argparse.ArgumentParser) -> None:
     one.add_argument("--account", metavar="NAME", help="the account, if not the last one")
     one.add_argument(
         "--ca",
-        nargs="?",
-        const="",
-        metavar="FILE",
+        metavar="system|FILE",
         help="verify the certificate: by the system's authorities, or by those in FILE",
     )
 
@@ -217,12 +233,13 @@ def run_until_done(reactor: Any, work: Callable[[], Coroutine[Any, Any, int]]) -
 
 
 def _session(options: argparse.Namespace) -> Any:
-    from lairchat.client.headless import Session
+    from lairchat.client.holding import Session
 
     target = chosen(options, None)
     reactor = prepare_reactor()
     known = profiles.KnownServers(root())
-    return Session(reactor, make_dialer(reactor, options.ca), known, target, root())
+    dialer = make_dialer(reactor, options.ca)
+    return Session(reactor, dialer, known, target, root(), options.wait)
 
 
 def _send(options: argparse.Namespace) -> int:
@@ -246,15 +263,15 @@ def _send(options: argparse.Namespace) -> int:
 
 
 def _tail(options: argparse.Namespace) -> int:
-    from lairchat.client import headless
+    from lairchat.client import tail
 
     session = _session(options)
-    printer = headless.Printer(sys.stdout, as_json=options.json)
+    printer = tail.Printer(sys.stdout, as_json=options.json)
     printer.last = options.after
 
     async def work() -> int:
         try:
-            await headless.tail(session, options.room, printer)
+            await tail.tail(session, options.room, printer)
         finally:
             await session.close()
         if printer.closed:

@@ -8,23 +8,39 @@ from twisted.internet.threads import deferToThreadPool
 
 from lairchat.client.connection import Connection
 from lairchat.client.derive import Keys, derive
-from lairchat.client.tls import PeerFacts, Pinned, TLSMode, Verified, connect, verify_identity
+from lairchat.client.tls import (
+    PeerFacts,
+    Pinned,
+    TLSMode,
+    Verified,
+    connect,
+    require_authorities,
+    verify_identity,
+)
 from lairchat.model.identity import ServerId
 from lairchat.wire.objects import ServerHello
 
+#: What ``--ca`` takes for the authorities that the system trusts; such a file is ``./system``.
+SYSTEM = "system"
+
 
 def tls_mode(ca: str | None) -> TLSMode:
-    """Return how a server is judged: see :class:`RealDialer` for what ``ca`` means."""
+    """Return how a server is judged: see :class:`RealDialer` for what ``ca`` means.
+
+    Raises Config for a file that cannot be used.
+    """
     if ca is None:
         return Pinned()
-    return Verified(Path(ca) if ca else None)
+    mode = Verified(None if ca == SYSTEM else Path(ca))
+    require_authorities(mode)
+    return mode
 
 
 class RealDialer:
     """What the link dials with.
 
-    ca: None judges a server by its signed identity alone; "" also verifies its certificate by the
-    system's authorities, a path by those in that file.
+    ca: None judges a server by its signed identity alone; "system" also verifies its certificate
+    by the system's authorities, a path by those in that file.
     """
 
     def __init__(self, reactor: Any, now: Any, ca: str | None = None) -> None:

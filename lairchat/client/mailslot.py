@@ -4,12 +4,11 @@ JSON, one object a line, over a Unix socket of mode 0600 in a directory of mode 
 ``{"op": "send", "room": "#ops", "text": "...", "action": false, "key": HEX}``,
 ``{"op": "tail", "room": "#ops", "after": 12}`` (room null: all rooms; after null: from now on) and
 ``{"op": "invite", "uses": 1}``.
-Answers: ``{"ok": ...}``, ``{"error": CODE, "text": ...}``, and for tail one ``{"event": ...}`` a line.
+Answers: ``{"ok": ...}``, ``{"error": CODE, "text": ...}``, for tail one ``{"event": ...}`` a line, and
+for send before its answer ``{"kept": ...}``: whether the message is in the profile's queue now.
 """
 
 import json
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from zope.interface import implementer
 
 from lairchat.client.follow import Follower
 from lairchat.client.link import Link
+from lairchat.client.profile import require_private
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms.messages import RoomInfo
 from lairchat.model import faults, limits, refusals
@@ -52,11 +52,18 @@ class Service:
         return info
 
     async def send(
-        self, room: str, text: str, *, action: bool = False, key: bytes | None = None
+        self,
+        room: str,
+        text: str,
+        *,
+        action: bool = False,
+        key: bytes | None = None,
+        queued: Callable[[bool], None] = lambda _: None,
     ) -> dict[str, Any]:
         """Queue a message; answers once it is on the server's disk, with its sequence.
 
         key: a command id of the caller's choice, so that a repeat is not a second message.
+        queued: called when it waits in the queue, with whether that is kept on disk.
         """
         if not text.strip():
             raise refusals.TextEmpty
@@ -67,6 +74,8 @@ class Service:
         self._link.outgoing.submit(
             info.room, text, lambda result: _fire(answer, result), action=action, key=key
         )
+        if not answer.called:
+            queued(self._link.outgoing.kept)
         sent = await answer
         return {"seq": sent.seq, "at": sent.at}
 
@@ -160,7 +169,13 @@ class Slot(LineReceiver):
                 case {"op": "send", "room": str(room), "text": str(text)}:
                     action = request.get("action") is True
                     key = _key(request.get("key"))
-                    sent = await service.send(room, text, action=action, key=key)
+                    sent = await service.send(
+                        room,
+                        text,
+                        action=action,
+                        key=key,
+                        queued=lambda kept: self._answer({"kept": kept}),
+                    )
                     self._answer({"ok": sent})
                 case {"op": "tail", "room": str() | None as which}:
                     await self._follow(which, _whole(request.get("after")))
@@ -266,12 +281,9 @@ def listen(reactor: Any, path: Path, link: Link) -> Mailslot:
 
     Raises ProfileBroken where that cannot be done.
     """
-    parent = path.parent
     try:
-        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = parent.stat()
-        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise faults.ProfileBroken(path=parent, why="others may use it")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        require_private(path.parent)
         path.unlink(missing_ok=True)
         port: IListeningPort = reactor.listenUNIX(str(path), SlotFactory(Service(link)), mode=0o600)
     except (OSError, CannotListenError) as error:

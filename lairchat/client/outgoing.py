@@ -97,6 +97,11 @@ class Outgoing:
         else:
             self._unkept = False
 
+    @property
+    def kept(self) -> bool:
+        """Whether what is queued is on disk, so that it goes out though this program ends."""
+        return self._link.profile is not None and not self._unkept
+
     # -- life
 
     def online(self) -> None:

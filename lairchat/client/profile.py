@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,20 @@ def _make_directory(path: Path) -> None:
             one.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _broken(one, error) from None
+
+
+def require_private(directory: Path) -> None:
+    """Raise ProfileBroken unless a directory is ours alone: nobody else can have put a socket there.
+
+    Of a symbolic link the link itself has to be ours too: in /tmp anybody can make one.
+    """
+    try:
+        of_link, status = directory.lstat(), directory.stat()
+    except OSError as error:
+        raise _broken(directory, error) from None
+    ours = of_link.st_uid == status.st_uid == os.getuid()
+    if not ours or stat.S_IMODE(status.st_mode) & 0o077:
+        raise ProfileBroken(path=directory, why="others may use it")
 
 
 def _write(path: Path, value: Any) -> None:
@@ -233,7 +248,7 @@ class Profile:
             return path
         from hashlib import sha256
 
-        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/lair-{os.getuid()}")  # noqa: S108 - checked by the listener
+        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/lair-{os.getuid()}")  # noqa: S108 - require_private
         return runtime / f"lair-{sha256(os.fsencode(self.directory)).hexdigest()[:32]}"
 
     # -- what it keeps

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from lairchat.client import inputs
 from lairchat.client.cli import chosen, make_dialer, parser, root, wall_clock
+from lairchat.client.dial import tls_mode
 from lairchat.client.link import Link, Target
 from lairchat.client.mailslot import listen
 from lairchat.client.profile import KnownServers, Profile
@@ -50,6 +51,7 @@ def serve(reactor: Any, link: Link, profile: Profile) -> "Callable[[], Deferred[
 
 
 def parse(arguments: Sequence[str]) -> Start:
-    """Read the command line; raises a Refusal for a link or host that cannot be read."""
+    """Read the command line; raises a Refusal for a link, host or file that cannot be read."""
     options = parser().parse_args(list(arguments))
+    tls_mode(options.ca)  # for its refusal: what comes later can only be tried again
     return Start(options, chosen(options, options.where))

@@ -131,6 +131,11 @@ def verify_identity(
     return server
 
 
+def require_authorities(mode: Verified) -> None:
+    """Raise Config if ``mode.ca_file`` cannot be used, before anything is tried with it."""
+    _trust(SSL.Context(SSL.TLS_CLIENT_METHOD), mode.ca_file)
+
+
 def connect(
     reactor: Any,
     host: str,

@@ -58,6 +58,28 @@ class NetLost(Refusal):
     sample = sample_of(address="chat.example.org:7023")
 
 
+class SendQueued(Refusal):
+    """A script's message waits in the profile: there was no answer in time."""
+
+    code = "LC-SEND-QUEUED"
+    text = (
+        "not sent yet: {address} did not answer within {seconds} s. "
+        "Leave it: the message is kept, and goes out when lair next connects."
+    )
+    sample = sample_of(address="chat.example.org:7023", seconds=20)
+
+
+class SendUnsent(Refusal):
+    """A script's message could neither be sent nor kept."""
+
+    code = "LC-SEND-UNSENT"
+    text = (
+        "not sent, and not kept: {address} did not answer within {seconds} s. "
+        "Try again later, or wait longer: --wait SECONDS"
+    )
+    sample = sample_of(address="chat.example.org:7023", seconds=20)
+
+
 # -- TLS and the server's identity ---------------------------------------------------------------
 
 

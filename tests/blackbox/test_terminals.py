@@ -129,6 +129,40 @@ class TwoTerminals(Terminals):
         assert bob.text.count("said while it was away") == 1
         assert alice.text.count("said while it was away") == 1
 
+    def test_a_script_sends_while_the_server_is_away(self) -> None:
+        """What is said of the message is true: kept beside a client, not sent without one."""
+        alice = self.come_in("alice", self.link())
+        bob = self.come_in("bob", self.invite("alice"))
+        send = ("send", "#lobby", "--wait", "1.5")
+        self.server.kill()
+        alice.until("LC-NET", "retry")
+        late = self.lair("alice", *send, "from a script")
+        assert late.returncode == os.EX_TEMPFAIL
+        assert late.stderr.startswith(b"LC-SEND-QUEUED")
+        alice.process.kill()
+        alice.process.wait()
+        away = self.lair("alice", *send, "not kept")
+        assert away.returncode == os.EX_UNAVAILABLE
+        assert away.stderr.startswith(b"LC-NET-REFUSED")
+        assert away.stderr.count(b"\n") == 1
+        self.server.start()
+        # Whoever connects next sends what was kept when its process was killed.
+        back = self.lair("alice", "send", "#lobby", "afterwards")
+        assert back.returncode == 0, back.stderr
+        bob.until("from a script", "afterwards", seconds=40)
+        assert bob.text.count("from a script") == 1
+        assert "not kept" not in bob.text
+
+    def test_a_script_sends_to_a_server_that_is_stopped(self) -> None:
+        """Its connections stand, and nothing comes; then it goes on."""
+        self.come_in("alice", self.link()).close()
+        os.kill(self.server.pid, signal.SIGSTOP)
+        late = self.lair("alice", "send", "#lobby", "--wait", "1", "too early")
+        os.kill(self.server.pid, signal.SIGCONT)
+        assert late.returncode == os.EX_TEMPFAIL
+        assert late.stderr.startswith(b"LC-SEND-UNSENT")
+        assert self.lair("alice", "send", "#lobby", "in time").returncode == 0
+
     def test_every_size(self) -> None:
         alice = self.come_in("alice", self.link(), columns=120, rows=40)
         alice.line("the same text at every size")

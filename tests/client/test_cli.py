@@ -78,6 +78,13 @@ def test_version() -> None:
         ("tail", "#a", "--after", "x"),
         ("tail", "#a", "--after", str(2**63)),
         ("invite", "--uses", "0"),
+        ("doctor", "--ca"),
+        ("doctor", "a", "--ca"),
+        ("--ca",),
+        ("send", "--wait", "0", "#a", "b"),
+        ("send", "--wait", "nan", "#a", "b"),
+        ("send", "--wait", "86401", "#a", "b"),
+        ("tail", "--wait", "soon", "#a"),
         ("invite", "--uses", str(limits.INVITE_USES_MAX + 1)),
         ("doctor", "a", "b"),
     ],
@@ -102,6 +109,9 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
         (("a b",), os.EX_USAGE, "LC-ADDRESS-BAD"),
         (("lair://x",), os.EX_USAGE, "LC-LINK-BAD"),
         (("send", "--server", "a:b", "#lobby", "x"), os.EX_USAGE, "LC-ADDRESS-BAD"),
+        (("--ca", "chat.example.org"), os.EX_USAGE, "LC-CFG"),
+        (("--plain", "--ca", "missing.pem", "chat.example.org"), os.EX_USAGE, "LC-CFG"),
+        (("doctor", "--ca", "missing.pem", "chat.example.org"), os.EX_USAGE, "LC-CFG"),
     ],
 )
 def test_refusals(arguments: tuple[str, ...], status: int, code: str) -> None:
@@ -122,15 +132,7 @@ def test_a_broken_profile() -> None:
 
 def test_send_without_a_server() -> None:
     logged_in(free_port())
-    patience = "import lairchat.client.headless as h; h.PATIENCE_SECONDS = 0.5\n"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", patience + RUN, "send", "#lobby"],
-        input=b"hello\n",
-        capture_output=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    done = lair("send", "#lobby", "--wait", "0.5", stdin=b"hello\n")
     assert done.returncode == os.EX_UNAVAILABLE
     assert done.stderr.startswith(b"LC-NET-REFUSED")
 

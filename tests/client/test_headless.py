@@ -8,26 +8,41 @@ import stat
 import tempfile
 from pathlib import Path
 
+import msgspec
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
 
-from lairchat.client import effects, headless, inputs, mailslot, start
+from lairchat.client import cli, effects, headless, holding, inputs, mailslot, start
 from lairchat.client.follow import Follower, event_object
-from lairchat.client.headless import Printer, Session
+from lairchat.client.holding import Session
 from lairchat.client.link import Target
 from lairchat.client.profile import KnownServers, Profile
 from lairchat.client.profile import Session as KeptSession
+from lairchat.client.tail import Printer
+from lairchat.client.tail import tail as follow
 from lairchat.features.accounts.messages import CREATE_INVITE
 from lairchat.features.messages.messages import HISTORY, SEND, LogEvent
 from lairchat.model import faults, limits, refusals
 from lairchat.model.refusal import Refusal
+from lairchat.wire import codec
+from lairchat.wire.objects import Ok
 from tests.blackbox.daemon import awaited
 from tests.client.network import HOST, IDENTITY, PORT, STRANGER, Dialer, NetworkTest
 
 
 def soon(seconds=0.01):
     return deferLater(reactor, seconds)
+
+
+def answers_send(frame):
+    """Tell whether a frame of the server acknowledges a message."""
+    decoded = codec.decode_server(frame[4:])
+    return isinstance(decoded, Ok) and set(msgspec.msgpack.decode(decoded.body)) == {"seq", "at"}
+
+
+def full_disk(profile, items):
+    raise faults.ProfileBroken(path=profile.directory, why="no space left on device")
 
 
 class Programs(NetworkTest):
@@ -65,23 +80,28 @@ class Programs(NetworkTest):
         self.addCleanup(close)
         return close
 
-    def session(self, person, account=""):
+    def session(self, person, account="", patience=cli.PATIENCE_SECONDS):
         session = Session(
             reactor,
             Dialer(self.network),
             KnownServers(person.root),
             Target(HOST, PORT, account=account),
             person.root,
+            patience,
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(session.close()))
         return session
+
+    async def refusal_of(self, work, kind):
+        """Return the refusal with which this work ends, and it does end with one of this kind."""
+        return await self.assertFailure(Deferred.fromCoroutine(work), kind)
 
     def tail(self, person, room="#lobby", *, as_json=True, after=None):
         out = io.StringIO()
         printer = Printer(out, as_json=as_json)
         printer.last = after
         session = self.session(person)
-        running = Deferred.fromCoroutine(headless.tail(session, room, printer))
+        running = Deferred.fromCoroutine(follow(session, room, printer))
         running.addErrback(lambda failure: failure.trap(Exception) and failure.value)
         self.addCleanup(printer.close)
         return out, printer, session, running
@@ -92,6 +112,27 @@ class Programs(NetworkTest):
 
 class Beside(Programs):
     """Another process holds the profile: this one asks it."""
+
+    @awaited
+    async def test_the_server_is_away(self):
+        """The holder has it in its queue, and sends it when the server is back."""
+        alice = self.holder("alice")
+        bob = self.person("bob").enter()
+        self.network.pipes[0].cut()
+        self.network.refusal = faults.NetRefused(address="a:1", host="a")
+        session = self.session(alice, patience=0.3)
+        await self.refusal_of(headless.send(session, "#lobby", "for later"), faults.SendQueued)
+        self.network.refusal = None
+        self.network.wait(3)
+        await self.until(lambda: bob.texts() == ["for later"])
+
+    @awaited
+    async def test_a_holder_that_does_not_answer(self):
+        """As one that is stopped: nobody knows what it will do with the message."""
+        alice = self.holder("alice")
+        self.patch(mailslot.Slot, "lineReceived", lambda slot, line: None)
+        session = self.session(alice, patience=0.3)
+        await self.refusal_of(headless.send(session, "#lobby", "x"), faults.ProfileLocked)
 
     @awaited
     async def test_send(self):
@@ -126,12 +167,8 @@ class Beside(Programs):
             ("#lobby", " \n", refusals.TextEmpty),
             ("#lobby", "x" * (limits.MESSAGE_CHARS + 1), refusals.TextLong),
         ):
-            try:
-                await headless.send(self.session(alice), room, text)
-            except kind as refusal:
-                assert headless.exit_status(refusal) in {65, 77}
-            else:
-                raise AssertionError(f"{kind} expected")
+            refusal = await self.refusal_of(headless.send(self.session(alice), room, text), kind)
+            assert headless.exit_status(refusal) in {65, 77}
 
     @awaited
     async def test_refused_by_the_server(self):
@@ -142,12 +179,8 @@ class Beside(Programs):
         infos = dict(alice.link.rooms.infos)
         bob.request(effects.Kick, room, "alice", "")
         alice.link.rooms.infos = infos
-        try:
-            await headless.send(self.session(alice), "#ops", "x")
-        except refusals.NotMember:
-            assert alice.link.profile.outbox() == []
-        else:
-            raise AssertionError("LC-NOT-MEMBER expected")
+        await self.refusal_of(headless.send(self.session(alice), "#ops", "x"), refusals.NotMember)
+        assert alice.link.profile.outbox() == []
 
     @awaited
     async def test_a_holder_that_has_never_been_online(self):
@@ -160,12 +193,10 @@ class Beside(Programs):
         other.link.on_profile = lambda profile: self.serve(other.link, profile)
         other.link.use_profile(profile, [])
         other.start()
-        try:
-            await headless.send(self.session(alice), "#lobby", "x")
-        except faults.NetRefused as refusal:
-            assert headless.exit_status(refusal) == 69
-        else:
-            raise AssertionError("LC-NET-REFUSED expected")
+        refusal = await self.refusal_of(
+            headless.send(self.session(alice), "#lobby", "x"), faults.NetRefused
+        )
+        assert headless.exit_status(refusal) == 69
 
     @awaited
     async def test_invite(self):
@@ -246,7 +277,7 @@ class Beside(Programs):
                 raise BrokenPipeError
 
         printer = Printer(Closed(), as_json=True)
-        running = Deferred.fromCoroutine(headless.tail(self.session(alice), "#lobby", printer))
+        running = Deferred.fromCoroutine(follow(self.session(alice), "#lobby", printer))
         await soon(0.1)
         alice.say("x")
         await running
@@ -296,12 +327,8 @@ class Following(Programs):
 
     def test_a_place_that_cannot_be_read(self):
         alice = self.person("alice").enter()
-        try:
-            self.follow(alice, 4711, 0)
-        except refusals.RoomUnknown:
-            assert not alice.link.watchers
-        else:
-            raise AssertionError("LC-ROOM-UNKNOWN expected")
+        self.assertRaises(refusals.RoomUnknown, self.follow, alice, 4711, 0)
+        assert not alice.link.watchers
 
     def test_ended_in_between(self):
         alice = self.person("alice").enter()
@@ -341,11 +368,8 @@ class Holding(Programs):
         await self.until(lambda: bob.texts() == ["from cron"])
         await session.close()
         session = self.session(alice)
-        made = headless.invite(session, 1)
-        try:
-            await made
-        except refusals.Denied as refusal:
-            assert headless.exit_status(refusal) == os.EX_NOPERM
+        refusal = await self.refusal_of(headless.invite(session, 1), refusals.Denied)
+        assert headless.exit_status(refusal) == os.EX_NOPERM
 
     @awaited
     async def test_what_was_queued_goes_first(self):
@@ -392,30 +416,20 @@ class Holding(Programs):
     async def test_nobody_logged_in(self):
         nobody = self.person("newcomer")
         for account in ("", "newcomer"):
-            try:
-                await headless.send(self.session(nobody, account), "#lobby", "x")
-            except faults.ProfileMissing as refusal:
-                assert headless.exit_status(refusal) == os.EX_CONFIG
-            else:
-                raise AssertionError("LC-PROFILE-NONE expected")
+            refusal = await self.refusal_of(
+                headless.send(self.session(nobody, account), "#lobby", "x"), faults.ProfileMissing
+            )
+            assert headless.exit_status(refusal) == os.EX_CONFIG
         assert not list(nobody.root.rglob("*"))
         nobody.enter()
         nobody.request(effects.Logout)
-        try:
-            self.session(nobody).profile()
-        except faults.ProfileMissing:
-            return
-        raise AssertionError("LC-PROFILE-NONE expected")
+        self.assertRaises(faults.ProfileMissing, self.session(nobody).profile)
 
-    async def refused(self, person, kind):
-        session = self.session(person)
-        try:
-            await headless.send(session, "#lobby", "x")
-        except kind as refusal:
-            return refusal
-        finally:
-            await session.close()
-        raise AssertionError(f"{kind} expected")
+    async def refused(self, person, kind, patience=cli.PATIENCE_SECONDS):
+        session = self.session(person, patience=patience)
+        refusal = await self.refusal_of(headless.send(session, "#lobby", "x"), kind)
+        await session.close()
+        return refusal
 
     @awaited
     async def test_what_cannot_be_asked_of_a_script(self):
@@ -437,18 +451,66 @@ class Holding(Programs):
     async def test_a_server_that_is_away(self):
         alice = self.person("alice").enter()
         alice.leave()
-        self.patch(headless, "PATIENCE_SECONDS", 0.2)
         self.network.refusal = faults.NetRefused(address="a:1", host="a")
-        refusal = await self.refused(alice, faults.NetRefused)
+        refusal = await self.refused(alice, faults.NetRefused, 0.2)
         assert headless.exit_status(refusal) == os.EX_UNAVAILABLE
         self.network.refusal, self.network.slow = None, True
-        await self.refused(alice, faults.NetTimeout)
+        unsent = await self.refused(alice, faults.SendUnsent, 0.2)
+        assert headless.exit_status(unsent) == os.EX_TEMPFAIL
+        assert Profile(alice.root, IDENTITY.id, "alice").outbox() == []
+        session = self.session(alice, patience=0.2)
+        await self.refusal_of(headless.invite(session, 1), faults.NetTimeout)
+
+    @awaited
+    async def test_a_server_that_goes_away_before_it_answers(self):
+        """The message is in the queue: whoever waits is told so, and it is, once."""
+        alice = self.person("alice").enter()
+        bob = self.person("bob").enter()
+        alice.leave()
+        self.network.tamper = lambda frames: [one for one in frames if not answers_send(one)]
+        refusal = await self.refused(alice, faults.SendQueued, 0.5)
+        assert headless.exit_status(refusal) == os.EX_TEMPFAIL
+        self.network.tamper = None
+        kept = Profile(alice.root, IDENTITY.id, "alice").outbox()
+        assert [one["text"] for one in kept] == ["x"]
+        self.reopened(alice).start()
+        await self.until(lambda: not Profile(alice.root, IDENTITY.id, "alice").outbox())
+        assert bob.texts() == ["x"]
+
+    @awaited
+    async def test_a_queue_that_cannot_be_kept(self):
+        """Then it is said that the message is not sent, because nobody will."""
+        alice = self.person("alice").enter()
+        alice.leave()
+        self.patch(Profile, "keep_outbox", full_disk)
+        self.network.tamper = lambda frames: [one for one in frames if not answers_send(one)]
+        await self.refused(alice, faults.SendUnsent, 0.5)
+
+    @awaited
+    async def test_many_at_once_wait_for_the_one_that_connects(self):
+        alice = self.person("alice").enter()
+        bob = self.person("bob").enter()
+        alice.leave()
+        self.patch(holding, "TAKING_SECONDS", 0.01)
+        self.network.slow = True
+
+        async def one(number):
+            session = self.session(alice)
+            await headless.send(session, "#lobby", str(number))
+            await session.close()
+
+        sending = [Deferred.fromCoroutine(one(number)) for number in range(8)]
+        await soon(0.3)
+        self.network.slow = False
+        self.network.waiting[0].callback(None)
+        await gatherResults(sending)
+        await self.until(lambda: sorted(bob.texts()) == [str(number) for number in range(8)])
 
     @awaited
     async def test_a_profile_that_never_comes_free(self):
         alice = self.person("alice").enter()  # holds it, and serves no socket
-        self.patch(headless, "TAKING_SECONDS", 0.01)
-        refusal = await self.refused(alice, faults.ProfileLocked)
+        self.patch(holding, "TAKING_SECONDS", 0.01)
+        refusal = await self.refused(alice, faults.ProfileLocked, 0.1)
         assert headless.exit_status(refusal) == os.EX_CONFIG
         out, _, session, _ = self.tail(alice)
         await soon(0.1)
@@ -470,11 +532,8 @@ class Holding(Programs):
         other.login()
         other.request(effects.Logout, True)
         assert isinstance(await running, refusals.AuthToken)
-        try:
-            await session.unless_over(headless.send(session, "#lobby", "too late"))
-        except refusals.AuthToken:
-            return
-        raise AssertionError("LC-AUTH-TOKEN expected")
+        late = session.unless_over(headless.send(session, "#lobby", "too late"))
+        await self.assertFailure(late, refusals.AuthToken)
 
 
 class Socket(Programs):
@@ -522,24 +581,27 @@ class Socket(Programs):
         assert codes[:10].count("LC-DECODE") == 5
         assert codes.count("LC-COMMAND-UNKNOWN") == 4
         assert "LC-ROOM-UNKNOWN" in codes
-        connection.sendall(b'{"op": "send", "room": "#lobby", "text": "x", "key": "zz"}\n')
-        assert "ok" in (await self.answer(connection))[0]
-        connection.sendall(b'{"op": "send", "room": "#lobby", "text": "y", "key": 3}\n')
-        assert "ok" in (await self.answer(connection))[0]
+        for key in (b'"zz"', b"3"):
+            request = b'{"op": "send", "room": "#lobby", "text": "x", "key": %s}\n' % key
+            connection.sendall(request)
+            kept, sent = await self.answer(connection, 2)
+            assert kept == {"kept": True}
+            assert "ok" in sent
         assert not self.flushLoggedErrors()
 
     @awaited
     async def test_a_line_without_end(self):
         connection = self.connect(self.holder("alice"))
-        try:
-            for _ in range(1000):
-                try:
-                    connection.send(b"x" * 10_000)
-                except BlockingIOError:
-                    await soon()
-        except (BrokenPipeError, ConnectionResetError):
-            return
-        raise AssertionError("the line was taken")
+        cut = False
+        for _ in range(1000):
+            try:
+                connection.send(b"x" * 10_000)
+            except BlockingIOError:
+                await soon()
+            except (BrokenPipeError, ConnectionResetError):
+                cut = True
+                break
+        assert cut, "the line was taken"
 
     @awaited
     async def test_all_rooms(self):
@@ -628,6 +690,12 @@ class Socket(Programs):
             alice.enter()
             assert alice.link.profile.socket.parent == self.root / "run"
             await headless.send(self.session(alice), "#lobby", "far away")
+            # Where others may write, they could have put a socket of their own.
+            (self.root / "run").chmod(0o777)
+            await self.refusal_of(
+                headless.send(self.session(alice), "#lobby", "secret"), faults.ProfileBroken
+            )
+            assert alice.texts() == ["far away"]
         finally:
             del os.environ["XDG_RUNTIME_DIR"]
             if before is not None:
@@ -689,8 +757,4 @@ class Printing(Programs):
         assert headless.read_text("given", io.StringIO()) == "given"
         raw = io.TextIOWrapper(io.BytesIO(b"one\ntwo\xff\n"))
         assert headless.read_text(None, raw) == "one\ntwo\ufffd"
-        try:
-            headless.read_text(None, Terminal())
-        except faults.NoTerminal:
-            return
-        raise AssertionError("LC-NO-TERMINAL expected")
+        self.assertRaises(faults.NoTerminal, headless.read_text, None, Terminal())

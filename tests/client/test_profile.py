@@ -16,6 +16,7 @@ from lairchat.client.profile import (
     Session,
     home,
     profiles,
+    require_private,
 )
 from lairchat.client.sendqueue import SendQueue
 from lairchat.model.faults import ProfileBroken, ProfileLocked
@@ -128,6 +129,8 @@ def test_a_child_does_not_inherit_the_lock(profile: Profile) -> None:
     try:
         profile.unlock()
         profile.lock()
+        assert child.poll() is None
+        assert profile.locked
     finally:
         child.communicate(b"\n")
         profile.unlock()
@@ -331,3 +334,29 @@ def test_refusals() -> None:
     made.remove(2)
     made.remove(1)
     assert made.next() is None
+
+
+def test_a_directory_for_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ours and nobody else may use it, nor has anybody else led us there by a link."""
+    directory, link = tmp_path / "run", tmp_path / "link"
+    directory.mkdir(mode=0o700)
+    link.symlink_to(directory)
+    require_private(directory)
+    require_private(link)
+    for mode in (0o710, 0o701, 0o777):
+        directory.chmod(mode)
+        for one in (directory, link):
+            with pytest.raises(ProfileBroken, match="others may use it"):
+                require_private(one)
+    directory.chmod(0o700)
+    with pytest.raises(ProfileBroken, match="no such file"):
+        require_private(tmp_path / "missing")
+    ours = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: ours + 1)
+    with pytest.raises(ProfileBroken, match="others may use it"):
+        require_private(directory)
+    if ours == 0:
+        monkeypatch.undo()
+        os.lchown(link, 65534, 65534)
+        with pytest.raises(ProfileBroken, match="others may use it"):
+            require_private(link)
