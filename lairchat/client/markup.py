@@ -272,9 +272,3 @@ def _ends(text: str) -> list[int]:
         at += len(cluster)
         ends.append(at)
     return ends
-
-
-def preload() -> None:
-    """Import wcwidth now, after the first paint, so that the first emoji does not stutter."""
-    find: Callable[[str], object] = width
-    find("\u00e9")

@@ -163,6 +163,7 @@ class Screen:
         self._running = False
         self._shown: Canvas | None = None
         self._size = (0, 0)
+        self._resized = False
         self._title = ""
         self._pasted_at = -1.0
         self._early = b""
@@ -184,6 +185,7 @@ class Screen:
         self._early += self._read().rstrip(b"\n")
         self._running = True
         self._shown = None
+        self._title = ""
         self._size = self.size()
         title = b"\x1b[22;2t" if self.terminal.titled else b""
         self._write(self.terminal.enter + ON + title + self.terminal.clear)
@@ -241,6 +243,7 @@ class Screen:
             self.on_resize()
 
     def _on_winch(self, _number: int, _frame: FrameType | None) -> None:
+        self._resized = True
         self._notify()
 
     def _on_cont(self, _number: int, _frame: FrameType | None) -> None:
@@ -274,6 +277,10 @@ class Screen:
     def read_keys(self) -> list[Input]:
         """Return what came from the terminal without waiting, a new size first."""
         found: list[Input] = []
+        if self._resized:
+            # Also at the size it had: it may have been smaller in between, and lost cells then.
+            self._resized = False
+            self.repaint()
         size = self.size()
         if size != self._size:
             self._size = size

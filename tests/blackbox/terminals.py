@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,22 +42,35 @@ def command(*arguments: str, first: str = "") -> list[str]:
 
 
 class Terminal:
-    """A terminal of columns x rows in which ``lair`` runs."""
+    """A terminal of columns x rows in which ``lair`` runs.
+
+    first: Python that is run before it.
+    program: what is run instead of ``lair``, a shell for one.
+    environ: variables beside the usual ones.
+    """
 
     def __init__(
-        self, home: Path, *arguments: str, columns: int = 80, rows: int = 24, first: str = ""
+        self,
+        home: Path,
+        *arguments: str,
+        columns: int = 80,
+        rows: int = 24,
+        first: str = "",
+        program: Sequence[str] = (),
+        environ: dict[str, str] | None = None,
     ) -> None:
+        home.mkdir(parents=True, exist_ok=True)
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.output = b""
         self.master, slave = pty.openpty()
         self._set_size(columns, rows)
         self.process = subprocess.Popen(
-            command(*arguments, first=first),
+            program or command(*arguments, first=first),
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=environment(home),
+            env=environment(home, **(environ or {})),
             cwd=home.parent,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads
@@ -95,6 +110,25 @@ class Terminal:
                 return
             self.read()
         raise AssertionError(f"waited for {texts} without {gone!r}:\n{self.text}")
+
+    def matches(self, pattern: str, seconds: float = PATIENCE) -> str:
+        """Wait until something on the screen matches; return the screen, without blanks at ends."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            shown = "\n".join(line.rstrip() for line in self.screen.display)
+            if re.search(pattern, shown, re.MULTILINE):
+                return shown
+            self.read()
+        raise AssertionError(f"never saw {pattern!r}:\n{self.text}")
+
+    def register(self, name: str, suggested: str) -> None:
+        """Give the two answers that a newcomer is asked for."""
+        self.matches(rf"Name +{suggested}")
+        self.think()
+        self.line("\x15" + name)
+        self.matches(rf"Name +{name}")
+        self.line(f"long password of {name}")
+        self.until("[!#lobby PLAIN]")
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import termios
 import time
 from pathlib import Path
@@ -24,7 +25,6 @@ class Terminals(DaemonTest):
         return self.directory / "homes" / name
 
     def terminal(self, name: str, *arguments: str, first: str = "", **size: int) -> Terminal:
-        self.home(name).mkdir(parents=True, exist_ok=True)
         terminal = Terminal(self.home(name), *arguments, first=first, **size)
         self.addCleanup(terminal.close)
         return terminal
@@ -54,11 +54,7 @@ class Terminals(DaemonTest):
     def come_in(self, name: str, link: str, **size: int) -> Terminal:
         """Register with a link: two answers, and the lobby is there."""
         terminal = self.terminal(name, link, **size)
-        terminal.until("Name", "Password")
-        terminal.think()
-        terminal.type("\r")  # the name is suggested: $USER
-        terminal.line(f"long password of {name}")
-        terminal.until("[!#lobby PLAIN]")
+        terminal.register(name, suggested=name)  # $USER
         return terminal
 
     def invite(self, name: str) -> str:
@@ -204,6 +200,45 @@ class TwoTerminals(Terminals):
             ended.wait()
             assert b"\x1b[?1049l" in ended.output
             assert b"Traceback" not in ended.output
+
+    def test_suspended_and_continued_by_a_shell(self) -> None:
+        """Ctrl-Z gives the shell its terminal as it was; fg paints everything, at the new size."""
+        self.come_in("alice", self.link()).close()
+        shell = Terminal(
+            self.home("alice"),
+            program=["bash", "--noprofile", "--norc", "-i"],
+            environ={"PS1": "shell> ", "RUN": command()[3]},
+        )
+        self.addCleanup(shell.close)
+        shell.until("shell>")
+        shell.line(f'{sys.executable} -P -c "$RUN"')
+        shell.until("[!#lobby PLAIN]")
+        shell.type("a draft")
+        shell.until("[!#lobby PLAIN] a draft")
+        for columns, rows in ((120, 40), (80, 24)):
+            shell.output = b""
+            shell.type("\x1a")
+            shell.until("Stopped", "shell>")
+            for off in (b"\x1b[?1049l", b"\x1b[?2004l", b"\x1b[?1004l"):
+                assert off in shell.output
+            shell.resize(columns, rows)
+            shell.screen.reset()
+            shell.line("stty -a")
+            words = shell.matches("-tostop").replace(";", " ").split()
+            assert {"icanon", "echo", "isig", "ixon", "icrnl"} <= set(words)
+            assert "-echo" not in words
+            shell.output = b""
+            shell.line("fg")
+            shell.until("[!#lobby PLAIN] a draft", "alice joined")
+            assert b"\x1b[?1049h" in shell.output
+            assert ("MEMBERS" in shell.text) == (columns == 120)
+            shell.screen.reset()
+            shell.type("\x0c")
+            shell.until("[!#lobby PLAIN] a draft", "alice joined", gone="shell>")
+        shell.type("\r")
+        shell.until("a draft", gone="PLAIN] a draft")
+        shell.line("/quit")
+        shell.until("shell>")
 
     def test_the_terminal_is_closed(self) -> None:
         alice = self.come_in("alice", self.link())

@@ -224,7 +224,3 @@ def test_endless_clusters_are_walked_in_bounded_steps() -> None:
     text = "a" + "\u0301" * 2_000
     assert len(text) - markup.cluster_start(text, len(text)) <= markup.WALK_BACK
     assert markup.cluster_end(text, 0) <= markup.WALK_BACK
-
-
-def test_preloading_imports_wcwidth() -> None:
-    markup.preload()
