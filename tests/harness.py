@@ -305,7 +305,7 @@ class Client:
     def disconnect(self) -> None:
         """Go away without a word."""
         self.closed = self.closed or ""
-        self.server.hub.detach(self.peer)
+        self.server.kernel.gone(self.peer)
 
     # -- logging in
 

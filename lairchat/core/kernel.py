@@ -348,6 +348,15 @@ class Kernel:
             error = refusals.Internal(incident=incident)
         return error_frame(id, error)
 
+    def gone(self, peer: Peer) -> None:
+        """Forget a connection that has closed, with all that it holds.
+
+        Of its allowance too: until the next sweep a flood of strangers would keep 2 KiB each.
+        """
+        for rate in self.rates:
+            self.throttle.forget((rate, peer))
+        self.hub.detach(peer)
+
     def close(self) -> None:
         """Take no more commands; those under way are finished."""
         self.closing = True

@@ -287,7 +287,7 @@ class FramedFactory(Factory):
         self.closings.discard(protocol)
         if not protocol.proven:
             self.admission.leave(protocol.host)
-        self.kernel.hub.detach(protocol.peer)
+        self.kernel.gone(protocol.peer)
 
     def broke(self, protocol: FramedProtocol, error: ProtocolError) -> None:
         """Log and charge a source that broke the protocol."""

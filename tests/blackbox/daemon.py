@@ -44,6 +44,14 @@ def awaited(
     return run
 
 
+def resident_kib(pid: int) -> int:
+    """Return the resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
 class DaemonTest(TestCase):
     """A test with a daemon of its own, whose log must be free of what nobody expected."""
 
@@ -106,12 +114,14 @@ class DaemonTest(TestCase):
 class RawClient:
     """A TLS connection that says what a test wants, right or wrong; blocking, for small talks."""
 
-    def __init__(self, port: int, *, greet: bool = True, alpn: str = "lair/1") -> None:
+    def __init__(
+        self, port: int, *, greet: bool = True, alpn: str = "lair/1", source: str = "127.0.0.1"
+    ) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols([alpn])
-        raw = socket.create_connection(("127.0.0.1", port), 10)
+        raw = socket.create_connection(("127.0.0.1", port), 10, (source, 0))
         self.tls = context.wrap_socket(raw)
         self.reader = FrameReader(65_536)
         self.frames: list[ServerFrame] = []

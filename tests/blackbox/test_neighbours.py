@@ -14,17 +14,9 @@ from lairchat.features.messages import messages as wire
 from lairchat.features.moderation import messages as moderation
 from lairchat.features.rooms import messages as rooms
 from lairchat.model.refusal import Refusal
-from tests.blackbox.daemon import DaemonTest, awaited
+from tests.blackbox.daemon import DaemonTest, awaited, resident_kib
 
 pytestmark = pytest.mark.blackbox
-
-
-def resident_kib(pid: int) -> int:
-    """Return the resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise AssertionError("no VmRSS")
 
 
 class Races(DaemonTest):

@@ -315,6 +315,14 @@ class RateTests(Case):
         self.spend(self.client, 1)
         self.refused(ANSWER)
 
+    def test_a_stranger_that_is_gone_leaves_nothing(self):
+        stranger = Client(self.server)
+        before = len(self.server.throttle)
+        stranger.give(ENTER, word="3 USER")
+        self.assertEqual(len(self.server.throttle), before + 1)
+        stranger.disconnect()
+        self.assertEqual(len(self.server.throttle), before)
+
     def test_a_member_has_one_allowance_on_all_connections(self):
         again, other = self.enter(), self.enter("2 USER")
         self.spend(self.client, 5)
@@ -551,6 +559,13 @@ class EndTests(Case):
         self.server.settle()
         self.assertEqual(self.words(), [])
         self.assertEqual(self.order(), ["bye"])
+
+    def test_on_a_closed_connection_nothing_is_begun(self):
+        begun = []
+        self.client.disconnect()
+        self.patch(self.server.kernel._entries[ENTER.name], "handler", begun.append)
+        self.client.give(ENTER)
+        self.assertEqual(begun, [])
 
     def test_a_client_that_goes_away_is_not_written_to(self):
         self.client.give(WRITE, word="a")
