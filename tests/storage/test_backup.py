@@ -1,6 +1,7 @@
 """Backups: online, proven, put back; damage is found (issue 2, "Storage")."""
 
 import json
+import os
 import shutil
 import sqlite3
 import stat
@@ -52,6 +53,35 @@ def test_a_backup_says_what_it_holds(path: Path, kept: Path) -> None:
     for room, end in heads.items():
         assert contents.rooms[str(room)] == (end.seq, end.hash.hex())
     assert backup.verify(kept) == []
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list to which the name of whatever is synced will be appended."""
+    names: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        names.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return names
+
+
+def test_a_backup_is_on_the_disk_before_it_has_its_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = synced(monkeypatch)
+    backup.create(path, path.with_name("kept"), now=0)
+    assert names == [backup.DATABASE, backup.MANIFEST, ".kept.partial", path.parent.name]
+
+
+def test_what_is_restored_is_on_the_disk_before_it_has_its_name(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = synced(monkeypatch)
+    backup.restore(kept, kept.with_name("restored.db"))
+    assert names == [".restored.db.restoring", kept.parent.name]
 
 
 def test_only_its_owner_may_read_it(kept: Path) -> None:

@@ -218,3 +218,18 @@ def test_only_rooms_with_a_log_are_verified(inline: Inline) -> None:
     append(inline, entry())
     spoil(inline, "DELETE FROM log_heads")
     assert inline.read(log.rooms) == [1]
+
+
+def test_the_first_event_behind_the_head_is_the_one_that_is_wrong(inline: Inline) -> None:
+    """As sound a chain as any, but nobody was ever told of it."""
+    with_rooms(inline, 1)
+    append(inline, entry(1, 1))
+    seq, digest, messages = head(inline)
+    append(inline, entry(1, 2), entry(1, 3), entry(1, 4))
+    assert verify(inline) is None
+    inline.write(
+        lambda connection: driver_of(connection).change(
+            "UPDATE log_heads SET seq = ?, hash = ?, messages = ?", (seq, digest, messages)
+        )
+    )
+    assert verify(inline) == 2
