@@ -13,10 +13,6 @@ from __future__ import annotations
 
 import unicodedata
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = [
     "cells",
     "clip",

@@ -71,7 +71,7 @@ class Recap:
             items = items[-max(SCREENFUL, fresh + CONTEXT) :]
             self._entered.add(room.id)
             if items:
-                _rule(state, room, f"the last {len(items)} lines of {room.title}")
+                _rule(state, room, f"the last {_lines(items)} of {room.title}")
         self._items(state, room, items)
 
     def _page(self, state: AppState, event: i.HistoryPage) -> None:
@@ -79,7 +79,7 @@ class Recap:
         room = state.room
         wanted = {message.seq for message in event.messages}
         items = [one for one in _events(room) if one.order[0] in wanted]
-        _rule(state, room, f"{len(items)} lines of {room.title}, as asked for")
+        _rule(state, room, f"{_lines(items)} of {room.title}, as asked for")
         self._items(state, room, items)
         _rule(state, room, "end of what was asked for")
 
@@ -96,6 +96,10 @@ class Recap:
                 line = None
             tell(state, room, item)
             self._told[room.id] = max(self._told.get(room.id, 0), item.order[0])
+
+
+def _lines(items: list[Item]) -> str:
+    return f"{len(items)} line{'s' * (len(items) != 1)}"
 
 
 def _events(room: Room) -> list[Item]:

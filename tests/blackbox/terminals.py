@@ -18,6 +18,8 @@ from pathlib import Path
 import pyte
 
 from lairchat.demo_server import checkout
+from lairchat.model.identity import Link
+from tests.blackbox.daemon import DaemonTest
 
 RUN = "import sys; sys.argv[0] = 'lair'\nfrom lairchat.client.main import run\nsys.exit(run())"
 PATIENCE = 20.0
@@ -212,3 +214,53 @@ class Pipes:
             if stream is not None and not stream.closed:
                 with suppress(BrokenPipeError):
                     stream.close()
+
+
+class Terminals(DaemonTest):
+    """A daemon, and people at terminals who talk through it."""
+
+    timeout = 180
+
+    def home(self, name: str) -> Path:
+        return self.directory / "homes" / name
+
+    def terminal(self, name: str, *arguments: str, first: str = "", **size: int) -> Terminal:
+        terminal = Terminal(self.home(name), *arguments, first=first, **size)
+        self.addCleanup(terminal.close)
+        return terminal
+
+    def pipes(self, name: str, *arguments: str) -> Pipes:
+        self.home(name).mkdir(parents=True, exist_ok=True)
+        pipes = Pipes(self.home(name), *arguments)
+        self.addCleanup(pipes.close)
+        return pipes
+
+    def lair(
+        self, name: str, *arguments: str, stdin: bytes = b""
+    ) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            command(*arguments),
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
+            env=environment(self.home(name)),
+            cwd=self.directory,
+        )
+
+    def link(self) -> str:
+        return self.server.link().format()
+
+    def come_in(self, name: str, link: str, **size: int) -> Terminal:
+        """Register with a link: two answers, and the lobby is there."""
+        terminal = self.terminal(name, link, **size)
+        terminal.register(name, suggested=name)  # $USER
+        return terminal
+
+    def invite(self, name: str) -> str:
+        """Make an invite link beside the running client."""
+        done = self.lair(name, "invite", "--uses", "9")
+        assert done.returncode == 0, done.stderr
+        link = done.stdout.decode().strip()
+        assert Link.parse(link).code
+        return link

@@ -64,6 +64,16 @@ def test_help_names_the_commands() -> None:
     assert all(f"lair {name}" in " ".join(printed.split()) for name in cli.COMMANDS)
 
 
+def test_the_module_is_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "lairchat.client.main", "--version"],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+    )
+    assert done.stdout.decode() == f"lair {__version__}\n"
+
+
 def test_version() -> None:
     assert lair("--version").stdout.decode() == f"lair {__version__}\n"
 
