@@ -183,8 +183,7 @@ def _read(path: Path) -> bytes:
     try:
         return read_private(path)
     except TooOpenError as error:
-        why = f"others may read it (mode {error.mode:o}, should be 600)"
-        raise faults.StartPermission(path=path, why=why) from None
+        raise faults.StartPermission(path=path, why=error.why) from None
     except OSError as error:
         raise _explain(path, error) from None
 

@@ -103,7 +103,7 @@ would outlive the sweep of kept answers."""
 HANDSHAKE_SECONDS = 10
 """seconds, absolute: TLS handshake; dripping bytes does not prolong it."""
 AUTHENTICATION_SECONDS = 30
-"""seconds, absolute from the end of the handshake: until somebody is logged in."""
+"""seconds, absolute from the accepted connection, handshake included: until somebody is logged in."""
 PING_SECONDS = 60
 """seconds: after this much silence an end asks for a sign of life."""
 IDLE_SECONDS = 150

@@ -64,8 +64,7 @@ class ServerIdentity:
         try:
             pem = read_private(path)
         except TooOpenError as error:
-            why = f"others may read it (mode {error.mode:o}, should be 600)"
-            raise StartPermission(path=path, why=why) from None
+            raise StartPermission(path=path, why=error.why) from None
         except OSError as error:
             why = error.strerror or str(error)
             raise StartPermission(path=path, why=why.lower()) from None

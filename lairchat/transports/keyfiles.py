@@ -20,6 +20,11 @@ class TooOpenError(Exception):
         self.path = path
         self.mode = mode
 
+    @property
+    def why(self) -> str:
+        """What is wrong, for the refusal that says so."""
+        return f"others may read it (mode {self.mode:o}, should be 600)"
+
 
 def write_private(path: Path, data: bytes, *, replace: bool) -> None:
     """Write a file of mode 0600 so that a crash leaves the old one, the new one, or none.

@@ -47,6 +47,21 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path: Path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
+def test_the_file_and_then_its_name_are_synced(tmp_path: Path, monkeypatch) -> None:
+    """An identity that a power failure takes is another server to everybody."""
+    synced, fsync = [], os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_private(tmp_path / "key", b"secret", replace=False)
+    file, directory = synced
+    assert file.startswith(".key.")
+    assert directory == tmp_path.name
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o666])
 def test_a_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "key"

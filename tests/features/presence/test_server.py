@@ -100,6 +100,13 @@ class PresenceTest(Case):
         self.settle()
         self.assertEqual([told(client) for client in (self.alice, *phones)], [[], [], []])
 
+    def test_a_room_as_large_as_may_be_is_not(self):
+        self.patch(rules, "ROOM_CONNECTIONS", 2)
+        self.device("alice")
+        self.bob.disconnect()
+        self.settle()
+        self.assertEqual(told(self.alice), [("bob", False)])
+
     def test_a_room_that_everybody_has_left_meanwhile(self):
         self.bob.disconnect()
         self.alice.disconnect()
