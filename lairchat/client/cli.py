@@ -277,6 +277,9 @@ def _tail(options: argparse.Namespace) -> int:
         if printer.closed:
             # Nobody reads our standard output: the interpreter shall not try to flush it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if printer.fault is not None:
+            sys.stderr.write(f"lair tail: cannot print: {printer.fault.strerror}\n")
+            return os.EX_IOERR
         return os.EX_OK
 
     return run_until_done(session.reactor, work)

@@ -131,18 +131,19 @@ class Connection(Protocol):
         """Take bytes; every frame in them is handled in order."""
         self._heard = self.clock.seconds()
         try:
+            self._receive(data)
+        except ProtocolError as error:
+            self._broke(error)
+
+    def _receive(self, data: bytes) -> None:
+        try:
             frames = self.session.receive(data)
         except ProtocolError as error:
             for frame in error.before:
                 self._handle(frame)  # type: ignore[arg-type]
-            self._broke(error)
-            return
+            raise
         for frame in frames:
-            try:
-                self._handle(frame)
-            except ProtocolError as error:
-                self._broke(error)
-                return
+            self._handle(frame)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Tell everybody who waits."""

@@ -114,9 +114,11 @@ class Follower:
             page: wire.Page = await self._link.ask(
                 wire.HISTORY, wire.History(room, after=self._seen[room], limit=limits.HISTORY_PAGE)
             )
+            seen = self._seen[room]
             for event in page.events:
-                self._show(event)
-            more = page.more and bool(page.events)
+                if event.room == room:
+                    self._show(event)
+            more = page.more and self._seen[room] > seen
         held = self._held.pop(room, [])
         for event in held:
             # What the log does not lead to was never in it: asking again would never end.

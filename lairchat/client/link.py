@@ -25,7 +25,7 @@ from lairchat.client.requests import Requests
 from lairchat.client.rooms import Rooms
 from lairchat.features.messages import messages as wire
 from lairchat.model import faults, limits, refusals
-from lairchat.model.identity import ServerId
+from lairchat.model.identity import ServerId, format_address
 from lairchat.model.refusal import Refusal
 from lairchat.wire.contract import Command
 from lairchat.wire.objects import ServerHello
@@ -36,6 +36,8 @@ SILENCE_SECONDS = 45.0
 #: How long an orderly goodbye may take.
 LEAVE_SECONDS = 1.0
 RETRY_GROWTH = 2.0
+#: ms: what a server may say that its clock says; command ids have room for twice as much.
+_TIME_MAX = 2**47
 
 #: What ends the attempts until somebody acts: trying again changes nothing, or costs a secret.
 _FINAL = (
@@ -148,7 +150,7 @@ class Link:
         self.people = People(reactor, self.rooms, self._list_members)
         self.requests = Requests(self)
         self.authentication = Authentication(self)
-        self._clock_offset = 0
+        self._server_clock: tuple[int, float] | None = None
         self._wait: float = limits.RECONNECT_SECONDS_MIN
         self._living: Deferred[None] | None = None
         self._pausing: Deferred[None] | None = None
@@ -279,7 +281,7 @@ class Link:
 
     @property
     def _address(self) -> str:
-        return f"{self.target.host}:{self.target.port}"
+        return format_address(self.target.host, self.target.port)
 
     # -- one connection
 
@@ -301,7 +303,7 @@ class Link:
         self.deliver(inputs.Connected())
         hello = await connection.greet()
         server = self.dialer.prove(target.host, hello, spki)
-        self._clock_offset = hello.now - self.now()
+        self._server_clock = min(hello.now, _TIME_MAX), self.reactor.seconds()
         await self._trust(server)
         self.server = server
         words = " ".join(server.words())
@@ -469,8 +471,14 @@ class Link:
                 self.requests.perform(effect)
 
     def server_now(self) -> int:
-        """Return the server's idea of now: command ids are judged by its clock, not by ours."""
-        return self.now() + self._clock_offset
+        """Return the server's idea of now, ms: command ids are judged by its clock, not by ours.
+
+        Counted on from its last hello, because our own clock may jump meanwhile.
+        """
+        if self._server_clock is None:
+            return self.now()
+        then, at = self._server_clock
+        return then + int((self.reactor.seconds() - at) * 1000)
 
     # -- what arrives
 

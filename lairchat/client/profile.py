@@ -6,13 +6,14 @@ Promises not to know: the network, the screen.
 """
 
 import base64
+import errno
 import fcntl
 import json
 import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,24 @@ def _write(path: Path, value: Any) -> None:
         with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
             json.dump(value, file, indent=1)
             file.flush()
+            if file.tell() > _FILE_BYTES:
+                # Whoever reads it would find half of it, and call the profile damaged.
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync(path.parent)  # or the old file could be back after a power failure
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise _broken(path, error) from None
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:
@@ -140,9 +153,26 @@ class KnownServers:
 
     def remember(self, host: str, port: int, server: ServerId) -> None:
         """Remember, or replace, the identity of an address."""
-        known = self._known()
-        known[_address(host, port)] = {"id": server.hex}
-        _write(self._path, known)
+        with self._alone():
+            known = self._known()
+            known[_address(host, port)] = {"id": server.hex}
+            _write(self._path, known)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from changing what is about to be replaced: they would lose a pin."""
+        _make_directory(self._root)
+        try:
+            descriptor = os.open(
+                self._root / "servers.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as error:
+            raise _broken(self._path, error) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # for as long as it takes to write a file
+            yield
+        finally:
+            os.close(descriptor)
 
     def last(self) -> tuple[str, int, str] | None:
         """Return host, port and account of the last login, for ``lair`` without arguments."""
@@ -158,11 +188,12 @@ class KnownServers:
     def used(self, host: str, port: int, account: str) -> None:
         """Remember a login as the last one, and as the account of this address."""
         _write(self._root / "last.json", {"host": host, "port": port, "account": account})
-        known = self._known()
-        entry = known.get(_address(host, port))
-        if entry is not None and entry.get("account") != account:
-            entry["account"] = account
-            _write(self._path, known)
+        with self._alone():
+            known = self._known()
+            entry = known.get(_address(host, port))
+            if entry is not None and entry.get("account") != account:
+                entry["account"] = account
+                _write(self._path, known)
 
     def account(self, host: str, port: int) -> str | None:
         """Return the account that was used last at an address."""

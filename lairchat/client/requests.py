@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lairchat.client import catalog, effects, inputs
-from lairchat.client.rooms import room_info
+from lairchat.client.rooms import ROOMS_TAKEN, room_info
 from lairchat.features.accounts import messages as accounts
 from lairchat.features.messages import messages as wire
 from lairchat.features.moderation import messages as moderation
@@ -214,7 +214,7 @@ class Requests:
         while more:
             page: rooms.RoomList = await self._link.ask(rooms.LIST, rooms.ListRooms(after=after))
             found += page.rooms
-            more = page.more and bool(page.rooms)
+            more = page.more and bool(page.rooms) and len(found) < ROOMS_TAKEN
             after = found[-1].name if found else ""
         listing = tuple(
             inputs.RoomListing(info.name, info.topic, info.members, info.role is not None)

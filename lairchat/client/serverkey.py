@@ -3,12 +3,14 @@
 import os
 from typing import Any, TextIO
 
+from twisted.internet import defer
+
 from lairchat.client import catalog
 from lairchat.client.connection import Connection
 from lairchat.client.link import Dialer, Target
 from lairchat.client.profile import KnownServers
-from lairchat.model import faults
-from lairchat.model.identity import ServerId
+from lairchat.model import faults, limits
+from lairchat.model.identity import ServerId, format_address
 
 
 def _lines(title: str, server: ServerId) -> str:
@@ -38,8 +40,14 @@ async def replace(
     """
     connection = Connection(reactor, catalog.EVENTS, lambda *_: None, lambda _: None)
     spki = await dialer.dial(target.host, target.port, connection)
-    server = dialer.prove(target.host, await connection.greet(), spki)
-    connection.leave()
+    try:
+        hello = await connection.greet().addTimeout(limits.DIAL_SECONDS, reactor)
+        server = dialer.prove(target.host, hello, spki)
+    except defer.TimeoutError:
+        address = format_address(target.host, target.port)
+        raise faults.NetTimeout(address=address, host=target.host) from None
+    finally:
+        connection.leave()
     pin = known.pin(target.host, target.port)
     if pin == server:
         out.write(_lines("unchanged", server))

@@ -25,7 +25,7 @@ class Printer:
     """Prints events as lines, for people or as JSON, and knows where it stands.
 
     last: the sequence of the last event that was printed, or is not to be printed.
-    closed: nobody reads any more.
+    closed: nobody reads any more.  fault: why nothing can be printed, where that is no reader's wish.
     """
 
     def __init__(self, out: TextIO, *, as_json: bool) -> None:
@@ -34,6 +34,7 @@ class Printer:
         self._until: list[Deferred[None]] = []
         self.last: int | None = None
         self.closed = False
+        self.fault: OSError | None = None
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Print one event."""
@@ -43,7 +44,9 @@ class Printer:
         try:
             self._out.write(f"{self._line(event)}\n")
             self._out.flush()
-        except BrokenPipeError:
+        except OSError as error:
+            # Nobody reads any more, or the disk is full: nothing more can be printed.
+            self.fault = None if isinstance(error, BrokenPipeError) else error
             self.close()
 
     def close(self) -> None:

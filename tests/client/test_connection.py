@@ -1,5 +1,7 @@
 """One connection: everybody who waits hears, whatever the server says or does not say."""
 
+from pathlib import Path
+
 import msgspec
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -29,6 +31,7 @@ from lairchat.wire.objects import (
     ServerPing,
     ServerPong,
 )
+from tests.authority import Authority
 
 HELLO = ServerHello(
     version=1,
@@ -113,6 +116,17 @@ class Talk(TestCase):
         self.connection.dataReceived(good + b"\x00\x00\x00\x01\xc1")
         assert self.successResultOf(asking) == wire.Synced([])
         assert self.ends == 1
+
+    def test_two_faults_at_once(self):
+        """What came before the second cannot be read either."""
+        self.start()
+        asking = self.ask()
+        [asked] = self.said()
+        wrong = Ok(asked.id, msgspec.Raw(msgspec.msgpack.encode({"rooms": 7})))
+        self.connection.dataReceived(codec.encode(wrong) + b"\xff\xff\xff\xff")
+        assert self.ends == 1
+        self.connection.connectionLost()
+        self.failureResultOf(asking, faults.NetLost)
 
     def test_an_event_that_cannot_be_read(self):
         self.start()
@@ -240,5 +254,8 @@ class Derivation(TestCase):
 
     def test_who_vouches(self):
         assert not RealDialer(None, None).vouched
-        assert RealDialer(None, None, "").vouched
-        assert RealDialer(None, None, "/ca.pem").vouched
+        assert RealDialer(None, None, "system").vouched
+        authorities = Path(self.mktemp())
+        self.assertRaises(faults.Config, RealDialer, None, None, str(authorities))
+        authorities.write_bytes(Authority().certificate)
+        assert RealDialer(None, None, str(authorities)).vouched

@@ -1,5 +1,6 @@
 """lair send, tail and invite, beside a running client or without: over real Unix sockets."""
 
+import errno
 import io
 import json
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.task import LoopingCall, deferLater
 
 from lairchat.client import cli, effects, headless, holding, inputs, mailslot, start
@@ -22,7 +23,7 @@ from lairchat.client.profile import Session as KeptSession
 from lairchat.client.tail import Printer
 from lairchat.client.tail import tail as follow
 from lairchat.features.accounts.messages import CREATE_INVITE
-from lairchat.features.messages.messages import HISTORY, SEND, LogEvent
+from lairchat.features.messages.messages import HISTORY, SEND, LogEvent, Page
 from lairchat.model import faults, limits, refusals
 from lairchat.model.refusal import Refusal
 from lairchat.wire import codec
@@ -269,6 +270,22 @@ class Beside(Programs):
         assert stat.S_IMODE(session.profile().socket.stat().st_mode) == 0o600
 
     @awaited
+    async def test_the_disk_is_full(self):
+        alice = self.holder("alice")
+
+        class Full(io.StringIO):
+            def flush(self):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        printer = Printer(Full(), as_json=True)
+        running = Deferred.fromCoroutine(follow(self.session(alice), "#lobby", printer))
+        await soon(0.1)
+        alice.say("x")
+        await running
+        assert printer.fault.errno == errno.ENOSPC
+        assert alice.link.online
+
+    @awaited
     async def test_nobody_reads(self):
         alice = self.holder("alice")
 
@@ -282,6 +299,7 @@ class Beside(Programs):
         alice.say("x")
         await running
         assert printer.closed
+        assert printer.fault is None
         printer({"seq": 99})
         assert printer.last != 99
         await printer.until_closed()
@@ -534,6 +552,28 @@ class Holding(Programs):
         assert isinstance(await running, refusals.AuthToken)
         late = session.unless_over(headless.send(session, "#lobby", "too late"))
         await self.assertFailure(late, refusals.AuthToken)
+
+
+class FollowingSomebodyHostile(Programs):
+    def test_a_page_of_another_room_again_and_again(self):
+        alice = self.person("alice").enter()
+        asked = []
+
+        def ask(command, request):
+            asked.append(command.name)
+            assert len(asked) < 20, "it asks for ever"
+            event = LogEvent(
+                room=4711, seq=1, at=0, user=0, name="", device=0, kind="app", id=b"", body=b""
+            )
+            return succeed(Page(room=alice.lobby, events=[event], more=True))
+
+        alice.link.ask = ask
+        heard = []
+        follower = Follower(alice.link, alice.lobby, 0, heard.append)
+        self.network.server.result(Deferred.fromCoroutine(follower.begin()))
+        self.addCleanup(follower.end)
+        assert asked == ["message.history"]
+        assert heard == []
 
 
 class Socket(Programs):

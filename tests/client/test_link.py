@@ -1,5 +1,6 @@
 """The link: coming in, staying connected, and what happens at every point where it is cut."""
 
+import msgspec
 from twisted.internet.defer import succeed
 
 from lairchat.client import effects, inputs
@@ -7,8 +8,10 @@ from lairchat.client.profile import Profile, Session
 from lairchat.client.secret import Secret
 from lairchat.core.throttle import Rate
 from lairchat.features.accounts.rules import Registration
-from lairchat.model import faults, refusals
+from lairchat.model import faults, limits, refusals
 from lairchat.model.refusal import received
+from lairchat.wire import codec
+from lairchat.wire.objects import Ok, ServerHello
 from tests.client.network import (
     HOST,
     IDENTITY,
@@ -672,6 +675,68 @@ class Sending(NetworkTest):
         assert bob.texts() == ["one", "two"]
         notices = [one.code for one in alice.of(inputs.Notice)]
         assert notices == ["LC-PROFILE-BROKEN"]
+
+
+class HostileServer(NetworkTest):
+    """What a server says cannot break what is kept here, nor stop this program."""
+
+    def tampered(self, change):
+        def tamper(frames):
+            changed = []
+            for one in frames:
+                decoded = codec.decode_server(one[4:])
+                changed.append(codec.encode(change(decoded)))
+            return changed
+
+        self.network.tamper = tamper
+
+    def test_a_token_that_is_none(self):
+        alice = self.person("alice").enter()
+
+        def change(frame):
+            if isinstance(frame, Ok):
+                body = msgspec.msgpack.decode(frame.body)
+                if "token" in body:
+                    body["token"] = b"short"
+                    return Ok(frame.id, msgspec.Raw(msgspec.msgpack.encode(body)))
+            return frame
+
+        self.tampered(change)
+        alice.leave()
+        kept = Profile(alice.root, IDENTITY.id, "alice").session().token
+        again = self.reopened(alice).start()
+        assert not again.link.online
+        self.network.tamper = None
+        assert Profile(alice.root, IDENTITY.id, "alice").session().token == kept
+        self.network.wait(20)
+        assert again.link.online
+
+    def test_a_clock_beyond_all_time(self):
+        times = {"early": 0, "late": 2**48, "never": limits.INTEGER_MAX}
+        for name, now in times.items():
+            self.tampered(
+                lambda frame, now=now: (
+                    msgspec.structs.replace(frame, now=now)
+                    if isinstance(frame, ServerHello)
+                    else frame
+                )
+            )
+            person = self.person(name).enter()
+            ticket = person.say("x")
+            self.settle()
+            assert ticket in person.acknowledged or ticket in person.refused
+        assert not self.flushLoggedErrors()
+
+    def test_our_own_clock_jumps(self):
+        """Ids of messages follow the server's clock as it was told, whatever ours does."""
+        alice = self.person("alice").enter()
+        for jump in (10 * 365 * limits.DAY, -10 * 365 * limits.DAY, -(10**9)):
+            alice.link.now = lambda jump=jump: self.network.server.now() + jump * 1000
+            ticket = alice.say("after the jump")
+            self.settle()
+            assert ticket in alice.acknowledged
+        self.network.wait(3)
+        assert alice.link.server_now() == self.network.server.now()
 
 
 class RateLimited(NetworkTest):

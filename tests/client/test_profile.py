@@ -19,6 +19,7 @@ from lairchat.client.profile import (
     require_private,
 )
 from lairchat.client.sendqueue import SendQueue
+from lairchat.model import limits
 from lairchat.model.faults import ProfileBroken, ProfileLocked
 from lairchat.model.identity import ServerId
 from lairchat.model.ids import command_id
@@ -88,6 +89,51 @@ def test_what_is_kept(profile: Profile) -> None:
     profile.keep_setting("a", "1")
     profile.keep_setting("b", "2")
     assert profile.settings() == {"a": "1", "b": "2"}
+
+
+def test_a_queue_that_could_not_be_read_again_is_not_kept(profile: Profile) -> None:
+    """The one before stays: a file of which only half is read would be a damaged profile."""
+    before = [{"text": "x"}]
+    profile.keep_outbox(before)
+    with pytest.raises(ProfileBroken, match="too large"):
+        profile.keep_outbox([{"text": "\U0001f600" * limits.MESSAGE_CHARS}] * 100)
+    assert profile.outbox() == before
+    assert not list(profile.directory.glob(".*"))
+
+
+def test_two_processes_that_remember_at_once(tmp_path: Path) -> None:
+    """Neither loses what the other has put in: it would be asked for again, of anybody."""
+    program = (
+        "import sys\nfrom pathlib import Path\n"
+        "from lairchat.client.profile import KnownServers\n"
+        "from lairchat.model.identity import ServerId\n"
+        "known = KnownServers(Path(sys.argv[1]))\n"
+        "input()\n"
+        "for port in range(int(sys.argv[2]), int(sys.argv[2]) + 40):\n"
+        "    known.remember('h.example', port, ServerId(bytes(32)))\n"
+        "    known.used('h.example', port, 'alice')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path), str(first)],
+            stdin=subprocess.PIPE,
+            env=environment,
+        )
+        for first in (100, 200, 300)
+    ]
+    for one in running:
+        assert one.stdin is not None
+        one.stdin.write(b"\n")
+        one.stdin.flush()
+    for one in running:
+        one.communicate()
+        assert one.returncode == 0
+    known = KnownServers(tmp_path)
+    for first in (100, 200, 300):
+        for port in range(first, first + 40):
+            assert known.pin("h.example", port) is not None, port
+            assert known.account("h.example", port) == "alice"
 
 
 @pytest.mark.parametrize("name", ["../../x", "", "a/b", ".", "al\x00ice", "x" * 65, "al ice"])

@@ -317,7 +317,7 @@ class CatchingUp(TwoPeople):
             self.network.limit = limit
             self.network.wait(2)
             self.network.limit = None
-            self.network.wait(3)
+            self.network.wait(5)  # the third wait can take four seconds
         assert self.alice.texts() == [f"{a}.{b}" for a in range(12) for b in range(80)]
 
     def test_events_that_arrive_meanwhile_come_in_their_place(self):

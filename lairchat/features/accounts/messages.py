@@ -60,7 +60,7 @@ class Grant(Reply, frozen=True):
     role: RoleName
     device: Int63
     session: Int63
-    token: bytes
+    token: Token
 
 
 class ChangeSecret(Request, frozen=True):
