@@ -198,7 +198,7 @@ def refused(state: AppState, event: i.SendRefused) -> list[Effect]:
     if queued is None:
         return []
     if event.retry_after is not None:
-        show_error(state, event.code, event.text)
+        show_error(state, event.code, _held_up(state, event.text, event.retry_after))
         return []
     item = queued.item
     item.mark, item.memo = "x", None
@@ -207,6 +207,15 @@ def refused(state: AppState, event: i.SendRefused) -> list[Effect]:
     where = f" in {room.title}" if room is not None and room.id != state.current else ""
     notice(state, f"a message{where} was not sent: {safe(event.text)}", error=True)
     return []
+
+
+def _held_up(state: AppState, text: str, seconds: float) -> str:
+    """Return why messages wait, without the server's advice to try again: the link does that."""
+    for end in (". ", ": ", ", "):
+        text = text.partition(end)[0]
+    waiting = sum(1 for one in state.outbox if one.item.mark == "..")
+    count = f"{waiting} message{'s' * (waiting != 1)}"
+    return f"{text}: {count} queued, next try in {seconds:.1f} s. Nothing is lost."
 
 
 def restored(state: AppState, event: i.OutboxRestored) -> list[Effect]:

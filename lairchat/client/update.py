@@ -104,7 +104,7 @@ def _paste(state: AppState, text: str) -> list[Effect]:
     if dialog is not None:
         notice(state, "pasted into the input, not into the question")
     elif "\n" in text:
-        lines = text.count("\n") + 1
+        lines = text.rstrip("\n").count("\n") + 1
         size = f"{len(state.room.editor.text)}/{MESSAGE_CHARS} characters"
         notice(state, f"pasted {lines} lines ({size}): nothing is sent before you press Enter")
     return []

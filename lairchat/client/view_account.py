@@ -22,22 +22,37 @@ ADVICE = (
 
 
 class _Pen:
-    """Writes row after row, indented as far as the width allows."""
+    """Writes row after row, indented as far as the width allows.
 
-    __slots__ = ("canvas", "indent", "short", "y")
+    ``first`` and ``last`` are the rows that have to be seen; ``cursor`` is where typing goes.
+    """
+
+    __slots__ = ("cursor", "first", "indent", "last", "rows", "short", "width", "y")
 
     def __init__(self, canvas: Canvas) -> None:
-        self.canvas = canvas
+        self.width = canvas.width
         self.short = canvas.height < 20 or canvas.width < 60
         self.indent = 0 if self.short else 2
         self.y = 0 if self.short else 1
+        self.rows: list[tuple[int, int, str, str]] = []
+        self.first = self.last = 0
+        self.cursor: tuple[int, int] | None = None
 
     def line(self, text: str, attr: str = "normal", extra: int = 0) -> None:
-        """Write a line, wrapped; what is below the page is dropped."""
+        """Write a line, wrapped."""
         x = self.indent + (0 if self.short else extra)
-        for row in wrap(text, max(1, self.canvas.width - x - 1)):
-            self.canvas.put(x, self.y, row, attr)
+        for row in wrap(text, max(1, self.width - x - 1)):
+            self.rows.append((x, self.y, row, attr))
             self.y += 1
+
+    def paint(self, canvas: Canvas, space: int) -> None:
+        """Draw what fits, the rows that have to be seen in any case."""
+        top = min(self.first, max(0, self.last - space + 1))
+        for x, y, text, attr in self.rows:
+            if 0 <= y - top < space:
+                canvas.put(x, y - top, text, attr)
+        if self.cursor is not None and self.cursor[1] - top < space:
+            canvas.cursor = (self.cursor[0], self.cursor[1] - top)
 
     def gap(self) -> None:
         """Leave a row free where there is room."""
@@ -71,6 +86,7 @@ def draw_account(state: AppState, canvas: Canvas) -> None:
             pen.gap()
     if form is not None:
         _form(state, form, pen)
+    pen.paint(canvas, canvas.height - 1 - (state.note is not None))
     _bottom(state, trust, form, canvas)
 
 
@@ -96,13 +112,22 @@ def _advice(pen: _Pen, keys: str) -> None:
 
 def _form(state: AppState, form: Form, pen: _Pen) -> None:
     if not pen.short:
-        pen.line("-" * max(0, min(73, pen.canvas.width - 4)), "border")
+        pen.line("-" * max(0, min(73, pen.width - 4)), "border")
     fields = form.visible
     for field in fields:
         y = pen.y
         pen.line(_field_text(form, field), "field-current" if field is form.current else "field")
         if field is form.current:
             _place_cursor(form, field, pen, y)
+            if pen.short:  # the answer and what is wrong with it are seen together
+                _remark(state, form, pen)
+            pen.first, pen.last = y, pen.y - 1
+    if not pen.short:
+        _remark(state, form, pen)
+
+
+def _remark(state: AppState, form: Form, pen: _Pen) -> None:
+    """Write what is wrong, or what is being waited for."""
     if form.error:
         pen.gap()
         pen.line(form.error, "error")
@@ -144,8 +169,7 @@ def _place_cursor(form: Form, field: Field, pen: _Pen, y: int) -> None:
         x += width(field.secret.reveal()) if form.reveal else min(len(field.secret), 32)
     else:
         x += 1
-    if y < pen.canvas.height - 1:
-        pen.canvas.cursor = (min(x, pen.canvas.width - 1), y)
+    pen.cursor = (min(x, pen.width - 1), y)
 
 
 def _bottom(state: AppState, trust: Trust | None, form: Form | None, canvas: Canvas) -> None:

@@ -109,7 +109,9 @@ def _narrow(state: AppState, canvas: Canvas, found: Layout, right: str) -> None:
     left = connection_text(state)
     if state.phase == "online":
         left += " ok" + (f" {state.latency}ms" if state.latency is not None else "")
-        waiting = len(state.outbox)
+        waiting = sum(1 for one in state.outbox if one.item.mark == "..")
+        failed = len(state.outbox) - waiting
+        left += f" {failed} failed" if failed else ""
         left += f" {waiting} queued" if waiting else ""
     elif state.phase == "offline":
         left = "offline" + left[left.rfind(" retry") :] if " retry" in left else left

@@ -186,10 +186,14 @@ def test_a_rate_limit_keeps_it_queued() -> None:
     person = in_lobby()
     (sent,) = person.enter("hello")
     person.link(
-        i.SendRefused(sent.ticket, "LC-RATE", "sending too fast: next leaves in 1.5 s", 1.5)
+        i.SendRefused(
+            sent.ticket, "LC-RATE", "sending too fast: this was not stored. Try again in 2 s.", 1.5
+        )
     )
     assert person.state.outbox[0].item.mark == ".."
-    assert "LC-RATE" in person.note
+    assert person.note == (
+        "LC-RATE  sending too fast: 1 message queued, next try in 1.5 s. Nothing is lost."
+    )
 
 
 def test_the_queue_of_the_last_time_is_back() -> None:

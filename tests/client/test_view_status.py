@@ -81,3 +81,13 @@ def test_hints_follow_the_key_map() -> None:
     assert "[F5 help]" in person.screen(120, 40)
     person.link(i.SettingsLoaded((("keys.f5", ""),)))
     assert "[/help help]" in person.screen(80, 24)
+
+
+def test_a_narrow_line_tells_failed_from_queued() -> None:
+    person = in_lobby(40, 12)
+    (sent,) = person.enter("who may write here?")
+    assert "1 queued" in person.screen()
+    person.link(i.SendRefused(sent.ticket, "LC-ROOM-POSTING", "only moderators may write"))
+    person.wait(60_000)
+    assert "1 failed" in person.screen()
+    assert "queued" not in person.screen()
