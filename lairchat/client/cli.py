@@ -1,6 +1,8 @@
 """The command line of ``lair``: its options, and the commands that need no screen."""
 
 import argparse
+import errno
+import io
 import os
 import sys
 import time
@@ -18,6 +20,8 @@ from lairchat.model.refusal import Refusal
 COMMANDS = ("send", "tail", "invite", "doctor", "serverkey")
 #: How long a command waits for an answer, unless it is told otherwise.
 PATIENCE_SECONDS = 20.0
+#: What standard output says when nobody reads it, or the disk behind it is full or broken.
+_UNPRINTABLE = {errno.EPIPE, errno.ENOSPC, errno.EIO}
 #: What a shell reports of a program that Ctrl-C has ended.
 INTERRUPTED = 130
 DESCRIPTION = "Chat from a terminal: lair 'LINK' the first time, lair from then on."
@@ -202,10 +206,31 @@ def command(arguments: Sequence[str]) -> int:
     options = command_parsers()[arguments[0]].parse_intermixed_args(arguments[1:])
     from lairchat.client.headless import report
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal of another encoding cannot show is marked, and ends nothing.
+        sys.stdout.reconfigure(errors="replace")
     try:
-        return work[arguments[0]](options)
+        status = work[arguments[0]](options)
+        sys.stdout.flush()
     except Refusal as refusal:
         return report(refusal)
+    except OSError as error:
+        if error.errno not in _UNPRINTABLE:
+            raise
+        return not_printed(arguments[0], error)
+    return status
+
+
+def not_printed(name: str, error: OSError) -> int:
+    """Say that what was to be printed could not be; returns the exit status."""
+    mute()
+    sys.stderr.write(f"lair {name}: cannot print: {error.strerror}\n")
+    return os.EX_IOERR
+
+
+def mute() -> None:
+    """Lead standard output nowhere: the interpreter would try to flush it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_until_done(reactor: Any, work: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -275,11 +300,9 @@ def _tail(options: argparse.Namespace) -> int:
         finally:
             await session.close()
         if printer.closed:
-            # Nobody reads our standard output: the interpreter shall not try to flush it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            mute()
         if printer.fault is not None:
-            sys.stderr.write(f"lair tail: cannot print: {printer.fault.strerror}\n")
-            return os.EX_IOERR
+            return not_printed("tail", printer.fault)
         return os.EX_OK
 
     return run_until_done(session.reactor, work)

@@ -12,7 +12,10 @@ _COMMANDS = ("send", "tail", "invite", "doctor", "serverkey")
 def run(argv: list[str] | None = None) -> int:
     """Run ``lair``; returns the exit status (sysexits)."""
     import os
+    import resource
 
+    # No core file: a password, while it is typed, and the session's token would be in it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     arguments = sys.argv[1:] if argv is None else argv
     wants_text = {"-h", "--help", "--version"} & set(arguments)
     if wants_text or any(word in _COMMANDS for word in arguments[:1]):

@@ -96,6 +96,22 @@ class TwoTerminals(Terminals):
         assert bob.text.count("from a script") == 1
         assert "not kept" not in bob.text
 
+    def test_a_terminal_that_cannot_show_it(self) -> None:
+        """What does not fit its encoding is marked; following goes on."""
+        self.come_in("alice", self.link()).close()
+        for text in ("caf\u00e9 \u2603", "plain"):
+            assert self.lair("alice", "send", "#lobby", text).returncode == 0
+        following = subprocess.Popen(
+            command("tail", "#lobby", "--after", "0"),
+            stdout=subprocess.PIPE,
+            env={**environment(self.home("alice")), "PYTHONIOENCODING": "ascii"},
+        )
+        self.addCleanup(following.communicate)
+        self.addCleanup(following.kill)
+        assert following.stdout is not None
+        lines = [following.stdout.readline()[6:] for _ in range(3)]
+        assert lines[1:] == [b"alice in lobby: caf? ?\n", b"alice in lobby: plain\n"]
+
     def test_a_script_sends_to_a_server_that_is_stopped(self) -> None:
         """Its connections stand, and nothing comes; then it goes on."""
         self.come_in("alice", self.link()).close()

@@ -1,6 +1,7 @@
 """The command line: what it takes, what it prints, and its exit statuses; as processes."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,39 @@ def test_send_without_a_server() -> None:
     done = lair("send", "#lobby", "--wait", "0.5", stdin=b"hello\n")
     assert done.returncode == os.EX_UNAVAILABLE
     assert done.stderr.startswith(b"LC-NET-REFUSED")
+
+
+def test_what_cannot_be_printed() -> None:
+    """A full disk, a reader who has gone: a status and a sentence, for each that prints at once."""
+    logged_in(7023)
+    for redirect in (" > /dev/full", " | (exec <&-; sleep 1)"):
+        line = f"{shlex.join([sys.executable, '-P', '-c', RUN, 'serverkey'])}{redirect}"
+        done = subprocess.run(
+            ["bash", "-c", f"sleep 0.3; {line}; exit ${{PIPESTATUS[0]}}"],
+            capture_output=True,
+            check=False,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        assert done.returncode == os.EX_IOERR, done.stderr
+        assert done.stderr.startswith(b"lair serverkey: cannot print: ")
+        assert done.stderr.count(b"\n") == 1
+
+
+def test_a_password_is_in_no_core_file() -> None:
+    program = (
+        "import resource, sys\nfrom lairchat.client.main import run\n"
+        "try:\n    run(['--version'])\n"
+        "finally:\n    print(resource.getrlimit(resource.RLIMIT_CORE))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.stdout.splitlines()[-1] == b"(0, 0)"
 
 
 def test_an_unknown_host_in_plain_mode() -> None:
