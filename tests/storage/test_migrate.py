@@ -170,6 +170,31 @@ def test_a_result_that_does_not_hold_together_is_not_taken(path: Path, history: 
     assert (revision(path), rows(path)) == ("0001_log", 100)
 
 
+def test_a_result_that_sqlite_finds_wrong_is_not_taken(path: Path, history: History) -> None:
+    migrate.prepare(path, versions=history.directory)
+    fill(path)
+    history.step(
+        "0002_more",
+        "more",
+        more="op.execute('PRAGMA writable_schema = ON');"
+        " op.execute('UPDATE sqlite_schema SET sql ="
+        ' "CREATE TABLE more (id INTEGER PRIMARY KEY, note TEXT NOT NULL CHECK (id < 50))"'
+        " WHERE name = \\'more\\'');"
+        " op.execute('PRAGMA writable_schema = RESET')",
+    )
+    with pytest.raises(StartBroken, match="CHECK constraint"):
+        migrate.prepare(path, versions=history.directory)
+    assert (revision(path), rows(path)) == ("0001_log", 100)
+
+
+def test_a_database_that_others_could_read_is_made_private(path: Path) -> None:
+    """Somebody has copied it with the usual umask."""
+    migrate.prepare(path)
+    path.chmod(0o644)
+    migrate.prepare(path)
+    assert oct(path.stat().st_mode)[-3:] == "600"
+
+
 def test_a_newer_database_is_refused(path: Path, history: History) -> None:
     history.step("0002_more", "more")
     migrate.prepare(path, versions=history.directory)

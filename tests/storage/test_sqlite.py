@@ -43,6 +43,18 @@ def test_names_with_signs_that_mean_something_in_a_uri(tmp_path: Path, name: str
     assert {found.name for found in tmp_path.iterdir()} == {name}
 
 
+def test_whoever_may_write_has_the_lock_before_the_first_read(tmp_path: Path) -> None:
+    """Else another process could write between its read and its write, and make it fail half way."""
+    path = tmp_path / "lair.db"
+    migrate.prepare(path)
+    other = sqlite.connect(path, busy_seconds=0)
+    with sqlite.writing_engine(path).connect() as connection, connection.begin():
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+
 def test_errors_do_not_say_what_was_to_be_written() -> None:
     """They are logged when nobody expected them."""
     with sqlite.writing_engine(None).connect() as connection:

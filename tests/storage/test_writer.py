@@ -148,6 +148,13 @@ class InlineWriterTest(SynchronousTestCase):
         writer.pump()
         self.assertEqual(self.groups, [2, 1, 1, 1])
 
+    def test_what_fills_a_group_to_the_byte_belongs_to_it(self) -> None:
+        writer = self.writer(group_bytes=1000)
+        for number, size in enumerate((400, 600, 1000)):
+            writer.submit(self.step(str(number), size=size))
+        writer.pump()
+        self.assertEqual(self.groups, [2, 1])
+
     def test_groups_are_bounded_by_time_and_the_rest_keeps_its_place(self) -> None:
         writer = self.writer(group_seconds=0.02)
 

@@ -83,6 +83,13 @@ class WriteThrough(TestCase):
             except SSL.WantReadError:
                 return received
 
+    def read_on(self) -> bytes:
+        """Return the next that has arrived; raises ZeroReturnError at the server's goodbye."""
+        try:
+            return self.client.recv(2**16)
+        except SSL.WantReadError:
+            return b""
+
     @property
     def waiting(self) -> int:
         """How many bytes wait in the transport for a turn of the reactor."""
@@ -117,6 +124,37 @@ class WriteThrough(TestCase):
         assert self.waiting == 0
         self.tls.write(b"now")
         assert self.read() == b"now"
+
+    async def test_nothing_overtakes_what_waits_although_the_socket_has_room_again(self):
+        written = self.fill()
+        received = self.read()
+        self.tls.write(b"the last")
+
+        def complete() -> bool:
+            nonlocal received
+            received += self.read()
+            return len(received) >= len(written) + 8
+
+        await until(complete, "all of it")
+        assert received == written + b"the last"
+
+    async def test_what_is_written_after_the_goodbye_costs_nothing_of_what_was_before(self):
+        written = self.fill()
+        self.tls.loseConnection()
+        self.tls.write(b"late")
+        received = b""
+
+        def ended() -> bool:
+            nonlocal received
+            try:
+                while piece := self.read_on():
+                    received += piece
+            except SSL.ZeroReturnError:
+                return True
+            return False
+
+        await until(ended, "the goodbye")
+        assert received == written
 
     async def test_a_peer_that_does_not_read_stops_the_producer(self):
         class Producer:
