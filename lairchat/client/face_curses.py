@@ -125,6 +125,7 @@ class App:
             self._painting.cancel()
         self._painting = None
         if not self._quitting:
+            self.screen.use_colour(wanted=self.state.settings.colour)
             self.screen.paint(view(self.state, *self.screen.size()), window_title(self.state))
 
     def failed(self, failure: Failure) -> None:

@@ -124,7 +124,8 @@ class App:
         """Take a line of standard input; what is behind the last one that counts is nobody's."""
         if self._quitting:
             return
-        self._prompted = ""
+        if self._echo is None:  # otherwise nothing moved the cursor to the next line
+            self._prompted = ""
         self._did(self.face.type_line(line))
 
     def too_long(self) -> None:

@@ -197,10 +197,10 @@ class Plain:
         return self._pump([])
 
     def prompt(self) -> str:
-        """Return what stands before the next line."""
+        """Return what stands before the next line, empty while none is asked for."""
         dialog = self.state.dialog
         if isinstance(dialog, Form):
-            return f"{self._label(dialog.current)}: "
+            return "" if dialog.busy else f"{self._label(dialog.current)}: "
         if isinstance(dialog, Trust):
             return "trust this server? (t trust, f whole fingerprint, q quit) "
         if isinstance(dialog, Question):

@@ -16,7 +16,7 @@ import termios
 import time
 
 from lairchat.client.canvas import TAIL, Canvas, Span, diff, is_risky
-from lairchat.client.effects import Bell, Copy, Effect, Repaint, SaveSetting, Suspend
+from lairchat.client.effects import Bell, Copy, Effect, Repaint, Suspend
 from lairchat.client.inputs import Input, Resize
 from lairchat.client.keys import KeyParser
 from lairchat.client.markup import shown
@@ -157,6 +157,7 @@ class Screen:
         self.terminal = Terminal(environ.get("TERM", ""), target)
         self.remarks = [self.terminal.remark] if self.terminal.remark else []
         self._colour = wants_colour(environ)
+        self._coloured = True
         self._looks = self.terminal.looks(colour=self._colour)
         self._parser = KeyParser(encoding)
         self._saved: list[Any] | None = None
@@ -403,11 +404,15 @@ class Screen:
         elif isinstance(effect, Suspend):
             self.suspend()
         else:
-            if isinstance(effect, SaveSetting) and effect.name == "colour":
-                self._looks = self.terminal.looks(colour=self._colour and effect.value == "on")
-                self.repaint()
             return False
         return True
+
+    def use_colour(self, *, wanted: bool) -> None:
+        """Paint with colours or without, if the environment has not decided already."""
+        if wanted != self._coloured:
+            self._coloured = wanted
+            self._looks = self.terminal.looks(colour=self._colour and wanted)
+            self.repaint()
 
     def copy(self, text: str) -> None:
         """Put a text into the terminal's clipboard (OSC 52), cut to what terminals take."""

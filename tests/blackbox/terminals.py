@@ -23,10 +23,11 @@ from tests.blackbox.daemon import DaemonTest
 
 RUN = "import sys; sys.argv[0] = 'lair'\nfrom lairchat.client.main import run\nsys.exit(run())"
 PATIENCE = 20.0
+OURS = ("LAIR", "LC_", "LANG", "NO_COLOR", "CLICOLOR")  # variables that change what is tested
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAIR", "LC_", "LANG"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     return {
         **kept,
         "PYTHONPATH": str(checkout()),

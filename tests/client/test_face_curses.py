@@ -1,6 +1,7 @@
 """The running client on a real pty, with a real daemon: taking the terminal, giving it back."""
 
 import os
+import re
 import signal
 import sys
 
@@ -9,6 +10,9 @@ import pytest
 from tests.blackbox.terminals import PATIENCE, Terminal, Terminals, command
 
 pytestmark = pytest.mark.blackbox
+
+
+COLOUR = re.compile(rb"\x1b\[3[0-7]m")
 
 
 class CursesFace(Terminals):
@@ -151,3 +155,23 @@ class CursesFace(Terminals):
         fingerprint = self.lair("alice", "serverkey").stdout.decode()
         assert all(word in words for word in fingerprint.split()[1:7])
         alice.line("/quit")
+
+    def test_colours_that_were_turned_off_stay_off(self) -> None:
+        alice = self.come_in("alice", self.link())
+        alice.line("in colour")
+        alice.matches(r"in colour +v$")
+        assert COLOUR.search(alice.output)
+        alice.line("/set colour off")
+        alice.until("colour is off")
+        alice.line("/quit")
+        assert alice.wait() == 0
+        again = self.terminal("alice")
+        again.matches(r"in colour +v$")
+        again.think()
+        again.output = b""
+        again.type("\x0c")
+        again.think()
+        assert b"in colour" in again.output
+        assert not COLOUR.search(again.output)
+        again.line("/quit")
+        assert again.wait() == 0

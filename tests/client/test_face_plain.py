@@ -50,6 +50,8 @@ class PlainFace(Terminals):
         alice.until("too short", "Password:")
         alice.line("long password of alice")
         alice.until("!lobby> ")
+        assert alice.text.count("Password:") == 2
+        assert "Password: Password:" not in alice.text
         for word in ("wrong", "long password"):
             assert word not in alice.text
         alice.line("seen as it is typed")

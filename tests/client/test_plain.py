@@ -75,6 +75,7 @@ def test_a_whole_session_from_trust_to_quitting() -> None:
     assert reader.face.prompt() == "Password: "
     assert reader.face.hides_input()
     reader.says("correct horse")
+    assert reader.face.prompt() == ""
     register = reader.did[-1]
     assert isinstance(register, e.Register)
     assert (register.name, register.invite, register.password.reveal()) == (
@@ -491,5 +492,5 @@ def test_any_inputs_give_lines_without_controls(mixed: list[i.Input | str]) -> N
         else:
             reader.link(one)
         assert all(line.isprintable() or all(ord(c) >= 32 for c in line) for line in reader.lines)
-        assert reader.face.prompt()
+        assert reader.face.prompt().isprintable()
         reader.lines.clear()

@@ -549,13 +549,27 @@ def test_effects_of_the_terminal_are_done_and_others_are_not(desk: Callable[...,
     one.screen.paint(attic().canvas())
     assert len(one.read()) > 1_000
     assert not one.screen.perform(Quit())
-    assert not one.screen.perform(SaveSetting("colour", "off"))
+    assert not one.screen.perform(SaveSetting("bell", "on"))
+
+
+def test_colours_are_turned_off_and_on_again(desk: Callable[..., Desk]) -> None:
+    one = desk()
+    one.screen.paint(attic().canvas())
+    one.read()
+    one.screen.use_colour(wanted=True)
+    one.screen.paint(attic().canvas())
+    assert one.read() == b""
+    one.screen.use_colour(wanted=False)
     one.screen.paint(attic().canvas())
     assert b"\x1b[33m" not in one.read()
-    assert not one.screen.perform(SaveSetting("colour", "on"))
+    one.screen.use_colour(wanted=True)
     one.screen.paint(attic().canvas())
     assert b"\x1b[33m" in one.read()
-    assert not one.screen.perform(SaveSetting("bell", "on"))
+    without = desk(NO_COLOR="1")
+    without.screen.use_colour(wanted=False)
+    without.screen.use_colour(wanted=True)
+    without.screen.paint(attic().canvas())
+    assert b"\x1b[33m" not in without.read()
 
 
 def test_stopping_twice_and_painting_afterwards_do_nothing(desk: Callable[..., Desk]) -> None:
