@@ -104,7 +104,9 @@ class Editor:
         self._recalled = None
 
     def take(self) -> str:
-        """Return the text and empty the input."""
+        """Return the text and empty the input; what was typed before going back is not lost."""
+        if self._recalled is not None:
+            self.history.add(self._stash)
         text = self.text
         self.set("")
         return text
@@ -282,7 +284,7 @@ class Editor:
 
     def recall_older(self) -> None:
         """Show the entry before; what was typed is kept for the way back."""
-        index = len(self.history.entries) if self._recalled is None else self._recalled
+        index = self._leave_entry()
         if index == 0:
             return
         if self._recalled is None:
@@ -293,7 +295,18 @@ class Editor:
         """Show the entry after, behind the last one what had been typed."""
         if self._recalled is None:
             return
-        self._show(self._recalled + 1)
+        self._show(self._leave_entry() + 1)
+
+    def _leave_entry(self) -> int:
+        """Return the index that is shown; an entry that was changed becomes one of its own."""
+        entries = self.history.entries
+        if self._recalled is None or self._recalled >= len(entries):
+            return len(entries)
+        shown = entries[self._recalled]
+        if self.text == shown:
+            return self._recalled
+        self.history.add(self.text)
+        return entries.index(shown) if shown in entries else 0
 
     def _show(self, index: int) -> None:
         entries = self.history.entries

@@ -204,6 +204,41 @@ def test_history_goes_back_and_comes_back_to_what_was_typed() -> None:
     assert editor.text == "draft"
 
 
+def test_an_entry_that_was_changed_is_not_lost_by_going_on() -> None:
+    """Target 12: silent loss of typed text, none."""
+    history = History()
+    for text in ("first", "second", "third"):
+        history.add(text)
+    editor = Editor(history=history)
+    editor.set("draft")
+    editor.recall_older()
+    editor.recall_older()
+    editor.insert(", changed")
+    editor.recall_older()
+    assert editor.text == "first"
+    assert history.entries == ["first", "second", "third", "second, changed"]
+    editor.kill_to_start()
+    editor.recall_newer()
+    assert editor.text == "second"
+    assert len(history.entries) == 4
+    for _ in range(3):
+        editor.recall_newer()
+    assert editor.text == "draft"
+
+
+def test_a_draft_is_not_lost_when_an_entry_is_sent_again() -> None:
+    history = History()
+    history.add("first")
+    editor = Editor(history=history)
+    editor.set("draft")
+    editor.recall_older()
+    assert editor.take() == "first"
+    assert history.entries == ["first", "draft"]
+    editor.set("sent")
+    editor.take()
+    assert history.entries == ["first", "draft"]
+
+
 def test_history_is_bounded() -> None:
     history = History()
     for number in range(HISTORY + 5):

@@ -142,6 +142,7 @@ class CursesFace(Terminals):
         alice.think()
         alice.type("y\x1b[Z")
         alice.until("[!#lobby PLAIN] xy")
+        assert not alice.shows("does nothing here")
 
     def test_trust_is_asked_for_a_host(self) -> None:
         stranger = self.terminal("stranger", f"127.0.0.1:{self.server.port}")
