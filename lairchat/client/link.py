@@ -20,6 +20,7 @@ from lairchat.client.connection import Connection
 from lairchat.client.derive import Keys
 from lairchat.client.outgoing import Outgoing
 from lairchat.client.people import People
+from lairchat.client.pinning import recognised
 from lairchat.client.profile import KnownServers, Profile
 from lairchat.client.requests import Requests
 from lairchat.client.rooms import Rooms
@@ -304,7 +305,8 @@ class Link:
         hello = await connection.greet()
         server = self.dialer.prove(target.host, hello, spki)
         self._server_clock = min(hello.now, _TIME_MAX), self.reactor.seconds()
-        await self._trust(server)
+        if not await recognised(self, server):
+            raise Stop
         self.server = server
         words = " ".join(server.words())
         self.deliver(inputs.HelloReceived(words, server.fingerprint, True, f"lair/{hello.version}"))
@@ -320,39 +322,6 @@ class Link:
         for told in list(self.on_sync):
             told()
         return await lost
-
-    async def _trust(self, server: ServerId) -> None:
-        """Accept the server's identity: known, carried by the link, or confirmed by the user.
-
-        A link never replaces what is remembered: whoever can make somebody follow a link could
-        otherwise put a server of their own in the place of the one that is known here.
-        """
-        target, known = self.target, self.known
-        pin = known.pin(target.host, target.port)
-        for expected in (pin.digest if pin is not None else b"", target.id_prefix):
-            if expected and not server.matches(expected):
-                self._identity_changed(expected, server)
-                raise Stop
-        if pin is not None:
-            return
-        if not target.id_prefix and not self.dialer.vouched:
-            words = " ".join(server.words())
-            self.deliver(inputs.TrustQuestion(target.host, target.port, words, server.fingerprint))
-            answer = await self.ask_user()
-            if not (isinstance(answer, effects.TrustAnswer) and answer.trusted):
-                raise Stop
-        known.remember(target.host, target.port, server)
-        self.must_be_connected()
-
-    def _identity_changed(self, expected: bytes, server: ServerId) -> None:
-        old = ServerId(expected.ljust(32, b"\x00"))
-        # Of a link's prefix only what it carries is shown.
-        fingerprint = expected.hex(":").upper() + ("" if len(expected) == 32 else ":...")
-        self.deliver(
-            inputs.IdentityChanged(
-                " ".join(old.words()), " ".join(server.words()), fingerprint, server.fingerprint
-            )
-        )
 
     def must_be_connected(self) -> None:
         """Raise AtOnce when the connection was lost while the user was thinking."""
