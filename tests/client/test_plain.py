@@ -494,3 +494,23 @@ def test_any_inputs_give_lines_without_controls(mixed: list[i.Input | str]) -> N
         assert all(line.isprintable() or all(ord(c) >= 32 for c in line) for line in reader.lines)
         assert reader.face.prompt().isprintable()
         reader.lines.clear()
+
+
+reported = events.filter(lambda one: not isinstance(one, i.Key | i.Text | i.Paste))
+unnamed = words.filter(
+    lambda text: not text.lower().startswith(("/join", "/msg", "/new", "/create"))
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(reported, unnamed, st.just("correct horse")), max_size=25))
+def test_a_pipe_says_nothing_before_it_named_a_room(mixed: list[i.Input | str]) -> None:
+    """Whatever happens in between: an answer that came too early or too late is no message."""
+    reader = Reader(piped=True)
+    for one in mixed:
+        if isinstance(one, str):
+            reader.says(one)
+        else:
+            reader.link(one)
+        assert sends(reader) == []
+        assert not any("correct horse" in line for line in reader.lines)

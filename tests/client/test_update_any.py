@@ -15,7 +15,15 @@ from lairchat.client import markup
 from lairchat.client.commands import COMMANDS
 from lairchat.client.dialogs import Form
 from lairchat.client.keymap import BINDINGS, PREFIXED, SELECTION
-from tests.client.scenes import FINGERPRINT, NOON, SCENES, WORDS, Person
+from tests.client.scenes import (
+    FINGERPRINT,
+    NOON,
+    SCENES,
+    WORDS,
+    Person,
+    in_lobby,
+    registering,
+)
 
 EXAMPLES = int(os.environ.get("LAIR_EXAMPLES", "60"))
 
@@ -237,3 +245,33 @@ def _deletes(event: i.Input) -> bool:
     if isinstance(event, i.Key):
         return any(one.action[:4] in editing for one in BINDINGS if event.name in one.keys)
     return isinstance(event, i.MessageArrived | i.SendAcknowledged)
+
+
+# -- a password that is being typed never becomes a message -----------------------------------------
+
+reported = events.filter(lambda one: not isinstance(one, i.Key | i.Text | i.Paste | i.Tick))
+
+
+@settings(max_examples=EXAMPLES * 3, deadline=None)
+@given(
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.tuples(st.none() | reported, st.integers(0, 250)), min_size=1, max_size=12),
+)
+def test_a_password_that_is_being_typed_is_not_sent(
+    changes: bool, twice: bool, between: list[tuple[i.Input | None, int]]
+) -> None:
+    """Whatever is reported between two of its letters, and also when it is typed once more."""
+    person = in_lobby() if changes else registering()
+    if changes:
+        person.enter("/password")
+    if twice:
+        person.types("correct horse battery")
+        person.key("enter")
+    for event, pause in between:
+        person.types("p")
+        if event is not None:
+            person.link(event)
+        person.wait(pause)
+    person.key("enter")
+    assert person.sent() == []
