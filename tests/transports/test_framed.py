@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransport
 
 from lairchat.core.admission import Admission
 from lairchat.core.throttle import Rate
-from lairchat.features.accounts.messages import LOGOUT, REGISTER, Logout, Register
+from lairchat.features.accounts.messages import LOGOUT, REGISTER, RESUME, Logout, Register, Resume
 from lairchat.features.messages import server as messages
 from lairchat.features.messages.messages import SEND, Send, Text
 from lairchat.features.rooms import server as rooms
@@ -267,6 +267,19 @@ def test_breaking_the_protocol_costs_more_than_leaving() -> None:
         end.send(b"GET / HTTP/1.1\r\n\r\n")
         end.lose()
     assert world.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 1)) is None
+
+
+def test_a_stranger_that_is_gone_is_kept_nowhere() -> None:
+    """What it was allowed is counted by its peer, which holds on to the whole connection."""
+    world = World()
+    end = End(world)
+    end.greet()
+    end.send(end.session.command(RESUME.name, Resume(bytes(48)))[1])
+    assert end.codes == ["LC-AUTH-TOKEN"]
+    assert len(world.server.throttle) == 1
+    end.lose()
+    world.server.throttle.forget(("stranger", "192.0.2.7"))  # charged for what led nowhere
+    assert len(world.server.throttle) == 0
 
 
 def test_logging_in_is_never_charged() -> None:

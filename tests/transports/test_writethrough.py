@@ -83,6 +83,18 @@ class WriteThrough(TestCase):
             except SSL.WantReadError:
                 return received
 
+    async def receive(self, size: int) -> bytes:
+        """Return what arrives until there are so many bytes."""
+        received = b""
+
+        def complete() -> bool:
+            nonlocal received
+            received += self.read()
+            return len(received) >= size
+
+        await until(complete, "all of it")
+        return received
+
     def read_on(self) -> bytes:
         """Return the next that has arrived; raises ZeroReturnError at the server's goodbye."""
         try:
@@ -112,15 +124,7 @@ class WriteThrough(TestCase):
     async def test_what_the_socket_does_not_take_follows_in_order(self):
         written = self.fill()
         self.tls.write(b"the last")
-        received = b""
-
-        def complete() -> bool:
-            nonlocal received
-            received += self.read()
-            return len(received) >= len(written) + 8
-
-        await until(complete, "all of it")
-        assert received == written + b"the last"
+        assert await self.receive(len(written) + 8) == written + b"the last"
         assert self.waiting == 0
         self.tls.write(b"now")
         assert self.read() == b"now"
@@ -129,13 +133,7 @@ class WriteThrough(TestCase):
         written = self.fill()
         received = self.read()
         self.tls.write(b"the last")
-
-        def complete() -> bool:
-            nonlocal received
-            received += self.read()
-            return len(received) >= len(written) + 8
-
-        await until(complete, "all of it")
+        received += await self.receive(len(written) + 8 - len(received))
         assert received == written + b"the last"
 
     async def test_what_is_written_after_the_goodbye_costs_nothing_of_what_was_before(self):
