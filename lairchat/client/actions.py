@@ -6,7 +6,7 @@ from lairchat.client import effects, reading
 from lairchat.client.compose import enter
 from lairchat.client.dialogs import Question, Switcher
 from lairchat.client.editor import Editor
-from lairchat.client.kit import in_order, notice, open_room, request
+from lairchat.client.kit import drafts, in_order, notice, open_room, quit_now, request
 from lairchat.client.outbox import resend, take_back
 from lairchat.client.verbs_rooms import toggle_members
 
@@ -145,13 +145,10 @@ def cancel(state: AppState) -> list[Effect]:
         state.history.add(editor.take())
         notice(state, "draft put into the history: Up brings it back. Ctrl-C again: quit?")
         return []
-    state.dialogs.append(Question("Quit?", _quit))
+    waiting = drafts(state)
+    left = f" There is an unsent draft in {waiting}." if waiting else ""
+    state.dialogs.append(Question(f"Quit?{left}", quit_now))
     return []
-
-
-def _quit(state: AppState) -> list[Effect]:
-    state.quitting = True
-    return [effects.Quit()]
 
 
 def back(state: AppState) -> list[Effect]:

@@ -6,7 +6,7 @@ from lairchat.client import effects
 from lairchat.client.account import form_key, form_text, trust_answer
 from lairchat.client.actions import EDITING
 from lairchat.client.dialogs import Dialog, Form, Page, Question, Switcher, Trust
-from lairchat.client.kit import notice, open_room
+from lairchat.client.kit import notice, open_room, quit_now
 from lairchat.client.switcher import matches
 
 TYPE_CHECKING = False
@@ -91,20 +91,14 @@ def dialog_action(state: AppState, dialog: Dialog, action: str, key: str) -> lis
 def _close(state: AppState, dialog: Dialog) -> list[Effect]:
     """Leave a dialog; those that the program cannot go on without ask whether to quit."""
     if isinstance(dialog, Page) and dialog.final:
-        state.quitting = True
-        return [effects.Quit()]
+        return quit_now(state)
     if isinstance(dialog, Trust) or (isinstance(dialog, Form) and dialog.kind == "account"):
-        state.dialogs.append(Question("Quit?", _quit))
+        state.dialogs.append(Question("Quit?", quit_now))
         return []
     if isinstance(dialog, Form):
         dialog.clear_secrets()
     state.dialogs.remove(dialog)
     return []
-
-
-def _quit(state: AppState) -> list[Effect]:
-    state.quitting = True
-    return [effects.Quit()]
 
 
 def _scroll(state: AppState, page: Page, action: str) -> None:

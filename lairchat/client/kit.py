@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CommandError",
     "ask",
+    "drafts",
     "find_room",
     "moved",
     "need_online",
@@ -26,6 +27,7 @@ __all__ = [
     "new_room",
     "notice",
     "open_room",
+    "quit_now",
     "request",
     "room_list",
     "safe",
@@ -96,6 +98,19 @@ def moved(state: AppState) -> bool:
     Each key that follows at once counts from itself: a word is not torn in two.
     """
     return state.moved_at is not None and state.now - state.moved_at < ARMED_AFTER
+
+
+def quit_now(state: AppState) -> list[Effect]:
+    """End the program."""
+    from lairchat.client.effects import Quit
+
+    state.quitting = True
+    return [Quit()]
+
+
+def drafts(state: AppState) -> str:
+    """Return the rooms in which something typed was not sent: it would be lost by quitting."""
+    return ", ".join(room.title for room in in_order(state) if room.editor.text.strip())
 
 
 # -- commands to the server --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from lairchat.client import inputs as i
 from lairchat.client.commands import lookup, split
 from lairchat.client.compose import enter
 from lairchat.client.dialogs import Field, Form, Page, Question, Trust
-from lairchat.client.kit import notice, safe
+from lairchat.client.kit import notice, quit_now, safe
 from lairchat.client.recap import Recap
 from lairchat.client.update import update
 
@@ -171,7 +171,7 @@ class Plain:
         if not form:
             return []
         notice(self.state, "Nobody is at a terminal to be asked again: this is the end.")
-        return self._quit()
+        return quit_now(self.state)
 
     def _tell_unsaid(self) -> None:
         count, self._unsaid = self._unsaid, 0
@@ -184,12 +184,6 @@ class Plain:
         else:
             way = "typed before this room was asking for it. Type it again if it is for this room"
         notice(self.state, f"{lines}: {way}", error=True)
-
-    def _quit(self) -> list[Effect]:
-        from lairchat.client.effects import Quit
-
-        self.state.quitting = True
-        return [Quit()]
 
     def end_of_input(self) -> tuple[list[str], list[Effect]]:
         """Note that nothing more will be typed: quit once everything typed has left."""
@@ -320,7 +314,7 @@ class Plain:
             return []
         if isinstance(self.state.dialog, Form | Trust) or self._held:
             self.failed = True  # something was asked that nobody answered
-        return self._quit()
+        return quit_now(self.state)
 
 
 def _command(text: str) -> str:

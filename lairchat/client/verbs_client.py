@@ -6,7 +6,17 @@ from lairchat import __version__
 from lairchat.client import effects
 from lairchat.client.account import password_form
 from lairchat.client.dialogs import Page
-from lairchat.client.kit import CommandError, ask, find_room, need_online, notice, request, say
+from lairchat.client.kit import (
+    CommandError,
+    ask,
+    drafts,
+    find_room,
+    need_online,
+    notice,
+    quit_now,
+    request,
+    say,
+)
 from lairchat.client.settings import SETTINGS, change, describe
 from lairchat.client.verbs_rooms import toggle_members
 
@@ -31,10 +41,13 @@ def show_help(state: AppState, call: Call) -> list[Effect]:
 
 
 def leave_program(state: AppState, call: Call) -> list[Effect]:
-    """End the program."""
+    """End the program, asking first when drafts would be lost."""
     call.end()
-    state.quitting = True
-    return [effects.Quit()]
+    waiting = drafts(state)
+    if waiting:
+        ask(state, f"There is an unsent draft in {waiting}. Quit without it?", quit_now)
+        return []
+    return quit_now(state)
 
 
 def reconnect(state: AppState, call: Call) -> list[Effect]:

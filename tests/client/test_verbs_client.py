@@ -99,3 +99,23 @@ def test_logout_asks_first() -> None:
     person.enter("/logout all")
     (logout,) = person.types("y")
     assert logout.everywhere
+
+
+def test_quitting_asks_when_a_draft_would_be_lost() -> None:
+    """Target 12: silent loss of typed text, none; the draft stands in a room that is not shown."""
+    for keys in (("/quit",), ()):
+        person = attic()
+        person.types("not finished")
+        person.link(i.RoomJoined(i.RoomInfo(20, "den")))
+        for text in keys:
+            assert person.enter(text) == []
+        if not keys:
+            person.key("ctrl-c")
+        assert "unsent draft in #attic" in person.screen()
+        person.types("n")
+        assert not person.state.quitting
+        assert person.state.rooms[7].editor.text == "not finished"
+        person.enter("/quit")
+        assert person.types("y") == [e.Quit()]
+        assert person.state.quitting
+    assert attic().enter("/quit") == [e.Quit()]
