@@ -5,6 +5,7 @@ A composition root of its own: it starts the real daemon as a process, and the r
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lairchat.demo_server import DemoServer, ServerFailedError, checkout
+
+#: How long the client may take to leave in order.
+CLIENT_SECONDS = 5.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +34,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     options = parser().parse_args(arguments)
     headless = options.check or not (sys.stdin.isatty() and sys.stdout.isatty())
+    leave_in_order()
     with tempfile.TemporaryDirectory(prefix="lair-demo-") as directory:
         server = DemoServer(Path(directory))
         try:
@@ -41,6 +46,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return _check(server) if headless else _chat(server)
         finally:
             server.stop()
+
+
+def leave_in_order() -> None:
+    """Take the server along when this program is told to end, or its terminal is closed."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    # As the other: while the event loop runs, that one is the loop's own.
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def _check(server: DemoServer) -> int:
@@ -89,14 +105,21 @@ def _chat(server: DemoServer) -> int:
 
     run_until_done(reactor, work)
     # A process of its own, so that the client starts as it always does: paint first, then import.
-    return subprocess.call(
+    client = subprocess.Popen(
         [sys.executable, "-P", "-m", "lairchat.client.main"],
         env={**os.environ, "LAIR_HOME": str(root), "PYTHONPATH": str(checkout())},
     )
+    leave_in_order()
+    try:
+        return client.wait()
+    except BaseException:
+        client.terminate()  # it gives the terminal back
+        client.wait(CLIENT_SECONDS)
+        raise
 
 
 def _own_name() -> str:
-    """Return the user's login name if it can be an account's name, or "me" as a last resort."""
+    """Return the user's login name if it can be an account's name, or "visitor" as a last resort."""
     from lairchat.model.names import check_user_name
     from lairchat.model.refusal import Refusal
 

@@ -6,6 +6,7 @@ server's own TLS key, a file that somebody opened to others, a database that los
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -26,6 +28,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from lairchat import demo_check
 from lairchat.demo_check import Check
 from lairchat.demo_server import DemoServer, checkout
 from lairchat.features.messages import messages as wire
@@ -36,6 +39,7 @@ from lairchat.wire.frames import FrameReader
 from lairchat.wire.frames import frame as framed
 from lairchat.wire.objects import Error, EventFrame, Ok
 from tests.blackbox.daemon import awaited
+from tests.blackbox.terminals import Terminal
 
 
 def test_the_command_checks_itself_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -54,6 +58,54 @@ def test_the_command_checks_itself_and_leaves_nothing_behind(tmp_path: Path) -> 
     assert lines[-1] == "13 of 13 promises hold"
     assert "X25519MLKEM768" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_told_to_end_it_takes_the_server_along(tmp_path: Path, number: int) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-P", "-m", "lairchat.demo", "--check"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(checkout()), "TMPDIR": str(tmp_path)},
+    )
+    assert running.stdout is not None
+    server = int(running.stdout.readline().decode().rpartition("process ")[2])
+    assert not gone(server)
+    running.send_signal(number)
+    _, complaints = running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert gone(server)
+    assert list(tmp_path.iterdir()) == []
+    assert b"Traceback" not in complaints
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_with_a_client_it_takes_both_along(tmp_path: Path, number: int) -> None:
+    """And the terminal is as it was."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    terminal = Terminal(
+        tmp_path / "home",
+        program=[sys.executable, "-P", "-m", "lairchat.demo"],
+        environ={"PYTHONPATH": str(checkout()), "TMPDIR": str(temporary)},
+    )
+    try:
+        terminal.until("[!#lobby PLAIN]", seconds=40)
+        terminal.process.send_signal(number)
+        assert terminal.wait() == 128 + signal.SIGTERM
+    finally:
+        terminal.close()
+    assert b"\x1b[?1049l" in terminal.output
+    assert b"Traceback" not in terminal.output
+    assert list(temporary.iterdir()) == []
 
 
 def test_without_a_terminal_it_is_the_same() -> None:
@@ -283,6 +335,22 @@ class BrokenPromises(TestCase):
         check = Check(reactor, server, self.through(server, events(lambda event: [])))
         failed = await self.failed(check, 8)
         assert failed[:2] == ["carries a message", "carries the answer"], self.lines
+
+    @awaited
+    async def test_a_server_that_does_not_answer(self) -> None:
+        """Each promise that waits for it is given up; the check comes to its end."""
+        self.patch(demo_check, "PROMISE_SECONDS", 1.0)
+        server = self.server()
+
+        def tamper(body: bytes) -> list[bytes]:
+            return [] if isinstance(codec.decode_server(body), Ok) else [body]
+
+        check = Check(reactor, server, self.through(server, tamper))
+        assert await self.failed(check, 6) == [
+            "lets the owner in once",
+            "lets a friend in by invite",
+        ]
+        assert self.lines[4] == "FAIL  lets the owner in once: not within 1 s"
 
     @awaited
     async def test_a_message_that_was_changed(self) -> None:
