@@ -15,7 +15,7 @@ from __future__ import annotations
 from lairchat.client import inputs as i
 from lairchat.client.commands import lookup, split
 from lairchat.client.compose import enter
-from lairchat.client.dialogs import Field, Form, Page, Question, Trust
+from lairchat.client.dialogs import Field, Form, Question, Trust
 from lairchat.client.kit import notice, quit_now, safe
 from lairchat.client.recap import Recap
 from lairchat.client.update import update
@@ -40,7 +40,7 @@ EARLY, ONCE, UNNAMED = "early", "once", "unnamed"
 """Why a line is not said: until no line waits any more; this line only; until a room is named."""
 
 
-ANSWERS = {
+ANSWERS: dict[type, dict[str, str]] = {
     Question: {"y": "y", "yes": "y", "n": "n", "no": "n", "": "n"},
     Trust: {"t": "t", "trust": "t", "f": "f", "q": "q", "quit": "q"},
 }
@@ -192,6 +192,9 @@ class Plain:
 
     def prompt(self) -> str:
         """Return what stands before the next line, empty while none is asked for."""
+        return _bare(self._prompt())
+
+    def _prompt(self) -> str:
         dialog = self.state.dialog
         if isinstance(dialog, Form):
             return "" if dialog.busy else f"{self._label(dialog.current)}: "
@@ -227,10 +230,11 @@ class Plain:
     def _choose(self, text: str) -> list[Effect]:
         """Answer with a whole word: a line that only begins like an answer is none."""
         dialog = self.state.dialog
-        if isinstance(dialog, Page):
+        answers = ANSWERS.get(type(dialog))
+        if answers is None:  # something to read, and read it was
             self.state.dialogs.pop()
             return []
-        letter = ANSWERS[type(dialog)].get(text.strip().lower(), "")
+        letter = answers.get(text.strip().lower(), "")
         if isinstance(dialog, Trust) and not letter:
             notice(self.state, "t, f or q? Nothing was trusted", error=True)
             return self._refused(form=True)
