@@ -21,10 +21,11 @@ from lairchat.core.plan import Answer, Connection, Done, Plan, Read, Submit, Wri
 from lairchat.core.portal import make_portal
 from lairchat.core.throttle import Rate, Throttle
 from lairchat.model import refusals
-from lairchat.model.ids import RoomId, UserId, check_command_time
+from lairchat.model.ids import LOCAL_OPERATOR, RoomId, UserId, check_command_time
 from lairchat.model.refusal import Refusal
+from lairchat.model.roles import ServerRole
 from lairchat.wire import codec
-from lairchat.wire.contract import Command, Overlap, Stage, Table
+from lairchat.wire.contract import Change, Command, Overlap, Stage, Table
 from lairchat.wire.errors import ProtocolError
 from lairchat.wire.objects import CommandFrame, Error, EventFrame, Ok
 
@@ -179,6 +180,20 @@ class Kernel:
                 rooms.extend(feature.attached(connection, user))
         return rooms
 
+    def role_now(self, connection: Connection, user: UserId) -> ServerRole:
+        """Return a user's role in this transaction, whatever it was when they logged in.
+
+        Raises Denied for an account that is locked or gone.
+        """
+        if user == LOCAL_OPERATOR:
+            return ServerRole.OWNER
+        for feature in self.features:
+            if feature.standing is not None:
+                role = feature.standing(connection, user)
+                if role is not None:
+                    return role
+        raise refusals.Denied
+
     def joining(self, connection: Connection, room: RoomId, user: UserId) -> None:
         """Let every feature refuse a user who is about to enter a room."""
         for feature in self.features:
@@ -224,22 +239,28 @@ class Kernel:
             raise refusals.Denied
         # A stranger's allowance belongs to the connection, of which an address has only so many.
         who = peer if session is None else session.user
-        wait = self.throttle.take((command.rate, who), self.rates[command.rate], entry.cost)
-        if wait:
-            raise refusals.RateLimited(retry_after=wait)
+        if who != LOCAL_OPERATOR:  # who could stop the process as well
+            wait = self.throttle.take((command.rate, who), self.rates[command.rate], entry.cost)
+            if wait:
+                raise refusals.RateLimited(retry_after=wait)
         now = self.now()
         if command.keyed:
             if frame.key is None:
                 raise ProtocolError("LC-ARGS", "this command needs a key", field="$.key")
             check_command_time(frame.key, now)
         request = codec.decode_args(command.request, frame.args)
-        return Call(self, peer, frame.id, frame.key if command.keyed else None, now), request
+        key = frame.key if command.keyed else None
+        rehearsal = isinstance(request, Change) and request.dry_run
+        return Call(self, peer, frame.id, key, now, rehearsal=rehearsal), request
 
     def _run(self, entry: Entry, call: Call, request: Any) -> None:
         command = entry.command
         try:
             # Again, because it may have waited for another login on this connection.
             check_stage(call.peer, command)
+            if command.cli is not None:
+                self._await(command, call, self._operate(entry, call, request))
+                return
             plan = entry.handler(call, request)
             if type(plan) is Submit:  # first, because most commands of a busy server are messages
                 self.storage.submit_unit(plan.unit)
@@ -251,6 +272,25 @@ class Kernel:
             self._fail(command, call, Failure())
             return
         self._await(command, call, plan)
+
+    async def _operate(self, entry: Entry, call: Call, request: Any) -> Plan:
+        """Run the handler of an operator's command once the role is proven as it is now.
+
+        Sessions of operators live for days; a role that was taken away must not.
+        """
+        await self.storage.read(
+            lambda connection: self._check_standing(connection, entry.command, call)
+        )
+        plan = entry.handler(call, request)
+        return await plan if inspect.iscoroutine(plan) else plan
+
+    def _check_standing(
+        self, connection: Connection, command: Command[Any, Any], call: Call
+    ) -> None:
+        """Raise Denied unless the caller's role, in this transaction, allows the command."""
+        user = call.session.user
+        if self.role_now(connection, user) < command.role:
+            raise refusals.Denied
 
     def _await(
         self, command: Command[Any, Any], call: Call, plan: Coroutine[Any, Any, Plan]
@@ -289,6 +329,13 @@ class Kernel:
             return ok_frame(call.id, body), after
 
         def carry_out(connection: Connection) -> tuple[bytes, Callable[[Hub], None] | None]:
+            if command.cli is not None:
+                self._check_standing(connection, command, call)
+            if call.rehearsal:
+                with connection.begin_nested() as trial:
+                    body = codec.encode_body(change(connection).reply)
+                    trial.rollback()
+                return body, None
             if key is None:
                 done = change(connection)
                 return codec.encode_body(done.reply), done.after

@@ -212,3 +212,14 @@ GROUP_BYTES = 1 * MIB
 """bytes: payload that shares one commit."""
 GROUP_MILLISECONDS = 20
 """ms: running time after which a group is committed, so that nobody waits for a long queue."""
+
+# -- operators -----------------------------------------------------------------------------------
+
+PUBLIC_FILE_CHARS = 16 * KIB
+"""characters: the longest file that an operator's command takes, such as a public key."""
+OPERATOR_PAGE = 200
+"""count: rows in one answer to an operator; doors ask for the next page by themselves."""
+OPERATOR_ROWS = 100_000
+"""count: rows that a door collects for one command line."""
+OPERATOR_LINE_CHARS = 8 * KIB
+"""characters: the longest command line of an operator."""

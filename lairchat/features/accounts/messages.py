@@ -212,7 +212,6 @@ LIST_SESSIONS = Command(
     request=ListSessions,
     reply=SessionList,
     doc="Lists one's own sessions.",
-    cli="session list",
     http="GET /sessions",
 )
 LOGOUT = Command(
@@ -260,7 +259,8 @@ REVOKE_INVITE = Command(
     errors=(refusals.InviteBad, refusals.Denied),
     role=ServerRole.USER,
     overlap=Overlap.WRITE,
-    cli="invite revoke",
+    cli="invite revoke {invite}",
+    asks=True,
     http="DELETE /invites/{invite}",
 )
 SESSION_ENDED = EventType(

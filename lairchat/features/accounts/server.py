@@ -30,7 +30,7 @@ from lairchat.features.accounts.tables import Account, StoredInvite
 from lairchat.model import limits, refusals
 from lairchat.model.faults import LinkBad
 from lairchat.model.identity import invite_code, parse_code
-from lairchat.model.ids import DeviceId, RoomId, SessionId, UserId
+from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, RoomId, SessionId, UserId
 from lairchat.model.names import check_label, check_user_name
 from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.refusal import Refusal
@@ -74,6 +74,7 @@ def make(*, hashing: Hashing, registration: Registration, strangers: Rate = STRA
         events=messages.EVENTS,
         checkers=(lambda kernel: SecretChecker(kernel, hashing), TokenChecker),
         services=(hashing,),
+        standing=tables.role_in_use,
         upkeep=upkeep,
     )
 
@@ -423,13 +424,6 @@ def _end(call: Call, which: Callable[[Connection], list[SessionId]]) -> Write[No
 # -- invites ---------------------------------------------------------------------------------------
 
 
-def _role_now(connection: Connection, user: UserId) -> ServerRole:
-    """Return the caller's role as it is in this transaction, not as it was at the login."""
-    found = tables.user_by_id(connection, user)
-    assert found is not None  # nobody's account is deleted
-    return found.role
-
-
 def create_invite(call: Call, request: messages.CreateInvite) -> Write[messages.Invite]:
     """Make an invite code; it is in this answer and nowhere else."""
     code = invite_code(call.kernel.random(CODE_RANDOM_BYTES))
@@ -437,14 +431,16 @@ def create_invite(call: Call, request: messages.CreateInvite) -> Write[messages.
     expires = call.now + request.days * limits.DAY * 1000
 
     def change(connection: Connection) -> Done[messages.Invite]:
-        if refusal := may_server(ServerAction.CREATE_INVITE, _role_now(connection, user)):
+        if refusal := may_server(
+            ServerAction.CREATE_INVITE, call.kernel.role_now(connection, user)
+        ):
             raise refusal
         number = tables.create_invite(
             connection,
             rules.hashed_code(code),
             ServerRole.USER,
             uses=request.uses,
-            by=user,
+            by=None if user == LOCAL_OPERATOR else user,
             now=call.now,
             expires=expires,
         )
@@ -459,7 +455,7 @@ def list_invites(call: Call, request: messages.ListInvites) -> Read[messages.Inv
     user = call.session.user
 
     def query(connection: Connection) -> messages.InviteList:
-        everybody = _role_now(connection, user) >= ServerRole.MODERATOR
+        everybody = call.kernel.role_now(connection, user) >= ServerRole.MODERATOR
         found = tables.usable_invites(
             connection, None if everybody else user, request.after, call.now, INVITES_PAGE + 1
         )
@@ -487,7 +483,7 @@ def revoke_invite(call: Call, request: messages.RevokeInvite) -> Write[Nothing]:
 
     def change(connection: Connection) -> Done[Nothing]:
         invite = tables.invite_by_id(connection, request.invite)
-        refusal = may_server(ServerAction.REVOKE_INVITE, _role_now(connection, user))
+        refusal = may_server(ServerAction.REVOKE_INVITE, call.kernel.role_now(connection, user))
         # The same answer for others' invites as for none, so that nobody counts them.
         if refusal is not None and (invite is None or invite.by != user):
             raise refusal

@@ -147,6 +147,12 @@ def user_by_id(connection: Connection, user: UserId) -> User | None:
     return None if row is None else _user(row)
 
 
+def role_in_use(connection: Connection, user: UserId) -> ServerRole | None:
+    """Return the user's role; None for accounts that are locked or not there."""
+    row = connection.execute(select(users.c.role, users.c.state).where(users.c.id == user)).first()
+    return None if row is None or row.state != IN_USE else ServerRole(row.role)
+
+
 def names_of(connection: Connection, ids: Iterable[UserId]) -> dict[UserId, str]:
     """Return the names of these users; numbers that nobody has are left out."""
     # On the driver's connection, because every page of history asks: SQLAlchemy takes 250 us.
