@@ -69,6 +69,32 @@ class Listen(_Section, frozen=True):
     tls: Annotated[bool, _key("Speak TLS 1.3; off only for an onion or Unix endpoint.")] = True
 
 
+class Ssh(_Section, frozen=True):
+    """The shell for operators."""
+
+    enabled: Annotated[bool, _key("Whether there is a shell for operators.")] = True
+    endpoint: Annotated[str, _key("Where it listens: a Twisted endpoint string.", min_length=1)] = (
+        "tcp:7024:interface=127.0.0.1"
+    )
+    manhole: Annotated[
+        bool, _key("Whether the owner may open a Python prompt inside the server.")
+    ] = False
+
+
+class Http(_Section, frozen=True):
+    """Health, metrics and the status page."""
+
+    enabled: Annotated[bool, _key("Whether health and metrics are served over HTTP.")] = True
+    endpoint: Annotated[str, _key("Where it listens: a Twisted endpoint string.", min_length=1)] = (
+        "tcp:7025:interface=127.0.0.1"
+    )
+    tls: Annotated[bool, _key("Speak TLS 1.3, and HTTP/2 where the client does.")] = False
+    hosts: Annotated[
+        list[str],
+        _key("Host names that are answered to beside the server's own and loopback."),
+    ] = []
+
+
 class Tls(_Section, frozen=True):
     """The certificate; without one the server makes its own and renews it."""
 
@@ -139,6 +165,8 @@ class Config(_Section, frozen=True):
 
     server: Server = Server()
     listen: dict[str, Listen] = msgspec.field(default_factory=lambda: {"chat": Listen()})
+    ssh: Ssh = Ssh()
+    http: Http = Http()
     tls: Tls = Tls()
     storage: Storage = Storage()
     accounts: Accounts = Accounts()
@@ -384,7 +412,7 @@ def _overrides(environ: Mapping[str, str]) -> dict[tuple[str, str], Any]:
         place = known[name]
         found[place] = (
             [part.strip() for part in value.split(",") if part.strip()]
-            if place == ("limits", "exempt")
+            if place in {("limits", "exempt"), ("http", "hosts")}
             else value
         )
     return found

@@ -25,6 +25,7 @@ from lairchat.core.feature import Feature
 from lairchat.core.hub import Hub
 from lairchat.core.kernel import Kernel
 from lairchat.core.throttle import Rate, Throttle
+from lairchat.doors import Doors
 from lairchat.features.accounts import server as accounts
 from lairchat.features.accounts.hashing import ThreadedHashing
 from lairchat.features.accounts.rules import Registration
@@ -147,6 +148,10 @@ class Daemon(MultiService):
             listener.setServiceParent(self)
             self.listeners.append(listener)
 
+        self.doors = Doors(self.reactor, self.layout, self.kernel)
+        for service in self.doors.services:
+            service.setServiceParent(self)
+
     def _features(self) -> list[Feature]:
         """Build what this server can do."""
         registration = Registration(self.layout.config.accounts.registration)
@@ -205,10 +210,11 @@ class Daemon(MultiService):
             loop.start(seconds, now=False)
             self._loops.append(loop)
         signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
-        where = " | ".join(
+        chats = [
             f"{listener.name} {listener.address}{' tls' if listener.tls else ''}"
             for listener in self.listeners
-        )
+        ]
+        where = " | ".join([*chats, *self.doors.places()])
         spare_the_collector()
         self.terminal.ready(where, self.reactor.seconds())
         for listener in self.listeners:

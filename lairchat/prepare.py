@@ -64,6 +64,21 @@ class Layout:
         return self.data / "tls.pem"
 
     @property
+    def ssh_host_key(self) -> Path:
+        """The Ed25519 key by which operators know the shell."""
+        return self.data / "ssh_host_ed25519_key"
+
+    @property
+    def control(self) -> Path:
+        """The Unix socket on which lairctl talks to the daemon."""
+        return self.data / "control"
+
+    @property
+    def backups(self) -> Path:
+        """Where backups are made unless an operator says otherwise."""
+        return self.data / "backups"
+
+    @property
     def lock(self) -> Path:
         """The file whose lock means that a daemon uses this directory."""
         return self.data / "lock"

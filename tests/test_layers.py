@@ -70,13 +70,20 @@ class Rule(NamedTuple):
 
 def _server(*more: str) -> tuple[str, ...]:
     return (
-        ".core", ".model", ".wire.contract", ".wire.objects", ".storage", *TWISTED,
+        ".core", ".model", ".wire.contract", ".wire.objects", ".wire.shown", ".storage", *TWISTED,
         "sqlalchemy.engine.Connection", ".features.{own}.messages", ".features.{own}.rules",
         ".features.{own}.tables", ".features.*.messages", ".features.*.rules", *more,
     )  # fmt: skip
 
 
-CONTRACT = (".model", ".wire.contract", ".wire.objects", "msgspec", ".features.{own}.messages")
+CONTRACT = (
+    ".model",
+    ".wire.contract",
+    ".wire.objects",
+    ".wire.shown",
+    "msgspec",
+    ".features.{own}.messages",
+)
 CLIENT = (
     ".client", ".e2ee", ".features.*.client", ".features.*.messages", ".model", ".trust", ".wire",
     "wcwidth",
@@ -137,7 +144,10 @@ RULES = (
     Rule("lairchat.config", (".model", "msgspec")),
     Rule("lairchat.logs", (".model", *TWISTED)),
     # The composition root, in parts; nothing imports it, because no rule names it.
-    *(Rule(f"lairchat.{name}", ("*",)) for name in ("daemon", "demo", "demo_*", "prepare", "tap")),
+    *(
+        Rule(f"lairchat.{name}", ("*",))
+        for name in ("daemon", "demo", "demo_*", "doors", "lairctl", "offline", "prepare", "tap")
+    ),
 )
 # cli is the half of main that comes after the first paint.
 KNOW_THE_REACTOR = {

@@ -83,7 +83,7 @@ class _DeskPeer(Peer):
 class _NoWire:
     """The wire of a desk: there is nothing between it and the caller."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, _data: bytes) -> None:
         """Never called: a desk's peer queues nothing."""
         raise AssertionError("a desk has no wire to write to")
 

@@ -281,8 +281,9 @@ class Kernel:
         await self.storage.read(
             lambda connection: self._check_standing(connection, entry.command, call)
         )
-        plan = entry.handler(call, request)
-        return await plan if inspect.iscoroutine(plan) else plan
+        planned = entry.handler(call, request)
+        plan: Plan = await planned if inspect.iscoroutine(planned) else planned
+        return plan
 
     def _check_standing(
         self, connection: Connection, command: Command[Any, Any], call: Call

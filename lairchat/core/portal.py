@@ -37,6 +37,13 @@ class ISessionToken(ICredentials):
     token = Attribute("32 random bytes, stored by the server as a hash only")
 
 
+class IKnownKey(ICredentials):
+    """A public key whose private half the caller has just proven to hold."""
+
+    name = Attribute("account name, any case; ``admin`` for any administrator with this key")
+    blob = Attribute("the public key as SSH writes it (RFC 4253, section 6.6)")
+
+
 @implementer(ICaller)
 class Caller:
     """A proven user; ``session`` and ``device`` are known when a token proved it."""
@@ -86,6 +93,21 @@ class SessionToken:
     def __repr__(self) -> str:
         """Never show the token."""
         return "<SessionToken (redacted)>"
+
+
+@implementer(IKnownKey)
+class KnownKey:
+    """Credentials of an SSH login; the transport has verified the signature already."""
+
+    __slots__ = ("blob", "name")
+
+    def __init__(self, name: str, blob: bytes) -> None:
+        self.name = name
+        self.blob = blob
+
+    def __repr__(self) -> str:
+        """Name the account."""
+        return f"<KnownKey {self.name!r}>"
 
 
 @implementer(IRealm)

@@ -30,7 +30,7 @@ from lairchat.features.accounts.tables import Account, StoredInvite
 from lairchat.model import limits, refusals
 from lairchat.model.faults import LinkBad
 from lairchat.model.identity import invite_code, parse_code
-from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, RoomId, SessionId, UserId
+from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, RoomId, SessionId
 from lairchat.model.names import check_label, check_user_name
 from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.refusal import Refusal
