@@ -21,6 +21,11 @@ __all__ = [
     "AuthLocked",
     "AuthReused",
     "AuthToken",
+    "BackupDamaged",
+    "BackupExists",
+    "BackupFailed",
+    "BackupName",
+    "BackupUnknown",
     "Banned",
     "BansMax",
     "BlobDigest",
@@ -30,25 +35,32 @@ __all__ = [
     "BlobUnknown",
     "Busy",
     "CursorBad",
+    "DatabaseDamaged",
     "Denied",
     "DeviceUnknown",
+    "DiskRoom",
     "IdConflict",
     "IdFuture",
     "IdOld",
     "Internal",
     "InviteBad",
+    "KeyUnknown",
     "KindRefused",
     "LabelBad",
     "LastOwner",
+    "Maintenance",
     "NameBad",
     "NameRefused",
     "NameReserved",
     "NameTaken",
+    "NoDaemon",
     "NotMember",
     "OnSelf",
     "RateLimited",
     "Refusal",
     "RegistrationClosed",
+    "RestoreOver",
+    "RestoreRunning",
     "RoomCrypto",
     "RoomDirect",
     "RoomFull",
@@ -525,3 +537,107 @@ class BlobQuota(Refusal):
     code = "LC-BLOB-QUOTA"
     text = "only {left} bytes of your {limit} are left. Delete something first, then try again."
     sample = sample_of(left=1024, limit=limits.BLOB_QUOTA_BYTES)
+
+
+# -- operators -----------------------------------------------------------------------------------
+
+
+class Maintenance(Refusal):
+    """An operator has closed the chat for a while."""
+
+    code = "LC-MAINTENANCE"
+    text = "the server is closed for maintenance{reason}. Nothing is lost. Try again in {wait}."
+    sample = sample_of(reason=": a new disk, done by 14:00")
+
+
+class NoDaemon(Refusal):
+    """The command acts on a running server, and there is none."""
+
+    code = "LC-NO-DAEMON"
+    text = "this needs a running server, and none runs here. Start it first: twistd lairchat"
+
+
+class KeyUnknown(Refusal):
+    """The configuration has no such key."""
+
+    code = "LC-KEY-UNKNOWN"
+    text = 'the configuration has no key "{key}". Did you mean {near}? See all: config show'
+    sample = sample_of(key="limits.mesage_burst", near="limits.message_burst")
+
+
+class BackupUnknown(Refusal):
+    """There is no such backup."""
+
+    code = "LC-BACKUP-UNKNOWN"
+    text = "there is no backup {name}. See those there are: backup list"
+    sample = sample_of(name="20261122T030000Z")
+
+
+class BackupExists(Refusal):
+    """The name of the backup is taken."""
+
+    code = "LC-BACKUP-EXISTS"
+    text = "there is a backup {name} already, and none is written over. Choose another name."
+    sample = sample_of(name="20261122T030000Z")
+
+
+class BackupName(Refusal):
+    """The name cannot be one of a backup."""
+
+    code = "LC-BACKUP-NAME"
+    text = (
+        'the backup name "{name}" cannot be used. '
+        "Take letters, digits, dots and dashes, or leave it out."
+    )
+    sample = sample_of(name="../lair.db")
+
+
+class BackupDamaged(Refusal):
+    """The backup is not what was backed up."""
+
+    code = "LC-BACKUP-DAMAGED"
+    text = "the backup {name} is damaged: {why}. Try another one: backup list"
+    sample = sample_of(name="20261122T030000Z", why="database.sqlite: its SHA-256 differs")
+
+
+class BackupFailed(Refusal):
+    """The backup could not be made or put back."""
+
+    code = "LC-BACKUP-FAILED"
+    text = "{what} did not work: {why}. Nothing was changed. See: db check"
+    sample = sample_of(what="the backup", why="lair.db cannot be read")
+
+
+class DiskRoom(Refusal):
+    """The disk has not the room that is needed."""
+
+    code = "LC-DISK-ROOM"
+    text = "this needs {needed} and the disk has {free} free. Free some, then try again: df -h"
+    sample = sample_of(needed="41 MB", free="12 MB")
+
+
+class RestoreRunning(Refusal):
+    """A backup cannot be put back under a running server."""
+
+    code = "LC-RESTORE-RUNNING"
+    text = (
+        "the server uses this database. Stop it first: server shutdown; "
+        "then: lairctl backup restore {name}"
+    )
+    sample = sample_of(name="20261122T030000Z")
+
+
+class RestoreOver(Refusal):
+    """There is a database where the backup is to be put."""
+
+    code = "LC-RESTORE-OVER"
+    text = "{path} is there. Move it aside and restore with: backup restore {name} --replace"
+    sample = sample_of(path="lair.db", name="20261122T030000Z")
+
+
+class DatabaseDamaged(Refusal):
+    """The database does not hold together."""
+
+    code = "LC-DB-DAMAGED"
+    text = "the database has {count} problems; first: {first}. See: db check --list, backup list"
+    sample = sample_of(count=3, first="room 7: the log is not what was stored, from event 12")
