@@ -37,6 +37,7 @@ from lairchat.features.transfer import server as transfer
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
+from lairchat.notify import ALIVE, READY, STOPPING, Notifier
 from lairchat.prepare import Layout, load_certificate, take_lock
 from lairchat.storage.answers import Answers
 from lairchat.storage.database import Database
@@ -85,6 +86,7 @@ class Daemon(MultiService):
         self.layout = layout
         self.terminal = terminal
         self.listeners: list[ChatListener] = []
+        self.notifier = Notifier()
         self._lock = -1
         self._loops: list[LoopingCall] = []
         self._trusted = True
@@ -199,12 +201,15 @@ class Daemon(MultiService):
     def startService(self) -> None:
         """Start what runs beside the listeners and tell the terminal that all is ready."""
         super().startService()  # type: ignore[no-untyped-call]
-        for seconds, work in (
+        periods = [
             (1.0, self.factory.sweep),
             (60.0, self.throttle.sweep),
             (UPKEEP_SECONDS, self._upkeep),
             (CERTIFICATE_CHECK_SECONDS, self._renew_if_due),
-        ):
+        ]
+        if self.notifier.interval is not None:
+            periods.append((self.notifier.interval, lambda: self.notifier.tell(ALIVE)))
+        for seconds, work in periods:
             loop = LoopingCall(self._guarded, work)
             loop.clock = self.reactor
             loop.start(seconds, now=False)
@@ -217,6 +222,7 @@ class Daemon(MultiService):
         where = " | ".join([*chats, *self.doors.places()])
         spare_the_collector()
         self.terminal.ready(where, self.reactor.seconds())
+        self.notifier.tell(READY)
         for listener in self.listeners:
             if listener.tls is None or not self.layout.config.limits.reviewed:
                 listener.warn_if_public()
@@ -287,6 +293,7 @@ class Daemon(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self.notifier.tell(STOPPING)
         for loop in self._loops:
             if loop.running:
                 loop.stop()
