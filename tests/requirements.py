@@ -39,6 +39,10 @@ def _program(name: str, package: str) -> Component:
 
 
 COMPONENTS = {
+    "dpkg-buildpackage": Component(
+        lambda: _runs("dpkg", "--status", "dpkg-dev") and _runs("dpkg", "--status", "debhelper"),
+        "apt-get install dpkg-dev debhelper python3-venv",
+    ),
     "gcc": _program("gcc", "gcc libc6-dev"),
     "git": _program("git", "git"),
     "ip": _program("ip", "iproute2"),
@@ -63,6 +67,7 @@ COMPONENTS = {
     "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),
     "ssh": _program("ssh", "openssh-client"),
     "strace": _program("strace", "strace"),
+    "systemd-analyze": _program("systemd-analyze", "systemd"),
     "tmux": _program("tmux", "tmux"),
 }
 
