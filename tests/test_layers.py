@@ -124,7 +124,11 @@ RULES = (
         IMPURE,
         own_package=False,
     ),
-    Rule("lairchat.operator", (".core", ".wire", ".features.*.messages")),
+    Rule(
+        "lairchat.operator",
+        (".core", ".model", ".wire", ".features.*.messages", "msgspec", "wcwidth"),
+        SOCKETS,
+    ),
     Rule(
         "lairchat.transports",
         (".core", ".model", ".operator", ".wire", *NETWORK, "klein", "prometheus_client"),
