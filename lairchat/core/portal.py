@@ -4,13 +4,18 @@ A checker proves who calls and returns a :class:`Caller`; the realm hands it on.
 What a caller may do is decided by the command table and the rules, not here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import ICredentials
 from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface, implementer
 
+from lairchat.core.measures import Measures
+from lairchat.model import refusals
 from lairchat.model.ids import DeviceId, SessionId, UserId
 from lairchat.model.roles import ServerRole
 
@@ -121,6 +126,43 @@ class Realm:
         return ICaller, avatarId, lambda: None
 
 
-def make_portal(checkers: "tuple[ICredentialsChecker, ...]") -> Portal:
+#: What attempts to log in come to, as they are counted; everything else is "failed".
+RESULTS: Mapping[str, str] = {
+    refusals.AuthFailed.code: "wrong",
+    refusals.AuthToken.code: "wrong",
+    refusals.AuthDelay.code: "delayed",
+    refusals.AuthBusy.code: "busy",
+    refusals.AuthLocked.code: "locked",
+    refusals.AuthReused.code: "reused",
+}
+
+
+class CountingPortal(Portal):
+    """A portal that counts what came of each attempt."""
+
+    def __init__(self, checkers: "tuple[ICredentialsChecker, ...]", measures: Measures) -> None:
+        super().__init__(Realm(), checkers)
+        self._measures = measures
+
+    def login(
+        self, credentials: ICredentials, mind: object, *interfaces: Any
+    ) -> "Deferred[tuple[Any, Any, Any]]":
+        """Prove who calls; fires or fails as the checker did."""
+        attempt: Deferred[tuple[Any, Any, Any]] = super().login(credentials, mind, *interfaces)
+        return attempt.addCallbacks(self._proven, self._refused)
+
+    def _proven(self, caller: Any) -> Any:
+        self._measures.logins.add("ok")
+        return caller
+
+    def _refused(self, failure: Failure) -> Failure:
+        result = RESULTS.get(getattr(failure.value, "code", ""), "failed")
+        self._measures.logins.add(result)
+        if result == "delayed":
+            self._measures.limited.add("login")
+        return failure
+
+
+def make_portal(checkers: "tuple[ICredentialsChecker, ...]", measures: Measures) -> Portal:
     """Build the portal over the checkers that the features bring."""
-    return Portal(Realm(), checkers)
+    return CountingPortal(checkers, measures)

@@ -223,6 +223,8 @@ OPERATOR_ROWS = 100_000
 """count: rows that a door collects for one command line."""
 OPERATOR_LINE_CHARS = 8 * KIB
 """characters: the longest command line of an operator."""
+MAINTENANCE_RETRY_SECONDS = 1 * MINUTE
+"""seconds: when clients come again while the chat is closed for maintenance."""
 
 # -- SSH -----------------------------------------------------------------------------------------
 
