@@ -156,7 +156,9 @@ class Daemon(MultiService):
 
     def _features(self) -> list[Feature]:
         """Build what this server can do."""
-        registration = Registration(self.layout.config.accounts.registration)
+        def registration() -> Registration:
+            return Registration(self.layout.config.accounts.registration)
+
         hashing = ThreadedHashing(self.reactor, secrets.token_bytes)
         return [
             accounts.make(hashing=hashing, registration=registration),

@@ -49,11 +49,13 @@ log = Logger()
 T = TypeVar("T")
 
 
-def make(*, hashing: Hashing, registration: Registration, strangers: Rate = STRANGERS) -> Feature:
+def make(
+    *, hashing: Hashing, registration: Callable[[], Registration], strangers: Rate = STRANGERS
+) -> Feature:
     """Return the feature.
 
     hashing: computes the password hashes; a service of the feature.
-    registration: who may make an account.
+    registration: says who may make an account; asked each time, because a reload may change it.
     strangers: how often one address may register without an invite.
     """
     doors = _Doors(hashing, registration, strangers)
@@ -126,7 +128,9 @@ def owner_code(
 class _Doors:
     """The handlers that compute hashes."""
 
-    def __init__(self, hashing: Hashing, registration: Registration, strangers: Rate) -> None:
+    def __init__(
+        self, hashing: Hashing, registration: Callable[[], Registration], strangers: Rate
+    ) -> None:
         self._hashing = hashing
         self._registration = registration
         self._strangers = strangers
@@ -176,7 +180,7 @@ class _Doors:
         """
         invite = None if code is None else tables.invite_by_code(connection, code)
         role = rules.role_of_newcomer(
-            self._registration,
+            self._registration(),
             coded=code is not None,
             invitation=None if invite is None else _invitation(invite),
             now=now,
