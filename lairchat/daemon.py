@@ -34,11 +34,12 @@ from lairchat.features.moderation import server as moderation
 from lairchat.features.presence import server as presence
 from lairchat.features.rooms import server as rooms
 from lairchat.features.transfer import server as transfer
+from lairchat.layout import Layout
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
 from lairchat.notify import ALIVE, READY, STOPPING, Notifier
-from lairchat.prepare import Layout, load_certificate, take_lock
+from lairchat.prepare import load_certificate, take_lock
 from lairchat.storage.answers import Answers
 from lairchat.storage.database import Database
 from lairchat.storage.unavailable import StorageUnavailable
@@ -156,6 +157,7 @@ class Daemon(MultiService):
 
     def _features(self) -> list[Feature]:
         """Build what this server can do."""
+
         def registration() -> Registration:
             return Registration(self.layout.config.accounts.registration)
 

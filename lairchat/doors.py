@@ -6,7 +6,7 @@ Part of the composition root (see tap.py).
 from twisted.application.service import IService
 
 from lairchat.core.kernel import Kernel
-from lairchat.prepare import Layout
+from lairchat.layout import Layout
 
 
 class Doors:

@@ -24,9 +24,10 @@ from twisted.python.logfile import LogFile
 
 from lairchat import config as configuration
 from lairchat.daemon import Daemon, Terminal, process_start, wall_clock
+from lairchat.layout import Layout, locate
 from lairchat.logs import json_observer, text_observer
 from lairchat.model.refusal import Refusal
-from lairchat.prepare import Layout, locate, prepare
+from lairchat.prepare import prepare
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_FILES = 5

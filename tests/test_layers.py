@@ -147,6 +147,7 @@ RULES = (
     ),
     Rule("lairchat.config", (".model", "msgspec")),
     Rule("lairchat.notify"),
+    Rule("lairchat.layout", (".config", ".model")),
     Rule("lairchat.logs", (".model", *TWISTED)),
     # The composition root, in parts; nothing imports it, because no rule names it.
     *(
