@@ -43,6 +43,8 @@ __all__ = [
     "CliLong",
     "CliQuote",
     "CliRows",
+    "CliTerminal",
+    "CliText",
     "CliUnknown",
     "CliUsage",
     "CursorBad",
@@ -70,6 +72,7 @@ __all__ = [
     "LabelBad",
     "LastOwner",
     "Maintenance",
+    "ManholeOff",
     "NameBad",
     "NameRefused",
     "NameReserved",
@@ -96,6 +99,7 @@ __all__ = [
     "RoomsMax",
     "SessionUnknown",
     "ShuttingDown",
+    "SshEnded",
     "SshKeyBad",
     "SshKeyTaken",
     "SshKeyUnknown",
@@ -924,3 +928,36 @@ class RoomKept(Refusal):
     code = "LC-ROOM-KEPT"
     text = "#{name} is the server's own room and stays as it is. See the others: room list"
     sample = sample_of(name="lobby")
+
+
+class CliText(Refusal):
+    """A command line is not UTF-8."""
+
+    code = "LC-CLI-TEXT"
+    text = "the line is not UTF-8 at byte {place}. Try again from a terminal that is set to UTF-8."
+    sample = sample_of(place=12)
+
+
+class CliTerminal(Refusal):
+    """A command needs a terminal, and there is none."""
+
+    code = "LC-CLI-TERMINAL"
+    text = "{command} needs a terminal, and there is none. Try: ssh -t ... {command}"
+    sample = sample_of(command="manhole")
+
+
+# -- the shell over SSH ----------------------------------------------------------------------------
+
+
+class ManholeOff(Refusal):
+    """The Python prompt is not allowed by the configuration."""
+
+    code = "LC-MANHOLE-OFF"
+    text = "the Python prompt is off. Change manhole to true in [ssh], then: config reload"
+
+
+class SshEnded(Refusal):
+    """Whoever is in the shell may not be any more: key, lock or role were changed."""
+
+    code = "LC-SSH-ENDED"
+    text = "this session has ended: its key, the account or the role was changed. Log in again."
