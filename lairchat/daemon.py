@@ -29,6 +29,7 @@ from lairchat.doors import Doors
 from lairchat.features.accounts import server as accounts
 from lairchat.features.accounts.hashing import ThreadedHashing
 from lairchat.features.accounts.rules import Registration
+from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
 from lairchat.features.presence import server as presence
@@ -169,6 +170,7 @@ class Daemon(MultiService):
             moderation.make(),
             presence.make(self.reactor),
             transfer.make(),
+            keys.make(),
         ]
 
     def _greeting(self) -> Greeting:

@@ -32,8 +32,10 @@ class Feature:
     registered: runs inside the transaction that makes an account (user, name, now in ms); may
         return what to tell others afterwards.
     attached: runs inside the transaction that logs a device in: the rooms that it hears.
-    standing: returns the role that a user has now, None for one who may do nothing (locked); asked
-        inside the transaction of every operator's command.  One feature has it.
+    standing: returns the role that a user has at a time (ms), None for one who may do nothing
+        (locked); asked inside the transaction of every operator's command.  One feature has it.
+    admitting: runs inside the transactions that let a user in (now in ms): logging in, resuming,
+        an operator's key, an operator's command; raises a Refusal to keep them out.
     joining: runs inside the transaction that lets a user into a room, or invites one; raises a
         Refusal to keep them out.
     services: Twisted services that run while the server does.
@@ -49,7 +51,8 @@ class Feature:
     checkers: "tuple[Callable[[Kernel], ICredentialsChecker], ...]" = ()
     registered: Callable[[Connection, UserId, str, int], After | None] | None = None
     attached: Callable[[Connection, UserId], Iterable[RoomId]] | None = None
-    standing: Callable[[Connection, UserId], ServerRole | None] | None = None
+    standing: Callable[[Connection, UserId, int], ServerRole | None] | None = None
+    admitting: Callable[[Connection, UserId, int], None] | None = None
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
     services: tuple[IService, ...] = ()
     upkeep: Callable[[Connection, int], bool | None] | None = None

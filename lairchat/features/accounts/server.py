@@ -30,8 +30,8 @@ from lairchat.features.accounts.tables import Account, StoredInvite
 from lairchat.model import limits, refusals
 from lairchat.model.faults import LinkBad
 from lairchat.model.identity import invite_code, parse_code
-from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, RoomId, SessionId
-from lairchat.model.names import check_label, check_user_name
+from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, RoomId, SessionId, UserId
+from lairchat.model.names import check_label, check_user_name, name_key
 from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.refusal import Refusal
 from lairchat.model.roles import ServerRole
@@ -160,10 +160,12 @@ class _Doors:
             role, invite = self._admit(connection, name, code, now)
             if invite is not None:
                 tables.spend_invite(connection, invite.id)
+                if invite.account is not None:
+                    return _set_anew(call, connection, invite.account, secret, label, token)
             user = tables.create_user(connection, name, role, secret, now)
             if role is ServerRole.OWNER:
                 tables.delete_owner_invites(connection)
-            account = Account(user, name, role, locked=False, secret=secret)
+            account = Account(user, name, role, lock=None, secret=secret)
             device = tables.create_device(connection, user, label, now)
             afters = kernel.registered(connection, user, name, now)
             log.info("user {user} registered as {role}", user=user, role=role.word)
@@ -187,7 +189,11 @@ class _Doors:
         )
         if role is ServerRole.OWNER and tables.has_owner(connection):
             raise refusals.InviteBad(field="$.invite")
-        if not tables.name_is_free(connection, name):
+        if invite is not None and invite.name is not None and _differ(invite.name, name):
+            raise refusals.InviteName(name=invite.name, field="$.name")
+        resets = invite is not None and invite.account is not None
+        number = None if invite is None else invite.id
+        if not resets and not tables.name_is_free(connection, name, now, number):
             raise refusals.NameTaken(name=name, field="$.name")
         return role, invite
 
@@ -215,7 +221,35 @@ class _Doors:
 
 
 def _invitation(invite: StoredInvite) -> Invitation:
-    return Invitation(invite.role, invite.uses, invite.expires)
+    return Invitation(invite.role, invite.uses, invite.expires, invite.name is not None)
+
+
+def _differ(kept: str, name: str) -> bool:
+    return name_key(kept) != name_key(name)
+
+
+def _set_anew(
+    call: Call,
+    connection: Connection,
+    user: UserId,
+    secret: str,
+    label: str,
+    token: bytes,
+) -> Done[messages.Grant]:
+    """Give an account the secret of whoever holds the link that an operator made for it.
+
+    Every session that there was ends: they are a thief's, or of devices that are lost.
+    """
+    account = tables.account_by_id(connection, user)
+    assert account is not None  # a foreign key
+    account.require_unlocked(call.now)
+    call.kernel.admitting(connection, user)
+    tables.set_secret(connection, user, secret)
+    source = source_of(call.peer.address)
+    tables.clear_attempts(connection, rules.attempt_keys(name_key(account.name), source))
+    device = tables.create_device(connection, user, label, call.now)
+    log.info("user {user} set the secret anew by an operator's link", user=user)
+    return _begin(call, connection, account, device, token=token, alone=True)
 
 
 def _at(field: str, check: Callable[[str], T], text: str) -> T:
@@ -259,8 +293,8 @@ async def login(call: Call, request: messages.Login) -> Write[messages.Grant]:
 
     def change(connection: Connection) -> Done[messages.Grant]:
         account = _unchanged(connection, proven)
-        if account.locked:
-            raise refusals.AuthLocked(name=account.name)
+        account.require_unlocked(call.now)
+        call.kernel.admitting(connection, account.id)
         if request.device is None:
             device = None
         else:
@@ -300,10 +334,20 @@ async def resume(call: Call, request: messages.Resume) -> Write[messages.Grant]:
         # It may have been ended from another device since the token was used.
         if not tables.session_lives(connection, session.id, lookup):
             raise refusals.AuthToken
+        _still_admitted(call, connection, session)
         rooms = call.kernel.rooms_of(connection, session.user)
         return Done(_grant(session, resumed.token), _arrival(call, session, rooms))
 
     return Write(change)
+
+
+def _still_admitted(call: Call, connection: Connection, session: Session) -> None:
+    """Refuse who was locked or banned since the token was used; take over a role given since."""
+    account = tables.account_by_id(connection, session.user)
+    assert account is not None  # a foreign key
+    account.require_unlocked(call.now)
+    call.kernel.admitting(connection, session.user)
+    session.role = account.role
 
 
 def _begin(
@@ -314,8 +358,12 @@ def _begin(
     *,
     token: bytes,
     afters: Sequence[After] = (),
+    alone: bool = False,
 ) -> Done[messages.Grant]:
-    """Begin a session; a device has one, and an account no more than SESSIONS_PER_USER."""
+    """Begin a session; a device has one, and an account no more than SESSIONS_PER_USER.
+
+    alone: end every other session of the account.
+    """
     given = rules.take_apart(token)
     # Made before others end, so that it cannot get the number of one whose connections close.
     number = tables.create_session(
@@ -326,7 +374,10 @@ def _begin(
         current=given.digest,
         now=call.now,
     )
-    ended = [one for one in tables.device_sessions(connection, device) if one != number]
+    if alone:
+        ended = tables.other_sessions(connection, account.id, but=number)
+    else:
+        ended = [one for one in tables.device_sessions(connection, device) if one != number]
     tables.end_sessions(connection, ended)
     surplus = tables.surplus_sessions(connection, account.id, limits.SESSIONS_PER_USER)
     tables.end_sessions(connection, surplus)
