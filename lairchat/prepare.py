@@ -34,6 +34,7 @@ from lairchat.transports.certificate import (
 )
 from lairchat.transports.identity import ServerIdentity
 from lairchat.transports.keyfiles import TooOpenError, read_private, write_private
+from lairchat.transports.ssh_keys import HostKey
 
 # -- the directory and its lock
 
@@ -118,12 +119,10 @@ def _read(path: Path) -> bytes:
 def load_certificate(layout: Layout, now: int) -> CertifiedKey:
     """Return the operator's certificate, or the server's own, made or renewed as is due."""
     certified = read_certificate(layout, layout.config)
-    if layout.config.tls.certificate:
-        assert certified is not None
-        return certified
-    if certified is not None and not certified.facts.due_for_renewal(now):
-        return certified
-    return make_certificate(layout, now)
+    own = not layout.config.tls.certificate
+    if certified is None or (own and certified.facts.due_for_renewal(now)):
+        return make_certificate(layout, now)
+    return certified
 
 
 def read_certificate(layout: Layout, config: Config) -> CertifiedKey | None:
@@ -200,7 +199,7 @@ class Prepared:
         else:
             lines = [f"Lair Chat {__version__}  first start, data in {data} (mode 0700)"]
         # Later, too: a migration, or a database that was not where it is looked for.
-        lines += [f"  created  {what:<12}{how}" for what, how in self.made]
+        lines += [f"  created  {what:<13}{how}" for what, how in self.made]
         if self.link is not None:
             shown = self.link if secret else f"$(cat {_short(layout.owner_link)})"
             quote = "'" if secret else '"'
@@ -271,6 +270,8 @@ def _prepare(
                 f"self-signed {facts.key}, {layout.config.server.name}, {days} days, renews itself",
             )
         )
+    if layout.config.ssh.enabled and not layout.ssh_host_key.exists():
+        made.append(("SSH host key", f"ed25519  {HostKey.create(layout.ssh_host_key).fingerprint}"))
     database = migrate.prepare(layout.database, now=now)
     if database.created:
         made.append(("database", f"sqlite {layout.database.name}  (schema {database.schema[:4]})"))

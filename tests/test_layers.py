@@ -152,7 +152,10 @@ RULES = (
     # The composition root, in parts; nothing imports it, because no rule names it.
     *(
         Rule(f"lairchat.{name}", ("*",))
-        for name in ("daemon", "demo", "demo_*", "doors", "lairctl", "offline", "prepare", "tap")
+        for name in (
+            "daemon", "demo", "demo_*", "doors", "host", "lairctl", "offline", "prepare",
+            "settings", "tap",
+        )  # fmt: skip
     ),
 )
 # cli is the half of main that comes after the first paint.
