@@ -96,7 +96,12 @@ setup(
         "lairchat.model": ["*.txt"],
         "lairchat.storage": ["migrations/*.mako", "migrations/versions/*.py"],
     },
-    entry_points={"console_scripts": ["lair = lairchat.client.main:run"]},
+    entry_points={
+        "console_scripts": [
+            "lair = lairchat.client.main:run",
+            "lairctl = lairchat.lairctl:run",
+        ]
+    },
     # setuptools' default for editable installs hides the plugin from twistd; a plain .pth does not.
     options={"editable_wheel": {"mode": "compat"}},
     zip_safe=False,

@@ -131,7 +131,7 @@ RULES = (
     ),
     Rule(
         "lairchat.transports",
-        (".core", ".model", ".operator", ".wire", *NETWORK, "klein", "prometheus_client"),
+        (".core", ".model", ".operator", ".wire", *NETWORK, "klein", "prometheus_client", "wcwidth"),
     ),
     *(Rule(f"lairchat.client.{name}", (*CLIENT, *NETWORK, "msgspec")) for name in CLIENT_LINK),
     *(Rule(f"lairchat.client.{name}", CLIENT) for name in CLIENT_LOCAL),
@@ -153,7 +153,7 @@ RULES = (
     *(
         Rule(f"lairchat.{name}", ("*",))
         for name in (
-            "daemon", "demo", "demo_*", "doors", "host", "lairctl", "offline", "prepare",
+            "daemon", "demo", "demo_*", "doors", "host", "lairctl", "lairctl_*", "offline", "prepare",
             "settings", "tap",
         )  # fmt: skip
     ),

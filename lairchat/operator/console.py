@@ -22,6 +22,7 @@ from lairchat.operator.complete import Completion
 from lairchat.operator.help import explain
 from lairchat.operator.line import HELP, Filter, Format, Line, parse
 from lairchat.operator.render import as_table, json_row, render
+from lairchat.operator.status import Status, status_of
 from lairchat.operator.values import as_text
 from lairchat.operator.verbs import Verb, Verbs
 from lairchat.operator.words import PIPE, split
@@ -40,35 +41,6 @@ Until = Callable[[float], Awaitable[bool]]
 _PATIENCE = 1_000
 _NAME_ROWS = 2_000
 """count: rows of a list among which Tab looks for names."""
-
-
-class Status:
-    """How a command ended, as exit status of SSH and lairctl."""
-
-    OK: Final = 0
-    FAILED: Final = 1
-    USAGE: Final = 2
-    NOT_FOUND: Final = 3
-    DENIED: Final = 4
-
-
-_STATUS = {
-    "LC-ARGS": Status.USAGE,
-    "LC-CLI-ROWS": Status.FAILED,
-    "LC-COMMAND-UNKNOWN": Status.USAGE,
-    "LC-DENIED": Status.DENIED,
-    "LC-AUTH-LOCKED": Status.DENIED,
-    "LC-INVITE-BAD": Status.NOT_FOUND,
-}
-
-
-def status_of(code: str) -> int:
-    """Return the exit status for a refusal's code."""
-    if code in _STATUS:
-        return _STATUS[code]
-    if code.startswith("LC-CLI-"):
-        return Status.USAGE
-    return Status.NOT_FOUND if code.endswith("-UNKNOWN") else Status.FAILED
 
 
 class Output(NamedTuple):

@@ -29,9 +29,11 @@ def _overview(verbs: Verbs, role: ServerRole, columns: int) -> str:
     """List the nouns with their verbs: what there is must fit one screen."""
     nouns: dict[str, list[str]] = {}
     for verb in verbs.allowed(role):
-        nouns.setdefault(verb.words[0], []).append("-".join(verb.words[1:]))
+        nouns.setdefault(verb.words[0], []).append(" ".join(verb.words[1:]))
     room = max(map(len, nouns), default=0)
-    lines = [f"{noun:<{room}}  {' '.join(names)}".rstrip() for noun, names in sorted(nouns.items())]
+    lines = [
+        f"{noun:<{room}}  {', '.join(names)}".rstrip() for noun, names in sorted(nouns.items())
+    ]
     lines = [line for long in lines for line in _wrapped(long, columns, room + 2)]
     return "\n".join(
         [
