@@ -18,7 +18,7 @@ REQUIRES = [
     "pyopenssl>=26,<27",
     "service-identity>=24.2",
     "sqlalchemy>=2.1,<2.2",
-    "twisted[tls]>=26.4,<27",
+    "twisted[conch,tls]>=26.4,<27",
     "txtorcon>=26.6,<27",
     "wcwidth>=0.9,<0.10",
     "zope.interface>=8,<9",
@@ -32,6 +32,7 @@ EXTRAS = {
         "pyte>=0.8.2,<0.9",
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
+        "ssh-audit>=3.3,<4",
     ],
     "lint": [
         "ruff>=0.17.6,<0.18",  # its formatter changes between minor versions

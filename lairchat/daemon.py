@@ -146,7 +146,13 @@ class Daemon(MultiService):
             listener.setServiceParent(self)
             self.listeners.append(listener)
 
-        self.doors = Doors(self.reactor, self.layout, self.kernel)
+        self.doors = Doors(
+            self.reactor,
+            self.layout,
+            self.kernel,
+            admission=self.admission,
+            on_failure=self._listener_failed,
+        )
         for service in self.doors.services:
             service.setServiceParent(self)
 
