@@ -26,12 +26,14 @@ REQUIRES = [
 
 EXTRAS = {
     "test": [
+        "argparse-manpage>=4.7,<5",  # this and shtab write etc/man and etc/completions
         "coverage>=7.11,<8",
         "hypothesis>=6.150,<7",
         "pexpect>=4.9,<5",
         "pyte>=0.8.2,<0.9",
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
+        "shtab>=1.8,<2",
         "ssh-audit>=3.3,<4",
     ],
     "lint": [
