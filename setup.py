@@ -18,7 +18,7 @@ REQUIRES = [
     "pyopenssl>=26,<27",
     "service-identity>=24.2",
     "sqlalchemy>=2.1,<2.2",
-    "twisted[tls]>=26.4,<27",
+    "twisted[conch,tls]>=26.4,<27",
     "txtorcon>=26.6,<27",
     "wcwidth>=0.9,<0.10",
     "zope.interface>=8,<9",
@@ -26,12 +26,15 @@ REQUIRES = [
 
 EXTRAS = {
     "test": [
+        "argparse-manpage>=4.7,<5",  # this and shtab write etc/man and etc/completions
         "coverage>=7.11,<8",
         "hypothesis>=6.150,<7",
         "pexpect>=4.9,<5",
         "pyte>=0.8.2,<0.9",
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
+        "shtab>=1.8,<2",
+        "ssh-audit>=3.3,<4",
     ],
     "lint": [
         "ruff>=0.17.6,<0.18",  # its formatter changes between minor versions
@@ -96,7 +99,12 @@ setup(
         "lairchat.model": ["*.txt"],
         "lairchat.storage": ["migrations/*.mako", "migrations/versions/*.py"],
     },
-    entry_points={"console_scripts": ["lair = lairchat.client.main:run"]},
+    entry_points={
+        "console_scripts": [
+            "lair = lairchat.client.main:run",
+            "lairctl = lairchat.lairctl:run",
+        ]
+    },
     # setuptools' default for editable installs hides the plugin from twistd; a plain .pth does not.
     options={"editable_wheel": {"mode": "compat"}},
     zip_safe=False,

@@ -19,24 +19,30 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from lairchat import __version__
-from lairchat import config as configuration
 from lairchat.core.admission import Admission
 from lairchat.core.feature import Feature
 from lairchat.core.hub import Hub
 from lairchat.core.kernel import Kernel
-from lairchat.core.throttle import Rate, Throttle
+from lairchat.core.throttle import Throttle
+from lairchat.doors import Doors
 from lairchat.features.accounts import server as accounts
 from lairchat.features.accounts.hashing import ThreadedHashing
 from lairchat.features.accounts.rules import Registration
+from lairchat.features.admin import server as admin
+from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
 from lairchat.features.presence import server as presence
 from lairchat.features.rooms import server as rooms
 from lairchat.features.transfer import server as transfer
+from lairchat.host import Host, admission_of, rates_of, wall_clock
+from lairchat.layout import Layout
+from lairchat.logs import Logbook
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
-from lairchat.prepare import Layout, load_certificate, take_lock
+from lairchat.notify import ALIVE, READY, STOPPING, Notifier
+from lairchat.prepare import load_certificate, take_lock
 from lairchat.storage.answers import Answers
 from lairchat.storage.database import Database
 from lairchat.storage.unavailable import StorageUnavailable
@@ -65,25 +71,25 @@ def spare_the_collector() -> None:
     gc.set_threshold(NEW_OBJECTS, 20, 20)
 
 
-def wall_clock() -> int:
-    """Return the time for people and certificates, ms since 1970; timers never use it."""
-    return time.time_ns() // 1_000_000
-
-
 class Daemon(MultiService):
     """The server as a Twisted service.
 
     layout: where its files are.  terminal: tells the person who started it that it is ready.
+    logbook: what is logged, and the last lines of it.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, layout: Layout, terminal: "Terminal") -> None:
+    def __init__(
+        self, reactor: Any, layout: Layout, terminal: "Terminal", logbook: Logbook | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.logbook = logbook or Logbook(None, "info")
         self.reactor = reactor
         self.layout = layout
         self.terminal = terminal
         self.listeners: list[ChatListener] = []
+        self.notifier = Notifier()
         self._lock = -1
         self._loops: list[LoopingCall] = []
         self._trusted = True
@@ -109,6 +115,7 @@ class Daemon(MultiService):
         config = self.layout.config
         self.identity = ServerIdentity.load(self.layout.identity)
         self.tls = ServerTLS(load_certificate(self.layout, wall_clock()))
+        self.host = Host(self)
         self.throttle = Throttle(self.reactor.seconds)
         self.hub = Hub(lambda flush: self.reactor.callLater(0, flush), messages.gap_frame)
         features = self._features()
@@ -120,18 +127,10 @@ class Daemon(MultiService):
             throttle=self.throttle,
             now=wall_clock,
             random=secrets.token_bytes,
-            rates={
-                "message": Rate(
-                    burst=config.limits.message_burst,
-                    per_second=config.limits.message_per_second,
-                ),
-                "command": Rate(
-                    burst=config.limits.command_burst,
-                    per_second=config.limits.command_per_second,
-                ),
-            },
+            rates=rates_of(config),
         )
-        self.factory = FramedFactory(self.kernel, self._greeting(), self._admission(), self.reactor)
+        self.admission = Admission(self.throttle, **admission_of(config))
+        self.factory = FramedFactory(self.kernel, self.greeting(), self.admission, self.reactor)
         for feature in features:
             for service in feature.services:
                 service.setServiceParent(self)
@@ -147,20 +146,36 @@ class Daemon(MultiService):
             listener.setServiceParent(self)
             self.listeners.append(listener)
 
+        self.doors = Doors(
+            self.reactor,
+            self.layout,
+            self.kernel,
+            admission=self.admission,
+            on_failure=self._listener_failed,
+        )
+        for service in self.doors.services:
+            service.setServiceParent(self)
+
     def _features(self) -> list[Feature]:
         """Build what this server can do."""
-        registration = Registration(self.layout.config.accounts.registration)
+
+        def registration() -> Registration:
+            return Registration(self.layout.config.accounts.registration)
+
         hashing = ThreadedHashing(self.reactor, secrets.token_bytes)
         return [
             accounts.make(hashing=hashing, registration=registration),
             rooms.make(),
             messages.make(),
             moderation.make(),
+            admin.make(self.host),
             presence.make(self.reactor),
             transfer.make(),
+            keys.make(),
         ]
 
-    def _greeting(self) -> Greeting:
+    def greeting(self) -> Greeting:
+        """Return what the server says of itself by the configuration in force."""
         config = self.layout.config
         return Greeting(
             server=f"lairchat {__version__}",
@@ -179,41 +194,38 @@ class Daemon(MultiService):
             },
         )
 
-    def _admission(self) -> Admission:
-        bounds = self.layout.config.limits
-        return Admission(
-            self.throttle,
-            at_once=bounds.strangers_per_address,
-            wasted=Rate(
-                burst=bounds.wasted_per_address,
-                per_second=bounds.wasted_per_address / limits.UNAUTHENTICATED_WINDOW_SECONDS,
-            ),
-            exempt=bounds.exempt,
-        )
-
     def startService(self) -> None:
         """Start what runs beside the listeners and tell the terminal that all is ready."""
         super().startService()  # type: ignore[no-untyped-call]
-        for seconds, work in (
+        periods = [
             (1.0, self.factory.sweep),
+            (1.0, self.host.sample),
             (60.0, self.throttle.sweep),
             (UPKEEP_SECONDS, self._upkeep),
             (CERTIFICATE_CHECK_SECONDS, self._renew_if_due),
-        ):
+        ]
+        if self.notifier.interval is not None:
+            periods.append((self.notifier.interval, lambda: self.notifier.tell(ALIVE)))
+        for seconds, work in periods:
             loop = LoopingCall(self._guarded, work)
             loop.clock = self.reactor
             loop.start(seconds, now=False)
             self._loops.append(loop)
         signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
-        where = " | ".join(
-            f"{listener.name} {listener.address}{' tls' if listener.tls else ''}"
-            for listener in self.listeners
-        )
         spare_the_collector()
-        self.terminal.ready(where, self.reactor.seconds())
+        self.terminal.ready(self.listening(), self.reactor.seconds())
+        self.notifier.tell(READY)
         for listener in self.listeners:
             if listener.tls is None or not self.layout.config.limits.reviewed:
                 listener.warn_if_public()
+
+    def listening(self) -> str:
+        """Say where everything listens."""
+        chats = [
+            f"{listener.name} {listener.address}{' tls' if listener.tls else ''}"
+            for listener in self.listeners
+        ]
+        return " | ".join([*chats, *self.doors.places()])
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Run periodic work; one failure is logged and does not end the period."""
@@ -235,25 +247,22 @@ class Daemon(MultiService):
     # -- while it runs
 
     def reload(self) -> None:
-        """Take over a new certificate and check the configuration (SIGHUP); connections live on."""
+        """Take over what is on disk (SIGHUP), all or nothing; connections live on."""
         try:
-            fresh = configuration.load(self.layout.config_path)
-            self.tls.replace(load_certificate(self.layout, wall_clock()))
+            self.host.reload(rehearsal=False)
         except Refusal as refusal:
             self.log.error(
                 "reload refused, everything stays as it was: {code} {reason}",
                 code=refusal.code,
                 reason=refusal.text,
             )
-            return
-        self.log.info("certificate reloaded; new connections get it")
-        if fresh != self.layout.config:
-            self.log.warn("the configuration has changed: restart to apply it")
 
     def _renew_if_due(self) -> None:
         """Renew the server's own certificate before it runs out; connections live on."""
-        if self.tls.credential.facts.due_for_renewal(wall_clock()):
-            self.reload()
+        try:
+            self.host.renew_if_due()
+        except Refusal as refusal:
+            self.log.error("not renewed: {code} {reason}", code=refusal.code, reason=refusal.text)
 
     def _listener_failed(self, refusal: Refusal) -> None:
         self.log.critical("{code} {text}", **_told(refusal))
@@ -280,6 +289,7 @@ class Daemon(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self.notifier.tell(STOPPING)
         for loop in self._loops:
             if loop.running:
                 loop.stop()

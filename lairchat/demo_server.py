@@ -1,6 +1,7 @@
 """The daemon as a process of its own, in a directory of its own, for the demo and for tests."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -57,8 +58,14 @@ class DemoServer:
         self.ready_seconds = 0.0
         self._environ = environ or {}
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The operators' doors take any free port, and say which: see ``door``.
+        doors = "".join(
+            f'[{name}]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+            for name in ("ssh", "http")
+            if f"[{name}]" not in extra
+        )
         self.config.write_text(
-            f'[listen.chat]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n{extra}',
+            f'{doors}[listen.chat]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n{extra}',
             encoding="utf-8",
         )
 
@@ -107,6 +114,14 @@ class DemoServer:
         """The process id of the running daemon."""
         assert self.process is not None
         return self.process.pid
+
+    def door(self, name: str) -> int:
+        """Return the port of the operators' door ``ssh`` or ``http`` since the last start."""
+        lines = self.output.read_text("utf-8", "replace").splitlines()
+        line = next(line for line in reversed(lines) if line.startswith("  listening "))
+        found = re.search(rf"\b{name} 127\.0\.0\.1:(\d+)", line)
+        assert found is not None, line
+        return int(found[1])
 
     def link(self) -> Link:
         """Return the owner's one-time link, as the server wrote it down."""

@@ -5,12 +5,26 @@ operator who reads the log, nor forge a line of it.
 """
 
 import json
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
-from twisted.logger import FileLogObserver, ILogObserver, LogEvent, eventAsText, formatEvent
+from twisted.logger import (
+    FileLogObserver,
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    LogPublisher,
+    eventAsText,
+    formatEvent,
+)
 from zope.interface import implementer
 
-from lairchat.model.text import display_safe
+from lairchat.model.text import display_clip, display_safe
+
+LINE_CHARS = 240
+"""characters: how much of an event is remembered."""
 
 
 def _text(event: LogEvent) -> str | None:
@@ -62,3 +76,62 @@ def text_observer(file: Any) -> ILogObserver:
 def json_observer(file: Any) -> ILogObserver:
     """Return an observer that writes one JSON object an event."""
     return _Lines(file, _json)
+
+
+class Remembered(NamedTuple):
+    """One event that was logged. at: ms since 1970. number: from 1, rising by one."""
+
+    at: int
+    level: str
+    text: str
+    number: int
+
+
+class Logbook:
+    """Decides what is logged, from a level on that can be changed, and remembers the last lines.
+
+    write: writes the log; None where twistd was told to log elsewhere, and this only remembers.
+    observer: what gets all events.
+    """
+
+    def __init__(self, write: ILogObserver | None, level: str, *, kept: int = 1_000) -> None:
+        self.elsewhere = write is None
+        self._lines: deque[Remembered] = deque(maxlen=kept)
+        self._number = 0
+        self._predicate = LogLevelFilterPredicate()
+        self.set_level(level)
+        # What Twisted says of its own doings is noise beside the first-start page.
+        for namespace in ("twisted", "-"):
+            self._predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
+        observers = [self._remember] if write is None else [write, self._remember]
+        self.observer = FilteringLogObserver(LogPublisher(*observers), [self._predicate])
+
+    def set_level(self, level: str) -> None:
+        """Choose the least that is logged from now on."""
+        self.level = level
+        self._predicate.setLogLevelForNamespace("", LogLevel.levelWithName(level))
+
+    def lines(self, *, after: int, count: int, level: str) -> list[Remembered]:
+        """Return lines of at least a level, oldest first.
+
+        after: the first ones after the line of this number; 0: the last ones there are.
+        """
+        least = LogLevel.levelWithName(level)
+        found = [
+            line
+            for line in self._lines
+            if line.number > after and LogLevel.levelWithName(line.level) >= least
+        ]
+        return found[:count] if after else found[-count:]
+
+    def _remember(self, event: LogEvent) -> None:
+        text = formatEvent(event)
+        failure = event.get("log_failure")
+        if failure is not None:
+            text = f"{text}: {failure.type.__name__}"
+        if not text:
+            return
+        level = event.get("log_level") or LogLevel.info
+        self._number += 1
+        at = round(event.get("log_time", 0.0) * 1000)
+        self._lines.append(Remembered(at, level.name, display_clip(text, LINE_CHARS), self._number))

@@ -22,7 +22,8 @@ from lairchat import __version__
 from lairchat import config as configuration
 from lairchat.config import Config
 from lairchat.features.accounts.server import owner_code
-from lairchat.model import faults, limits
+from lairchat.layout import Layout
+from lairchat.model import faults
 from lairchat.model.identity import Link, ServerId
 from lairchat.storage import migrate
 from lairchat.storage.database import Database
@@ -34,80 +35,7 @@ from lairchat.transports.certificate import (
 )
 from lairchat.transports.identity import ServerIdentity
 from lairchat.transports.keyfiles import TooOpenError, read_private, write_private
-
-LINK_FILE = "owner-link"
-
-
-class Layout:
-    """Where the files of one server are."""
-
-    __slots__ = ("config", "config_path", "data")
-
-    def __init__(self, config: Config, config_path: Path | None, data: Path) -> None:
-        self.config = config
-        self.config_path = config_path
-        self.data = data
-
-    @property
-    def database(self) -> Path:
-        """The SQLite file."""
-        named = self.config.storage.database
-        return self.data / Path(named).expanduser() if named else self.data / "lair.db"
-
-    @property
-    def identity(self) -> Path:
-        """The server's Ed25519 key."""
-        return self.data / "identity.pem"
-
-    @property
-    def certificate(self) -> Path:
-        """The certificate that the server made for itself."""
-        return self.data / "tls.pem"
-
-    @property
-    def lock(self) -> Path:
-        """The file whose lock means that a daemon uses this directory."""
-        return self.data / "lock"
-
-    @property
-    def owner_link(self) -> Path:
-        """The one-time link of the owner, until it has been used."""
-        return self.data / LINK_FILE
-
-    @property
-    def log(self) -> Path:
-        """The log of a daemon without a terminal."""
-        return self.data / "lairchat.log"
-
-    @property
-    def pid(self) -> Path:
-        """The process id of the daemon."""
-        return self.data / "lairchat.pid"
-
-    def address(self) -> tuple[str, int]:
-        """Return host and port for links: of the first TCP listener, or the default port."""
-        for listener in self.config.listen.values():
-            if listener.endpoint.startswith(("tcp:", "tcp6:")):
-                fields = listener.endpoint.split(":")
-                named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
-                port = configuration.tcp_port(listener.endpoint) or limits.PORT
-                host = named.get("interface", "").replace("\\", "")
-                if self.config.server.name != "localhost" or not host:
-                    host = self.config.server.name
-                return host, port
-        return self.config.server.name, limits.PORT
-
-
-def locate(
-    named_config: str | None, named_data: str | None, environ: Mapping[str, str], home: Path
-) -> Layout:
-    """Find and check the configuration, and with it the data directory."""
-    path = configuration.find(named_config, environ, home)
-    config = configuration.load(path, environ)
-    data = named_data or config.server.data
-    directory = Path(data).expanduser() if data else configuration.default_data(environ, home)
-    return Layout(config, path, directory.absolute())
-
+from lairchat.transports.ssh_keys import HostKey
 
 # -- the directory and its lock
 
@@ -190,15 +118,27 @@ def _read(path: Path) -> bytes:
 
 def load_certificate(layout: Layout, now: int) -> CertifiedKey:
     """Return the operator's certificate, or the server's own, made or renewed as is due."""
-    tls = layout.config.tls
+    certified = read_certificate(layout, layout.config)
+    own = not layout.config.tls.certificate
+    if certified is None or (own and certified.facts.due_for_renewal(now)):
+        return make_certificate(layout, now)
+    return certified
+
+
+def read_certificate(layout: Layout, config: Config) -> CertifiedKey | None:
+    """Return the certificate that a configuration means; None where the server's own is missing."""
+    tls = config.tls
     if tls.certificate:
         certificate = Path(tls.certificate).expanduser()
         return load_certified_key(certificate, Path(tls.key or tls.certificate).expanduser())
-    if layout.certificate.exists():
-        pem = _read(layout.certificate)
-        certified = parse_certified_key(pem, pem, str(layout.certificate))
-        if not certified.facts.due_for_renewal(now):
-            return certified
+    if not layout.certificate.exists():
+        return None
+    pem = _read(layout.certificate)
+    return parse_certified_key(pem, pem, str(layout.certificate))
+
+
+def make_certificate(layout: Layout, now: int) -> CertifiedKey:
+    """Make the server's own certificate anew."""
     try:
         return write_self_signed(layout.certificate, layout.config.server.name, now)
     except OSError as error:  # at a renewal the server goes on with the old one
@@ -260,7 +200,7 @@ class Prepared:
         else:
             lines = [f"Lair Chat {__version__}  first start, data in {data} (mode 0700)"]
         # Later, too: a migration, or a database that was not where it is looked for.
-        lines += [f"  created  {what:<12}{how}" for what, how in self.made]
+        lines += [f"  created  {what:<13}{how}" for what, how in self.made]
         if self.link is not None:
             shown = self.link if secret else f"$(cat {_short(layout.owner_link)})"
             quote = "'" if secret else '"'
@@ -331,6 +271,8 @@ def _prepare(
                 f"self-signed {facts.key}, {layout.config.server.name}, {days} days, renews itself",
             )
         )
+    if layout.config.ssh.enabled and not layout.ssh_host_key.exists():
+        made.append(("SSH host key", f"ed25519  {HostKey.create(layout.ssh_host_key).fingerprint}"))
     database = migrate.prepare(layout.database, now=now)
     if database.created:
         made.append(("database", f"sqlite {layout.database.name}  (schema {database.schema[:4]})"))

@@ -12,21 +12,19 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet import reactor
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogObserver,
-    LogLevel,
-    LogLevelFilterPredicate,
-)
+from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python import usage
 from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 
 from lairchat import config as configuration
-from lairchat.daemon import Daemon, Terminal, process_start, wall_clock
-from lairchat.logs import json_observer, text_observer
+from lairchat.daemon import Daemon, Terminal, process_start
+from lairchat.host import wall_clock
+from lairchat.layout import Layout, locate
+from lairchat.logs import Logbook, json_observer, text_observer
 from lairchat.model.refusal import Refusal
-from lairchat.prepare import Layout, locate, prepare
+from lairchat.prepare import prepare
+from lairchat.settings import Settings
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_FILES = 5
@@ -49,14 +47,12 @@ class Options(usage.Options):
 class LoggedDaemon(Daemon):
     """The daemon, bringing its own log observer to the application that twistd makes for it."""
 
-    def __init__(self, *args: Any, log_observer: Any) -> None:
-        super().__init__(*args)
-        self._log_observer = log_observer
-
     def setServiceParent(self, parent: Any) -> None:
         """Attach to twistd's application, and give it our observer unless one was asked for."""
-        if self._log_observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._log_observer)
+        if self.logbook.elsewhere:
+            globalLogPublisher.addObserver(self.logbook.observer)
+        elif isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.logbook.observer)
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
 
@@ -72,7 +68,8 @@ def makeService(options: Options) -> IService:
     try:
         layout = locate(options["config"], options["data"], os.environ, Path.home())
         if options["check-config"]:
-            sys.stdout.write(f"{layout.config_path or 'the defaults'}: good\n")
+            checked = Settings(layout).check()
+            sys.stdout.write(f"{checked.file}: {checked.result}\n")
             raise SystemExit(0)
         prepared = prepare(
             layout,
@@ -93,7 +90,7 @@ def makeService(options: Options) -> IService:
         reactor,
         layout,
         Terminal(nodaemon=nodaemon, first=prepared.first, began=began),
-        log_observer=_observer(layout, parent, nodaemon),
+        Logbook(_writer(layout, parent, nodaemon), layout.config.log.level),
     )
 
 
@@ -103,27 +100,19 @@ def _own_files(layout: Layout, parent: Any) -> None:
         parent["pidfile"] = str(layout.pid)
 
 
-def _observer(layout: Layout, parent: Any, nodaemon: bool) -> Any:
+def _writer(layout: Layout, parent: Any, nodaemon: bool) -> Any:
     """Return what writes the log; None where twistd was told how to log."""
     if parent.get("logfile") or parent.get("logger") or parent.get("syslog"):
         return None
     make = json_observer if layout.config.log.format == "json" else text_observer
     if nodaemon:
-        write = make(sys.stdout)
-    else:
-        write = make(
-            LogFile(
-                layout.log.name,
-                str(layout.log.parent),
-                rotateLength=LOG_BYTES,
-                maxRotatedFiles=LOG_FILES,
-                defaultMode=0o600,
-            )
+        return make(sys.stdout)
+    return make(
+        LogFile(
+            layout.log.name,
+            str(layout.log.parent),
+            rotateLength=LOG_BYTES,
+            maxRotatedFiles=LOG_FILES,
+            defaultMode=0o600,
         )
-    predicate = LogLevelFilterPredicate(
-        defaultLogLevel=LogLevel.levelWithName(layout.config.log.level)
     )
-    # What Twisted says of its own doings is noise beside the first-start page.
-    for namespace in ("twisted", "-"):
-        predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
-    return FilteringLogObserver(write, [predicate])

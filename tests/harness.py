@@ -89,7 +89,7 @@ def accounts(
     """Return the accounts feature with cheap hashes that are computed at once."""
     return accounts_server.make(
         hashing=hashing or Hashing(execute, predictable("salt"), cost=CHEAP),
-        registration=registration,
+        registration=lambda: registration,
         **more,
     )
 

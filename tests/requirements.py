@@ -39,6 +39,11 @@ def _program(name: str, package: str) -> Component:
 
 
 COMPONENTS = {
+    "curl": _program("curl", "curl"),
+    "dpkg-buildpackage": Component(
+        lambda: _runs("dpkg", "--status", "dpkg-dev") and _runs("dpkg", "--status", "debhelper"),
+        "apt-get install dpkg-dev debhelper python3-venv",
+    ),
     "gcc": _program("gcc", "gcc libc6-dev"),
     "git": _program("git", "git"),
     "ip": _program("ip", "iproute2"),
@@ -51,6 +56,7 @@ COMPONENTS = {
         "apt-get install libssl-dev",
     ),
     "make": _program("make", "make"),
+    "man": _program("man", "man-db"),
     "mounts": Component(
         lambda: _runs("unshare", "--mount", "true"),
         "run the tests as root where mount namespaces may be made",
@@ -59,10 +65,14 @@ COMPONENTS = {
         lambda: _runs("unshare", "--net", "true"),
         "run the tests as root where network namespaces may be made",
     ),
+    "nghttp": _program("nghttp", "nghttp2-client"),
     "openssl": _program("openssl", "openssl"),
+    "prometheus": _program("prometheus", "prometheus"),
+    "promtool": _program("promtool", "prometheus"),
     "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),
     "ssh": _program("ssh", "openssh-client"),
     "strace": _program("strace", "strace"),
+    "systemd-analyze": _program("systemd-analyze", "systemd"),
     "tmux": _program("tmux", "tmux"),
 }
 

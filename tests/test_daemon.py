@@ -157,7 +157,7 @@ class Signals(DaemonTest):
         os.kill(self.server.pid, signal.SIGHUP)
         await self.until_logged("reload refused")
         await alice.say(1, "still here")
-        self.server.config.write_text(good + "\n[log]\nlevel = 'debug'\n")
+        self.server.config.write_text(good + "\n[log]\nformat = 'json'\n")
         os.kill(self.server.pid, signal.SIGHUP)
         await self.until_logged("restart to apply")
 

@@ -70,13 +70,20 @@ class Rule(NamedTuple):
 
 def _server(*more: str) -> tuple[str, ...]:
     return (
-        ".core", ".model", ".wire.contract", ".wire.objects", ".storage", *TWISTED,
+        ".core", ".model", ".wire.contract", ".wire.objects", ".wire.shown", ".storage", *TWISTED,
         "sqlalchemy.engine.Connection", ".features.{own}.messages", ".features.{own}.rules",
         ".features.{own}.tables", ".features.*.messages", ".features.*.rules", *more,
     )  # fmt: skip
 
 
-CONTRACT = (".model", ".wire.contract", ".wire.objects", "msgspec", ".features.{own}.messages")
+CONTRACT = (
+    ".model",
+    ".wire.contract",
+    ".wire.objects",
+    ".wire.shown",
+    "msgspec",
+    ".features.{own}.messages",
+)
 CLIENT = (
     ".client", ".e2ee", ".features.*.client", ".features.*.messages", ".model", ".trust", ".wire",
     "wcwidth",
@@ -117,10 +124,14 @@ RULES = (
         IMPURE,
         own_package=False,
     ),
-    Rule("lairchat.operator", (".core", ".wire", ".features.*.messages")),
+    Rule(
+        "lairchat.operator",
+        (".core", ".model", ".wire", ".features.*.messages", "msgspec", "wcwidth"),
+        SOCKETS,
+    ),
     Rule(
         "lairchat.transports",
-        (".core", ".model", ".operator", ".wire", *NETWORK, "klein", "prometheus_client"),
+        (".core", ".model", ".operator", ".wire", *NETWORK, "klein", "prometheus_client", "wcwidth"),
     ),
     *(Rule(f"lairchat.client.{name}", (*CLIENT, *NETWORK, "msgspec")) for name in CLIENT_LINK),
     *(Rule(f"lairchat.client.{name}", CLIENT) for name in CLIENT_LOCAL),
@@ -135,9 +146,17 @@ RULES = (
         ),
     ),
     Rule("lairchat.config", (".model", "msgspec")),
+    Rule("lairchat.notify"),
+    Rule("lairchat.layout", (".config", ".model")),
     Rule("lairchat.logs", (".model", *TWISTED)),
     # The composition root, in parts; nothing imports it, because no rule names it.
-    *(Rule(f"lairchat.{name}", ("*",)) for name in ("daemon", "demo", "demo_*", "prepare", "tap")),
+    *(
+        Rule(f"lairchat.{name}", ("*",))
+        for name in (
+            "daemon", "demo", "demo_*", "doors", "host", "lairctl", "lairctl_*", "offline", "prepare",
+            "settings", "tap",
+        )  # fmt: skip
+    ),
 )
 # cli is the half of main that comes after the first paint.
 KNOW_THE_REACTOR = {

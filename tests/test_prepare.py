@@ -12,6 +12,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from lairchat import config, prepare
+from lairchat import layout as layouts
 from lairchat.features.accounts import tables as accounts
 from lairchat.model import faults
 from lairchat.model.identity import Link
@@ -34,12 +35,12 @@ class Place:
         self.random: Callable[[int], bytes] = predictable()
         self.now = NOW
 
-    def layout(self, extra: str = "") -> prepare.Layout:
+    def layout(self, extra: str = "") -> layouts.Layout:
         if extra:
             path = self.root / "config" / "lairchat" / "lairchat.toml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(extra)
-        return prepare.locate(None, None, self.environ, self.root)
+        return layouts.locate(None, None, self.environ, self.root)
 
     def start(self, extra: str = "") -> prepare.Prepared:
         return prepare.prepare(
@@ -276,7 +277,7 @@ def test_the_address_that_links_carry(
 
 def test_named_places_win(place: Place, tmp_path: Path) -> None:
     (place.root / "port.toml").write_text('[storage]\ndatabase = "other.db"\n')
-    layout = prepare.locate(None, str(tmp_path / "named"), place.environ, place.root)
+    layout = layouts.locate(None, str(tmp_path / "named"), place.environ, place.root)
     assert layout.data == tmp_path / "named"
     assert layout.database == tmp_path / "named" / "other.db"
     assert layout.log.name == "lairchat.log"

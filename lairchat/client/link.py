@@ -50,6 +50,7 @@ _FINAL = (
     faults.ProfileLocked,
     faults.ProfileBroken,
     refusals.AuthLocked,
+    refusals.AuthBanned,
 )
 # Clients of one account that all came back at once would push each other out for ever.
 _FINAL_CODES = frozenset({"LC-VERSION", "LC-CONNECTIONS-OWN"})

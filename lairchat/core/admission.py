@@ -48,10 +48,16 @@ class Admission:
         self, throttle: Throttle, *, at_once: int, wasted: Rate, exempt: Iterable[str] = ()
     ) -> None:
         self._throttle = throttle
+        self._strangers: dict[str, int] = {}
+        self.change(at_once=at_once, wasted=wasted, exempt=exempt)
+
+    def change(self, *, at_once: int, wasted: Rate, exempt: Iterable[str] = ()) -> None:
+        """Take over other bounds; connections that are there are counted anew as they go."""
         self._at_once = at_once
         self._wasted = wasted
         self._exempt: list[IPv4Network | IPv6Network] = [ip_network(net) for net in exempt]
-        self._strangers: dict[str, int] = {}
+        # A source that is exempt from now on, or no longer, was counted by the other rule.
+        self._strangers.clear()
 
     def exempts(self, host: str) -> bool:
         """Say whether an address is exempt from being counted."""

@@ -14,21 +14,34 @@ class Call:
 
     now: wall clock in ms when the command arrived.
     key: the command's idempotency id, or None.
+    rehearsal: nothing is to happen: an operator asks what would.
     """
 
-    __slots__ = ("id", "kernel", "key", "now", "peer")
+    __slots__ = ("_session", "id", "kernel", "key", "now", "peer", "rehearsal")
 
-    def __init__(self, kernel: "Kernel", peer: Peer, id: int, key: bytes | None, now: int) -> None:  # noqa: A002
+    def __init__(
+        self,
+        kernel: "Kernel",
+        peer: Peer,
+        id: int,  # noqa: A002
+        key: bytes | None,
+        now: int,
+        *,
+        rehearsal: bool = False,
+    ) -> None:
         self.kernel = kernel
         self.peer = peer
         self.id = id
         self.key = key
         self.now = now
+        self.rehearsal = rehearsal
+        # As it is now: who asked may have gone when the writer's turn comes.
+        self._session = peer.session
 
     @property
     def session(self) -> Session:
         """The caller's session; only commands of stage READY may ask."""
-        session = self.peer.session
+        session = self._session
         if session is None:
             raise AssertionError("a command of stage READY ran without a session")
         return session

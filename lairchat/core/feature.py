@@ -11,6 +11,7 @@ from lairchat.core.call import Call
 from lairchat.core.hub import Hub
 from lairchat.core.plan import Connection, Plan
 from lairchat.model.ids import RoomId, SessionId, UserId
+from lairchat.model.roles import ServerRole
 from lairchat.wire.contract import Command, EventType
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class Feature:
     registered: runs inside the transaction that makes an account (user, name, now in ms); may
         return what to tell others afterwards.
     attached: runs inside the transaction that logs a device in: the rooms that it hears.
+    standing: returns the role that a user has at a time (ms), None for one who may do nothing
+        (locked); asked inside the transaction of every operator's command.  One feature has it.
+    admitting: runs inside the transactions that let a user in (now in ms): logging in, resuming,
+        an operator's key, an operator's command; raises a Refusal to keep them out.
     joining: runs inside the transaction that lets a user into a room, or invites one; raises a
         Refusal to keep them out.
     services: Twisted services that run while the server does.
@@ -48,6 +53,8 @@ class Feature:
     checkers: "tuple[Callable[[Kernel], ICredentialsChecker], ...]" = ()
     registered: Callable[[Connection, UserId, str, int], After | None] | None = None
     attached: Callable[[Connection, UserId], Iterable[RoomId]] | None = None
+    standing: Callable[[Connection, UserId, int], ServerRole | None] | None = None
+    admitting: Callable[[Connection, UserId, int], None] | None = None
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
     services: tuple[IService, ...] = ()
     upkeep: Upkeep | None = None

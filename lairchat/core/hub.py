@@ -9,9 +9,13 @@ from functools import partial
 
 from twisted.logger import Logger
 
+from lairchat.core.measures import Stopwatch
 from lairchat.core.peer import Peer
 from lairchat.core.session import Session
+from lairchat.model import limits
 from lairchat.model.ids import RoomId, SessionId, UserId
+from lairchat.model.refusals import Maintenance
+from lairchat.model.roles import ServerRole
 
 Schedule = Callable[[Callable[[], None]], object]
 
@@ -50,11 +54,18 @@ class Hub:
 
     schedule: calls a function in the next reactor turn (``callLater(0, ...)``).
     gap_frame: makes the bytes that tell a client which rooms it has missed events of.
+    fanout: takes the time from a turn's first event to the last write of the turn that sends it.
     """
 
     log = Logger()
 
-    def __init__(self, schedule: Schedule, gap_frame: Callable[[Collection[int]], bytes]) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        gap_frame: Callable[[Collection[int]], bytes],
+        fanout: Stopwatch | None = None,
+    ) -> None:
+        self._fanout = fanout
         self._schedule = schedule
         self._gap_frame = gap_frame
         self._scheduled = False
@@ -62,6 +73,8 @@ class Hub:
         self._dirty_peers: list[Peer] = []
         self.channels: dict[RoomId, Channel] = {}
         self.people: dict[UserId, Person] = {}
+        #: Why the chat is closed for now, as the end of a sentence; None while it is open.
+        self.maintenance: str | None = None
         #: Called with (user, person, online) once somebody's first connection is there, or the last
         #: one gone.
         self.presence_changed: Callable[[UserId, Person, bool], None] | None = None
@@ -86,6 +99,9 @@ class Hub:
                 channel.people += 1
         if first and self.presence_changed is not None:
             self.presence_changed(session.user, person, True)
+        if self.maintenance is not None:  # which began while this login was under way
+            refusal = self.closed_for_now()
+            self._close(peer, refusal.code, refusal.text)
 
     def detach(self, peer: Peer) -> None:
         """Forget a connection that has closed or logged out; doing so twice is harmless."""
@@ -158,10 +174,36 @@ class Hub:
             if peer.session is not None and which(peer.session):
                 self._close(peer, code, text)
 
+    def set_role(self, user: UserId, role: ServerRole) -> None:
+        """Let the live sessions of a user have another role from now on."""
+        for peer in self.peers_of(user):
+            if peer.session is not None:
+                peer.session.role = role
+
     def close_oldest(self, user: UserId, keep: int, code: str, text: str) -> None:
         """Close the connections of a user beyond the ``keep`` that came last, within this turn."""
         for peer in self.peers_of(user)[:-keep]:
             self._close(peer, code, text)
+
+    def connections(self) -> int:
+        """Count the live connections of all users."""
+        return sum(len(person.peers) for person in self.people.values())
+
+    def close_all(self, reason: str) -> None:
+        """Close the chat for maintenance: end all connections, and let nobody in.
+
+        reason: the end of the sentence that people are told; ``maintenance = None`` opens it again.
+        """
+        self.maintenance = reason
+        refusal = self.closed_for_now()
+        for user in list(self.people):
+            self.close_sessions(user, lambda _session: True, refusal.code, refusal.text)
+
+    def closed_for_now(self) -> Maintenance:
+        """Return what those are told who come while the chat is closed."""
+        return Maintenance(
+            reason=self.maintenance or "", retry_after=limits.MAINTENANCE_RETRY_SECONDS
+        )
 
     def _close(self, peer: Peer, code: str, text: str) -> None:
         try:
@@ -188,6 +230,8 @@ class Hub:
             return
         frames = channel.frames
         if not frames:
+            if self._fanout is not None and not self._dirty_channels:
+                self._fanout.start()
             self._dirty_channels.append(channel)
             self._wake()
         if author is not None:
@@ -233,6 +277,8 @@ class Hub:
                 peer.flush()
             except Exception:  # noqa: BLE001 - nobody else's words are held up by one broken wire
                 self._cut(peer)
+        if channels and self._fanout is not None:
+            self._fanout.stop()
 
     def _cut(self, peer: Peer) -> None:
         """End a connection whose wire has just failed, so that nothing of it is left half open.

@@ -16,15 +16,17 @@ from twisted.python.failure import Failure
 from lairchat.core.call import Call
 from lairchat.core.feature import Feature, Handler
 from lairchat.core.hub import Hub
+from lairchat.core.measures import Measures
 from lairchat.core.peer import Peer
 from lairchat.core.plan import Answer, Connection, Done, Plan, Read, Submit, Write
 from lairchat.core.portal import make_portal
 from lairchat.core.throttle import Rate, Throttle
 from lairchat.model import refusals
-from lairchat.model.ids import RoomId, UserId, check_command_time
+from lairchat.model.ids import LOCAL_OPERATOR, RoomId, UserId, check_command_time
 from lairchat.model.refusal import Refusal
+from lairchat.model.roles import ServerRole
 from lairchat.wire import codec
-from lairchat.wire.contract import Command, Overlap, Stage, Table
+from lairchat.wire.contract import Change, Command, Overlap, Stage, Table
 from lairchat.wire.errors import ProtocolError
 from lairchat.wire.objects import CommandFrame, Error, EventFrame, Ok
 
@@ -115,6 +117,7 @@ class Kernel:
     hub, throttle: who hears, how often one may speak.
     now: wall clock in ms.  random: n -> n random bytes.
     rates: what one member may ask for, by the commands' ``rate``: "message" and "command".
+    measures: what is counted; by default, for this kernel alone.
     """
 
     log = Logger()
@@ -130,7 +133,9 @@ class Kernel:
         now: Callable[[], int],
         random: Callable[[int], bytes],
         rates: Mapping[str, Rate],
+        measures: Measures | None = None,
     ) -> None:
+        self.measures = measures or Measures(rates)
         self.features = tuple(features)
         self.storage = storage
         self.answers = answers
@@ -140,8 +145,11 @@ class Kernel:
         self.random = random
         self.rates = rates
         self.closing = False
+        #: Called, on the reactor's thread, with users whose standing has changed.
+        self.standing_watchers: list[Callable[[UserId], None]] = []
         self.portal = make_portal(
-            tuple(make(self) for feature in self.features for make in feature.checkers)
+            tuple(make(self) for feature in self.features for make in feature.checkers),
+            self.measures,
         )
         self._entries: dict[str, Entry] = {}
         for feature in self.features:
@@ -156,6 +164,12 @@ class Kernel:
         for feature in self.features:
             if feature.composed is not None:
                 feature.composed(self)
+
+    def change_rates(self, rates: Mapping[str, Rate]) -> None:
+        """Take over other rates; what members have used of the old ones still counts."""
+        self.rates = rates
+        for entry in self._entries.values():
+            entry.cost = min(entry.command.cost, rates[entry.command.rate].burst)
 
     # -- seams that features fill for each other
 
@@ -178,6 +192,32 @@ class Kernel:
             if feature.attached is not None:
                 rooms.extend(feature.attached(connection, user))
         return rooms
+
+    def role_now(self, connection: Connection, user: UserId) -> ServerRole:
+        """Return a user's role in this transaction, whatever it was when they logged in.
+
+        Raises Denied for an account that is locked or gone; what :meth:`admitting` raises.
+        """
+        if user == LOCAL_OPERATOR:
+            return ServerRole.OWNER
+        self.admitting(connection, user)
+        for feature in self.features:
+            if feature.standing is not None:
+                role = feature.standing(connection, user, self.now())
+                if role is not None:
+                    return role
+        raise refusals.Denied
+
+    def admitting(self, connection: Connection, user: UserId) -> None:
+        """Let every feature refuse a user who is about to be let in, or to act as an operator."""
+        for feature in self.features:
+            if feature.admitting is not None:
+                feature.admitting(connection, user, self.now())
+
+    def standing_changed(self, user: UserId) -> None:
+        """Tell every door that what a user may do has changed: role, lock, ban, keys."""
+        for watcher in self.standing_watchers:
+            watcher(user)
 
     def joining(self, connection: Connection, room: RoomId, user: UserId) -> None:
         """Let every feature refuse a user who is about to enter a room."""
@@ -221,27 +261,36 @@ class Kernel:
         if self.closing:
             raise refusals.ShuttingDown(retry_after=5.0)
         check_stage(peer, command)
+        if command.stage is Stage.GREETED and self.hub.maintenance is not None:
+            raise self.hub.closed_for_now()
         session = peer.session
         if session is not None and session.role < command.role:
             raise refusals.Denied
         # A stranger's allowance belongs to the connection, of which an address has only so many.
         who = peer if session is None else session.user
-        wait = self.throttle.take((command.rate, who), self.rates[command.rate], entry.cost)
-        if wait:
-            raise refusals.RateLimited(retry_after=wait)
+        if who != LOCAL_OPERATOR:  # who could stop the process as well
+            wait = self.throttle.take((command.rate, who), self.rates[command.rate], entry.cost)
+            if wait:
+                self.measures.limited.add(command.rate)
+                raise refusals.RateLimited(retry_after=wait)
         now = self.now()
         if command.keyed:
             if frame.key is None:
                 raise ProtocolError("LC-ARGS", "this command needs a key", field="$.key")
             check_command_time(frame.key, now)
         request = codec.decode_args(command.request, frame.args)
-        return Call(self, peer, frame.id, frame.key if command.keyed else None, now), request
+        key = frame.key if command.keyed else None
+        rehearsal = isinstance(request, Change) and request.dry_run
+        return Call(self, peer, frame.id, key, now, rehearsal=rehearsal), request
 
     def _run(self, entry: Entry, call: Call, request: Any) -> None:
         command = entry.command
         try:
             # Again, because it may have waited for another login on this connection.
             check_stage(call.peer, command)
+            if command.cli is not None:
+                self._await(command, call, self._operate(entry, call, request))
+                return
             plan = entry.handler(call, request)
             if type(plan) is Submit:  # first, because most commands of a busy server are messages
                 self.storage.submit_unit(plan.unit)
@@ -253,6 +302,28 @@ class Kernel:
             self._fail(command, call, Failure())
             return
         self._await(command, call, plan)
+
+    async def _operate(self, entry: Entry, call: Call, request: Any) -> Plan:
+        """Run the handler of an operator's command once the role is proven as it is now.
+
+        Sessions of operators live for days; a role that was taken away must not.  The operator of
+        the host needs no account, and no database that can be read: it may be what is to be put right.
+        """
+        if call.session.user != LOCAL_OPERATOR:
+            await self.storage.read(
+                lambda connection: self._check_standing(connection, entry.command, call)
+            )
+        planned = entry.handler(call, request)
+        plan: Plan = await planned if inspect.iscoroutine(planned) else planned
+        return plan
+
+    def _check_standing(
+        self, connection: Connection, command: Command[Any, Any], call: Call
+    ) -> None:
+        """Raise Denied unless the caller's role, in this transaction, allows the command."""
+        user = call.session.user
+        if self.role_now(connection, user) < command.role:
+            raise refusals.Denied
 
     def _await(
         self, command: Command[Any, Any], call: Call, plan: Coroutine[Any, Any, Plan]
@@ -291,6 +362,13 @@ class Kernel:
             return ok_frame(call.id, body), after
 
         def carry_out(connection: Connection) -> tuple[bytes, Callable[[Hub], None] | None]:
+            if command.cli is not None:
+                self._check_standing(connection, command, call)
+            if call.rehearsal:
+                with connection.begin_nested() as trial:
+                    body = codec.encode_body(change(connection).reply)
+                    trial.rollback()
+                return body, None
             if key is None:
                 done = change(connection)
                 return codec.encode_body(done.reply), done.after

@@ -303,3 +303,46 @@ class Config(Refusal):
         problem='unknown key "endpiont" in [listen.chat]',
         advice='Did you mean "endpoint"?',
     )
+
+
+# -- lairctl ---------------------------------------------------------------------------------------
+
+
+class ControlDenied(Refusal):
+    """The daemon's socket is not for this user."""
+
+    code = "LC-CTL-DENIED"
+    text = "{path} is for the server's own user and root. Run this as one of them: sudo lairctl"
+    sample = sample_of(path="~/.local/share/lairchat/control")
+
+
+class ControlLost(Refusal):
+    """The daemon went away in the middle of a command, or did not speak as lairctl does."""
+
+    code = "LC-CTL-LOST"
+    text = "the daemon at {path} ended the conversation: {why}. See its log, then try again."
+    sample = sample_of(path="~/.local/share/lairchat/control", why="it is gone")
+
+
+class ControlText(Refusal):
+    """A word of the command line cannot be sent."""
+
+    code = "LC-CTL-TEXT"
+    text = 'the word "{word}" is not UTF-8. Type it again, in a terminal that writes UTF-8.'
+    sample = sample_of(word="caf?")
+
+
+class ControlFile(Refusal):
+    """A file that a command names cannot be sent to the server."""
+
+    code = "LC-CTL-FILE"
+    text = "cannot send {path}: {why}. Name a public file, such as ~/.ssh/id_ed25519.pub"
+    sample = sample_of(path="~/.ssh/id_ed25519", why="it holds a private key")
+
+
+class ControlNone(Refusal):
+    """There is neither a daemon nor a data directory."""
+
+    code = "LC-CTL-NONE"
+    text = "there is no server in {path}. Start one with: twistd -n lairchat, or name its --data"
+    sample = sample_of(path="~/.local/share/lairchat")

@@ -19,6 +19,12 @@ DeviceId = NewType("DeviceId", int)
 SessionId = NewType("SessionId", int)
 """One login of a device."""
 
+LOCAL_OPERATOR = UserId(-1)
+"""Who commands the server from its own host, and could read its files anyway; no account.
+
+Not 0, which stands for nobody elsewhere: what forgot to say who asks must not become the owner.
+"""
+
 _TIME_BYTES = 6
 _RANDOM_BYTES = limits.COMMAND_ID_BYTES - _TIME_BYTES
 

@@ -212,3 +212,64 @@ GROUP_BYTES = 1 * MIB
 """bytes: payload that shares one commit."""
 GROUP_MILLISECONDS = 20
 """ms: running time after which a group is committed, so that nobody waits for a long queue."""
+
+# -- operators -----------------------------------------------------------------------------------
+
+PUBLIC_FILE_CHARS = 16 * KIB
+"""characters: the longest file that an operator's command takes, such as a public key."""
+OPERATOR_PAGE = 200
+"""count: rows in one answer to an operator; doors ask for the next page by themselves."""
+OPERATOR_ROWS = 100_000
+"""count: rows that a door collects for one command line."""
+OPERATOR_LINE_CHARS = 8 * KIB
+"""characters: the longest command line of an operator."""
+MAINTENANCE_RETRY_SECONDS = 1 * MINUTE
+"""seconds: when clients come again while the chat is closed for maintenance."""
+
+# -- SSH -----------------------------------------------------------------------------------------
+
+SSH_PACKET_BYTES = 36 * KIB
+"""bytes: largest SSH packet; RFC 4253 asks for 35,000, Conch would hold a megabyte."""
+SSH_AUTH_REQUESTS = 13
+"""count: requests of one connection to log in: which ways there are, then two for each of six keys."""
+SSH_CHANNELS = 8
+"""count: sessions on one SSH connection; OpenSSH's control master shares it among as many."""
+SSH_TYPED_BYTES = 64 * KIB
+"""bytes: what may be typed ahead of a command that still runs; then the channel's window is shut."""
+SSH_HISTORY = 500
+"""count: lines that a shell remembers while it is open."""
+
+# -- HTTP ----------------------------------------------------------------------------------------
+
+HTTP_PER_ADDRESS = 16
+"""count: HTTP connections of one address at once."""
+HTTP_REQUEST_SECONDS = 10
+"""seconds, absolute: from the first byte of a request, or the connection, to its last."""
+HTTP_QUIET_SECONDS = 75
+"""seconds, absolute: from the end of an answer to the next request; scrapes come every minute."""
+HTTP_LINGER_SECONDS = 2
+"""seconds: a refused client may read why before what it still sends is answered with a reset."""
+HTTP_BODY_BYTES = 64 * KIB
+"""bytes: the largest body of a request, with a length or in chunks."""
+HTTP_BURST = 60
+"""count: requests of one address at once."""
+HTTP_PER_SECOND = 20
+"""count per second: the steady rate after that burst."""
+
+# -- health --------------------------------------------------------------------------------------
+
+HEALTH_SECONDS = 2
+"""seconds: a check that has not answered by then has failed."""
+HEALTH_KEPT_SECONDS = 1
+"""seconds: a report is given again within this, however many ask."""
+DISK_FREE_BYTES = 32 * MIB
+"""bytes: with less free space the server is not ready: the write-ahead log grows by 16 MiB before it
+is copied, and as much is written by the copy."""
+DISK_LOW_BYTES = 512 * MIB
+"""bytes: with less free space an operator should look."""
+QUEUE_SLOW_MILLISECONDS = 500
+"""ms: a writer that takes longer to come to its work is worth a look."""
+CERTIFICATE_LOW_SECONDS = 14 * DAY
+"""seconds: a certificate that runs out sooner is worth a look; our own is renewed before that."""
+KEYS_PER_USER = 32
+"""count: public keys of one account that the shell lets in."""

@@ -65,6 +65,8 @@ class ServerAction(StrEnum):
     CREATE_INVITE = "create-invite"
     REVOKE_INVITE = "revoke-invite"
     SET_SERVER_ROLE = "set-server-role"
+    GOVERN = "govern"
+    """Lock or ban an account, end its sessions, change its keys, reset its password."""
     SEE_ALL_ROOMS = "see-all-rooms"
 
 
@@ -108,9 +110,13 @@ SERVER_ROLE_NEEDED = {
     ServerAction.CREATE_INVITE: ServerRole.MODERATOR,
     ServerAction.REVOKE_INVITE: ServerRole.MODERATOR,
     ServerAction.SET_SERVER_ROLE: ServerRole.ADMIN,
+    ServerAction.GOVERN: ServerRole.ADMIN,
     ServerAction.SEE_ALL_ROOMS: ServerRole.ADMIN,
 }
 """The least role on the server for each action."""
+
+SERVER_RANKED = frozenset({ServerAction.SET_SERVER_ROLE, ServerAction.GOVERN})
+"""Actions aimed at an account: nobody becomes an owner by giving an owner's account a key."""
 
 
 def may_room(
@@ -157,13 +163,11 @@ def may_server(
 ) -> type[Refusal] | None:
     """Return None if the action is allowed, otherwise the refusal to raise (it takes no values).
 
-    target: role of the account acted on, for SET_SERVER_ROLE; granted: the role to give.
+    target: role of the account acted on, for what is aimed at one; granted: the role to give.
     """
     if role < SERVER_ROLE_NEEDED[action]:
         return Denied
-    if action is ServerAction.SET_SERVER_ROLE and not (
-        _outranks(role, target) and _outranks(role, granted)
-    ):
+    if action in SERVER_RANKED and not (_outranks(role, target) and _outranks(role, granted)):
         return Denied
     return None
 

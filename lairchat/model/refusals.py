@@ -14,13 +14,22 @@ from lairchat.model.refusal import REFUSALS, Refusal, describe_wait, received, s
 
 __all__ = [
     "REFUSALS",
+    "AddressBanned",
     "AlreadyMember",
+    "AuthBanned",
     "AuthBusy",
     "AuthDelay",
     "AuthFailed",
     "AuthLocked",
     "AuthReused",
     "AuthToken",
+    "BackupDamaged",
+    "BackupExists",
+    "BackupFailed",
+    "BackupName",
+    "BackupUnknown",
+    "BanOwn",
+    "BanUnknown",
     "Banned",
     "BansMax",
     "BlobDigest",
@@ -29,35 +38,72 @@ __all__ = [
     "BlobSize",
     "BlobUnknown",
     "Busy",
+    "CliAsks",
+    "CliFilter",
+    "CliLong",
+    "CliQuote",
+    "CliRows",
+    "CliTerminal",
+    "CliText",
+    "CliUnknown",
+    "CliUsage",
     "CursorBad",
+    "DatabaseDamaged",
     "Denied",
     "DeviceUnknown",
+    "DiskRoom",
+    "HttpHost",
+    "HttpMethod",
+    "HttpPath",
+    "HttpSize",
+    "HttpSlow",
+    "HttpSyntax",
+    "HttpTooOften",
+    "HttpVersion",
     "IdConflict",
     "IdFuture",
     "IdOld",
     "Internal",
     "InviteBad",
+    "InviteName",
+    "InviteUnknown",
+    "KeyUnknown",
     "KindRefused",
     "LabelBad",
     "LastOwner",
+    "Maintenance",
+    "ManholeOff",
     "NameBad",
     "NameRefused",
     "NameReserved",
     "NameTaken",
+    "NetworkBad",
+    "NoDaemon",
     "NotMember",
     "OnSelf",
     "RateLimited",
     "Refusal",
     "RegistrationClosed",
+    "RestoreOver",
+    "RestoreRunning",
+    "RoomArchived",
     "RoomCrypto",
     "RoomDirect",
     "RoomFull",
+    "RoomKept",
     "RoomNameBad",
+    "RoomNameUnknown",
     "RoomReadOnly",
     "RoomTaken",
     "RoomUnknown",
     "RoomsMax",
+    "SessionUnknown",
     "ShuttingDown",
+    "SshEnded",
+    "SshKeyBad",
+    "SshKeyTaken",
+    "SshKeyUnknown",
+    "SshKeysMax",
     "StoreBroken",
     "StoreBusy",
     "StoreFull",
@@ -127,8 +173,16 @@ class AuthLocked(Refusal):
     """The account was locked by an administrator."""
 
     code = "LC-AUTH-LOCKED"
-    text = "the account {name} is locked. Ask an admin of this server for: user unlock {name}"
-    sample = sample_of(name="alice")
+    text = "the account {name} is locked{how}. Ask an admin of this server for: user unlock {name}"
+    sample = sample_of(name="alice", how=" until 2026-11-23 14:06 UTC (spam)")
+
+
+class AuthBanned(Refusal):
+    """The account was banned from the whole server."""
+
+    code = "LC-AUTH-BANNED"
+    text = "the account {name} is banned here{how}. Ask an admin for: ban remove user {name}"
+    sample = sample_of(name="alice", how=" until 2026-11-23 14:06 UTC (spam)")
 
 
 class NameRefused(Refusal):
@@ -180,6 +234,14 @@ class InviteBad(Refusal):
         "this invite does not work: it is unknown, used up or expired. "
         "Ask the person who sent it for a new link."
     )
+
+
+class InviteName(Refusal):
+    """The invite was made for another name."""
+
+    code = "LC-INVITE-NAME"
+    text = 'this invite is for "{name}" alone. Take that name, or ask for a link of your own.'
+    sample = sample_of(name="alice")
 
 
 class UserUnknown(Refusal):
@@ -254,6 +316,13 @@ class RoomReadOnly(Refusal):
 
     code = "LC-ROOM-READONLY"
     text = "your role lets you read in this room but not write. Ask a moderator for a higher one."
+
+
+class RoomArchived(Refusal):
+    """An operator has put the room away: it can be read, and left."""
+
+    code = "LC-ROOM-ARCHIVED"
+    text = "this room is archived: it can be read, and nobody writes in it. Open another: /new NAME"
 
 
 class RoomDirect(Refusal):
@@ -486,6 +555,72 @@ class Internal(Refusal):
     sample = sample_of(incident="7F2A910C")
 
 
+# -- HTTP ----------------------------------------------------------------------------------------
+
+
+class HttpSyntax(Refusal):
+    """What arrived is not one HTTP request in the only way in which it can be read."""
+
+    code = "LC-HTTP-SYNTAX"
+    text = "this is not a request that HTTP allows: {why}. Send one as RFC 9112 has it."
+    sample = sample_of(why="a header goes on in a second line")
+
+
+class HttpVersion(Refusal):
+    """A version of HTTP that is not spoken here."""
+
+    code = "LC-HTTP-VERSION"
+    text = "the version {version} is not spoken here. Try HTTP/1.1, or HTTP/2 over TLS."
+    sample = sample_of(version="HTTP/0.9")
+
+
+class HttpHost(Refusal):
+    """The Host header names another server: a mistake, or a page that rebinds a DNS name."""
+
+    code = "LC-HTTP-HOST"
+    text = 'this server is not "{host}". Try its own name, or put this one into hosts of [http].'
+    sample = sample_of(host="rebound.example")
+
+
+class HttpMethod(Refusal):
+    """A method that nothing here answers to."""
+
+    code = "LC-HTTP-METHOD"
+    text = "the method {method} does nothing here. Send GET or HEAD."
+    sample = sample_of(method="TRACE")
+
+
+class HttpPath(Refusal):
+    """There is no such page."""
+
+    code = "LC-HTTP-PATH"
+    text = 'there is no page "{path}". See / for what there is.'
+    sample = sample_of(path="/wp-login.php")
+
+
+class HttpSize(Refusal):
+    """The body of a request is larger than anything that is expected here."""
+
+    code = "LC-HTTP-SIZE"
+    text = "the body of this request is larger than {limit} bytes. Send less."
+    sample = sample_of(limit="65,536")
+
+
+class HttpSlow(Refusal):
+    """A request was not complete in time; dripping bytes does not prolong that."""
+
+    code = "LC-HTTP-SLOW"
+    text = "this request was not complete after {seconds} s. Send it at once."
+    sample = sample_of(seconds="10")
+
+
+class HttpTooOften(Refusal):
+    """An address asks more often than the limits in force."""
+
+    code = "LC-HTTP-RATE"
+    text = "too many requests from this address. Try again in {wait}."
+
+
 # -- bulk transfer -------------------------------------------------------------------------------
 
 
@@ -525,3 +660,304 @@ class BlobQuota(Refusal):
     code = "LC-BLOB-QUOTA"
     text = "only {left} bytes of your {limit} are left. Delete something first, then try again."
     sample = sample_of(left=1024, limit=limits.BLOB_QUOTA_BYTES)
+
+
+# -- operators -----------------------------------------------------------------------------------
+
+
+class Maintenance(Refusal):
+    """An operator has closed the chat for a while."""
+
+    code = "LC-MAINTENANCE"
+    text = "the server is closed for maintenance{reason}. Nothing is lost. Try again in {wait}."
+    sample = sample_of(reason=": a new disk, done by 14:00")
+
+
+class NoDaemon(Refusal):
+    """The command acts on a running server, and there is none."""
+
+    code = "LC-NO-DAEMON"
+    text = "this needs a running server, and none runs here. Start it first: twistd lairchat"
+
+
+class KeyUnknown(Refusal):
+    """The configuration has no such key."""
+
+    code = "LC-KEY-UNKNOWN"
+    text = 'the configuration has no key "{key}". Did you mean {near}? See all: config show'
+    sample = sample_of(key="limits.mesage_burst", near="limits.message_burst")
+
+
+class BackupUnknown(Refusal):
+    """There is no such backup."""
+
+    code = "LC-BACKUP-UNKNOWN"
+    text = "there is no backup {name}. See those there are: backup list"
+    sample = sample_of(name="20261122T030000Z")
+
+
+class BackupExists(Refusal):
+    """The name of the backup is taken."""
+
+    code = "LC-BACKUP-EXISTS"
+    text = "there is a backup {name} already, and none is written over. Choose another name."
+    sample = sample_of(name="20261122T030000Z")
+
+
+class BackupName(Refusal):
+    """The name cannot be one of a backup."""
+
+    code = "LC-BACKUP-NAME"
+    text = (
+        'the backup name "{name}" cannot be used. '
+        "Take letters, digits, dots and dashes, or leave it out."
+    )
+    sample = sample_of(name="../lair.db")
+
+
+class BackupDamaged(Refusal):
+    """The backup is not what was backed up."""
+
+    code = "LC-BACKUP-DAMAGED"
+    text = "the backup {name} is damaged: {why}. Try another one: backup list"
+    sample = sample_of(name="20261122T030000Z", why="database.sqlite: its SHA-256 differs")
+
+
+class BackupFailed(Refusal):
+    """The backup could not be made or put back."""
+
+    code = "LC-BACKUP-FAILED"
+    text = "{what} did not work: {why}. Nothing was changed. See: db check"
+    sample = sample_of(what="the backup", why="lair.db cannot be read")
+
+
+class DiskRoom(Refusal):
+    """The disk has not the room that is needed."""
+
+    code = "LC-DISK-ROOM"
+    text = "this needs {needed} and the disk has {free} free. Free some, then try again: df -h"
+    sample = sample_of(needed="41 MB", free="12 MB")
+
+
+class RestoreRunning(Refusal):
+    """A backup cannot be put back under a running server."""
+
+    code = "LC-RESTORE-RUNNING"
+    text = (
+        "the server uses this database. Stop it first: server shutdown; "
+        "then: lairctl backup restore {name}"
+    )
+    sample = sample_of(name="20261122T030000Z")
+
+
+class RestoreOver(Refusal):
+    """There is a database where the backup is to be put."""
+
+    code = "LC-RESTORE-OVER"
+    text = "{path} is there. Move it aside and restore with: backup restore {name} --replace"
+    sample = sample_of(path="lair.db", name="20261122T030000Z")
+
+
+class DatabaseDamaged(Refusal):
+    """The database does not hold together."""
+
+    code = "LC-DB-DAMAGED"
+    text = "the database has {count} problems; first: {first}. See: db check --list, backup list"
+    sample = sample_of(count=3, first="room 7: the log is not what was stored, from event 12")
+
+
+# -- command lines of operators -------------------------------------------------------------------
+
+
+class CliUnknown(Refusal):
+    """No command of operators begins with these words."""
+
+    code = "LC-CLI-UNKNOWN"
+    text = 'there is no command "{words}". {advice}'
+    sample = sample_of(words="user lsit", advice='Did you mean "user list"? See: help')
+
+
+class CliUsage(Refusal):
+    """The command is known, but not with these arguments."""
+
+    code = "LC-CLI-USAGE"
+    text = "{command}: {why}. See: help {command}"
+    sample = sample_of(command="user lock", why="NAME is missing")
+
+
+class CliQuote(Refusal):
+    """A command line ends inside of a quotation."""
+
+    code = "LC-CLI-QUOTE"
+    text = "the line ends after an open {quote} . Close the quotation, or put \\ before the {quote}"
+    sample = sample_of(quote="'")
+
+
+class CliFilter(Refusal):
+    """What stands behind | is not one of the filters."""
+
+    code = "LC-CLI-FILTER"
+    text = 'there is no filter "{word}". Take one of: json, csv, count, grep TEXT, head N'
+    sample = sample_of(word="gerp bob")
+
+
+class CliAsks(Refusal):
+    """A command asks before it acts, where nobody can answer."""
+
+    code = "LC-CLI-ASKS"
+    text = (
+        "this asks before it acts, and here nobody can answer. "
+        "Look at what it would do with --dry-run, then add --yes"
+    )
+
+
+class CliRows(Refusal):
+    """An answer has more rows than are collected for one line."""
+
+    code = "LC-CLI-ROWS"
+    text = "there are more than {limit} rows. Take the first ones with: | head N"
+    sample = sample_of(limit=limits.OPERATOR_ROWS)
+
+
+class CliLong(Refusal):
+    """A command line is longer than any that makes sense."""
+
+    code = "LC-CLI-LONG"
+    text = "the line has {size} characters; {limit} is the most. Shorten it, then try again."
+    sample = sample_of(size=20000, limit=limits.OPERATOR_LINE_CHARS)
+
+
+class AddressBanned(Refusal):
+    """The address, or the network that it is in, was banned from the whole server."""
+
+    code = "LC-ADDRESS-BANNED"
+    text = "nobody is let in from this address{how}. Ask the operator of this server why."
+    sample = sample_of(how=" until 2026-11-23 14:06 UTC")
+
+
+class BanUnknown(Refusal):
+    """Nobody is banned from the server under this name or address."""
+
+    code = "LC-BAN-UNKNOWN"
+    text = "there is no ban of {target}. See those there are: ban list"
+    sample = sample_of(target="203.0.113.7")
+
+
+class BanOwn(Refusal):
+    """The ban would shut out whoever asks for it."""
+
+    code = "LC-BAN-OWN"
+    text = (
+        "{network} holds the address that this comes from. "
+        "Name a smaller network, or use lairctl on the host."
+    )
+    sample = sample_of(network="203.0.113.0/24")
+
+
+class NetworkBad(Refusal):
+    """What should be an address or a network is none."""
+
+    code = "LC-NETWORK-BAD"
+    text = '"{text}" is no {kind}: {why}. Try one like: {like}'
+    sample = sample_of(
+        text="203.0.113.7/24", kind="net", why="it has host bits set", like="203.0.113.0/24"
+    )
+
+
+class SshKeyBad(Refusal):
+    """The text is no public key, or not one of a kind that lets people in."""
+
+    code = "LC-SSH-KEY-BAD"
+    text = "this is no key for the shell: {why}. Take the line that ~/.ssh/id_ed25519.pub holds."
+    sample = sample_of(why="ssh-dss keys are too weak")
+
+
+class SshKeyTaken(Refusal):
+    """The key lets somebody in already."""
+
+    code = "LC-SSH-KEY-TAKEN"
+    text = "the key {fingerprint} is {name}'s already. See it with: user key list {name}"
+    sample = sample_of(
+        fingerprint="SHA256:q1kGXdNPyV2JYYyCmVW0ZQbrAb8bMEvKLfZ2uC7LBqw", name="alice"
+    )
+
+
+class SshKeyUnknown(Refusal):
+    """The account has no such key."""
+
+    code = "LC-SSH-KEY-UNKNOWN"
+    text = "{name} has no key {key}. See those there are: user key list {name}"
+    sample = sample_of(name="alice", key="7")
+
+
+class SshKeysMax(Refusal):
+    """The account has as many keys as one may have."""
+
+    code = "LC-SSH-KEYS-MAX"
+    text = "{limit} keys is the most for one account. Remove one first: user key remove {name} KEY"
+    sample = sample_of(limit=limits.KEYS_PER_USER, name="alice")
+
+
+class SessionUnknown(Refusal):
+    """There is no such session."""
+
+    code = "LC-SESSION-UNKNOWN"
+    text = "there is no session {session}. See those there are: session list"
+    sample = sample_of(session=12)
+
+
+class InviteUnknown(Refusal):
+    """There is no such invite, or it does not work any more."""
+
+    code = "LC-INVITE-UNKNOWN"
+    text = "there is no invite {invite} that still works. See those there are: invite list"
+    sample = sample_of(invite=12)
+
+
+class RoomNameUnknown(Refusal):
+    """There is no room of this name on the server."""
+
+    code = "LC-ROOM-NAME-UNKNOWN"
+    text = 'there is no room called "{name}". See those there are: room list'
+    sample = sample_of(name="atic")
+
+
+class RoomKept(Refusal):
+    """The room belongs to the server and cannot be put away."""
+
+    code = "LC-ROOM-KEPT"
+    text = "#{name} is the server's own room and stays as it is. See the others: room list"
+    sample = sample_of(name="lobby")
+
+
+class CliText(Refusal):
+    """A command line is not UTF-8."""
+
+    code = "LC-CLI-TEXT"
+    text = "the line is not UTF-8 at byte {place}. Try again from a terminal that is set to UTF-8."
+    sample = sample_of(place=12)
+
+
+class CliTerminal(Refusal):
+    """A command needs a terminal, and there is none."""
+
+    code = "LC-CLI-TERMINAL"
+    text = "{command} needs a terminal, and there is none. Try: ssh -t ... {command}"
+    sample = sample_of(command="manhole")
+
+
+# -- the shell over SSH ----------------------------------------------------------------------------
+
+
+class ManholeOff(Refusal):
+    """The Python prompt is not allowed by the configuration."""
+
+    code = "LC-MANHOLE-OFF"
+    text = "the Python prompt is off. Change manhole to true in [ssh], then: config reload"
+
+
+class SshEnded(Refusal):
+    """Whoever is in the shell may not be any more: key, lock or role were changed."""
+
+    code = "LC-SSH-ENDED"
+    text = "this session has ended: its key, the account or the role was changed. Log in again."

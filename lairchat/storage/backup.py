@@ -157,6 +157,12 @@ def restore(backup: Path, database: Path) -> Manifest:
     return manifest
 
 
+def newest(directory: Path) -> int:
+    """Return when the newest backup in a directory was finished, ms since 1970; 0: there is none."""
+    finished = [path.stat().st_mtime_ns for path in directory.glob(f"*/{MANIFEST}")]
+    return max(finished, default=0) // 1_000_000
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, as hex."""
     with path.open("rb") as file:

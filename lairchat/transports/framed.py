@@ -257,13 +257,12 @@ class FramedFactory(Factory):
         self.closings = Deadlines[FramedProtocol](clock, limits.STOP_SECONDS, FramedProtocol.abort)
         self._groups: list[dict[FramedProtocol, None]] = [{} for _ in range(SWEEP_GROUPS)]
         self._turn = 0
-        self.refused = 0
 
     def buildProtocol(self, addr: Any) -> FramedProtocol | None:  # type: ignore[override]
         """Accept a connection, unless its source has too many."""
         host = getattr(addr, "host", "") or "local"
         if self.admission.arrive(host) is not None:
-            self.refused += 1
+            self.kernel.measures.limited.add("connection")
             return None
         protocol = FramedProtocol(self, host)
         smallest = min(range(SWEEP_GROUPS), key=lambda index: len(self._groups[index]))

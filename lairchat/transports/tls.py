@@ -86,7 +86,14 @@ class ServerTLS:
 
         Raises StartCertificate and keeps the old one when OpenSSL does not accept the new one.
         """
-        self.credential = _credential(certified)
+        self.credential = self.prepare(certified)
+
+    def prepare(self, certified: CertifiedKey) -> Credential:
+        """Return what this certificate would be used by; becomes so as ``credential``.
+
+        Raises StartCertificate when OpenSSL does not accept it.
+        """
+        return _credential(certified)
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:  # noqa: ARG002
         """Return the OpenSSL object for one accepted connection (called by Twisted)."""

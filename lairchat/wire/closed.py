@@ -41,6 +41,8 @@ def _closed(kind: inspect.Type, levels: int, raw: bool) -> bool:
             return not (ge is gt is None or le is lt is None)
         case inspect.RawType():
             return raw
+        case inspect.Metadata(type=inner):
+            return _closed(inner, levels, raw)
         case inspect.UnionType(types=types):
             return all(_closed(one, levels, raw) for one in types)
         case _ if isinstance(kind, _PLAIN):

@@ -6,9 +6,10 @@ the same :class:`Table`; none of them keeps a list of its own (architecture.md, 
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from lairchat.model.refusal import Refusal
 from lairchat.model.roles import ServerRole
@@ -28,6 +29,27 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Nothing(Reply, frozen=True):
     """The answer of a command that has nothing to tell."""
+
+
+class Change(Request, frozen=True, kw_only=True):
+    """Base of what an operator's command takes that changes something.
+
+    dry_run: find out what would happen, and do nothing: the kernel takes back what a handler wrote;
+        a handler that acts on anything but the database asks ``call.rehearsal`` first.
+    """
+
+    dry_run: bool = False
+
+
+class Outcome(Reply, frozen=True):
+    """What an operator's command did, or would do, for people.
+
+    done: one sentence, such as ``locked eve until 14:06 (1 session closed)``.
+    undo: the line that takes it back; empty where none does.
+    """
+
+    done: Annotated[str, Meta(max_length=400)]
+    undo: Annotated[str, Meta(max_length=200)] = ""
 
 
 Req = TypeVar("Req", bound=Request)
@@ -64,6 +86,12 @@ class Command(msgspec.Struct, Generic[Req, Rep], frozen=True, eq=False, kw_only=
     cost: how many tokens of that allowance it takes.
     keyed: whether a command id must be given, so that a repeat is recognised.
     on: the argument that names what the permission is judged on ("" = the server).
+    cli: the line by which operators give it, ``noun verb {argument} [{argument}]``, the other
+        arguments as flags; None: not offered to operators.  The kernel proves the role of whoever
+        gives such a command anew, in the transaction that acts.
+    asks: whether operators are asked before it is done: it ends or destroys something.
+    live: whether its answer is asked for again every second while an operator looks at it.
+    http: method and path of the REST API.
     doc: one sentence in the present tense.
     """
 
@@ -80,6 +108,8 @@ class Command(msgspec.Struct, Generic[Req, Rep], frozen=True, eq=False, kw_only=
     keyed: bool = False
     on: str = ""
     cli: str | None = None
+    asks: bool = False
+    live: bool = False
     http: str | None = None
 
 

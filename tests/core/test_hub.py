@@ -3,6 +3,8 @@
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
+from lairchat.core.hub import Hub
+from lairchat.core.measures import Histogram, Stopwatch
 from lairchat.core.session import Session
 from lairchat.model import limits
 from lairchat.model.ids import DeviceId, SessionId, UserId
@@ -348,3 +350,20 @@ def test_connections_of_ended_sessions_close_in_this_turn_after_what_was_for_the
 def test_a_session_says_who_it_is_for_logs(house):
     session = house.login(ALICE).session
     assert repr(session) == "<Session 1 user=1 device=1 role=USER>"
+
+
+def test_a_turn_with_events_is_timed_once_from_the_first_event_to_the_last_write(house):
+    times = iter([1.0, 3.0])
+    histogram = Histogram((1, 10))
+    watch = Stopwatch(lambda: next(times), histogram)
+    house.hub = Hub(house.turns.append, lambda rooms: b"", watch)
+    alice = house.login(ALICE, ROOM, OTHER)
+    house.turn()
+    house.hub.publish(ROOM, b"one")
+    house.hub.publish(OTHER, b"two")
+    house.hub.publish(ROOM, b"three")
+    house.turn()
+    assert (histogram.total, histogram.sum) == (1, 2.0)
+    alice.push(b"an answer is no event")
+    house.turn()
+    assert histogram.total == 1

@@ -310,6 +310,7 @@ class RateTests(Case):
         self.spend(self.client, 10)
         refusal = self.refused(ANSWER)
         self.assertIsInstance(refusal, refusals.RateLimited)
+        self.assertEqual(self.server.kernel.measures.limited.counts["command"], 1)
         self.assertAlmostEqual(refusal.retry_after, 0.5)
         self.server.wait(0.5)
         self.spend(self.client, 1)

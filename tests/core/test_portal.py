@@ -8,7 +8,9 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from lairchat.core.measures import Measures
 from lairchat.core.portal import (
+    RESULTS,
     Caller,
     DerivedSecret,
     ICaller,
@@ -18,6 +20,7 @@ from lairchat.core.portal import (
     SessionToken,
     make_portal,
 )
+from lairchat.model import refusals
 from lairchat.model.ids import DeviceId, SessionId, UserId
 from lairchat.model.roles import ServerRole
 
@@ -36,7 +39,8 @@ class Believer:
 
 class PortalTests(TestCase):
     def setUp(self):
-        self.portal = make_portal((Believer(),))
+        self.measures = Measures()
+        self.portal = make_portal((Believer(),), self.measures)
 
     def test_the_parts_are_what_they_say(self):
         verifyObject(IRealm, Realm())
@@ -58,6 +62,25 @@ class PortalTests(TestCase):
     def test_nobody_proves_what_no_checker_knows(self):
         secret = DerivedSecret("alice", bytes(32), "192.0.2.1")
         self.failureResultOf(self.portal.login(secret, None, ICaller), UnhandledCredentials)
+
+    def test_what_came_of_each_attempt_is_counted(self):
+        class Doubter:
+            credentialInterfaces = (IDerivedSecret,)
+
+            def requestAvatarId(self, credentials):
+                raise refusals.AuthDelay(retry_after=9)
+
+        self.assertLessEqual(set(RESULTS.values()), set(self.measures.logins.counts))
+        portal = make_portal(
+            (Believer(), implementer(ICredentialsChecker)(Doubter)()), self.measures
+        )
+        self.successResultOf(portal.login(SessionToken(b"\5" * 48), None, ICaller))
+        secret = DerivedSecret("alice", bytes(32), "192.0.2.1")
+        self.failureResultOf(portal.login(secret, None, ICaller), refusals.AuthDelay)
+        self.failureResultOf(self.portal.login(secret, None, ICaller), UnhandledCredentials)
+        counted = {result: n for result, n in self.measures.logins.counts.items() if n}
+        self.assertEqual(counted, {"ok": 1, "delayed": 1, "failed": 1})
+        self.assertEqual(self.measures.limited.counts["login"], 1)
 
     def test_the_realm_knows_callers_only(self):
         self.failureResultOf(

@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from lairchat.model.permissions import (
+    SERVER_RANKED,
     Access,
     Crypto,
     Posting,
@@ -189,6 +190,7 @@ SERVER = {
     "create-invite": "DDyyy",
     "revoke-invite": "DDyyy",
     "set-server-role": "DDDyy",
+    "govern": "DDDyy",
     "see-all-rooms": "DDDyy",
 }
 
@@ -214,8 +216,15 @@ def test_every_cell_of_giving_server_roles(role):
         assert outcome is cell(grid, row, column), (target, granted)
 
 
+def test_nobody_governs_an_equal_but_owners():
+    for role, target in product(ServerRole, ServerRole):
+        allowed = role >= ServerRole.ADMIN and (target < role or role is ServerRole.OWNER)
+        refusal = may_server(ServerAction.GOVERN, role, target=target)
+        assert refusal is (None if allowed else REFUSALS["LC-DENIED"]), (role, target)
+
+
 def test_a_target_means_nothing_to_the_other_server_actions():
-    for action, target in product(set(ServerAction) - {ServerAction.SET_SERVER_ROLE}, ServerRole):
+    for action, target in product(set(ServerAction) - SERVER_RANKED, ServerRole):
         assert may_server(action, ServerRole.ADMIN, target=target, granted=target) is None
 
 

@@ -242,7 +242,7 @@ def test_the_seventeenth_stranger_of_an_address_is_refused_before_tls(world: Wor
     ends = [End(world) for _ in range(16)]
     refused = world.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 1))
     assert refused is None
-    assert world.factory.refused == 1
+    assert world.factory.kernel.measures.limited.counts["connection"] == 1
     End(world, "192.0.2.8")
     ends[0].greet()
     ends[0].register("alice")

@@ -30,7 +30,6 @@ from lairchat.model.refusals import (
     AuthBusy,
     AuthDelay,
     AuthFailed,
-    AuthLocked,
     AuthReused,
     AuthToken,
 )
@@ -154,14 +153,14 @@ class TokenChecker:
         self._kernel = kernel
 
     def requestAvatarId(self, credentials: Any) -> Any:
-        """Fire with who this is; fails with AuthToken, AuthReused or AuthLocked."""
+        """Fire with who this is; fails with AuthToken, AuthReused, AuthLocked or AuthBanned."""
         return Deferred.fromCoroutine(self._judge(credentials))
 
     async def _judge(self, credentials: Any) -> Resumed:
         kernel = self._kernel
         now, proof = kernel.now(), kernel.random(rules.PROOF_BYTES)
         outcome = await kernel.storage.call(
-            lambda connection: _use(connection, credentials.token, proof, now)
+            lambda connection: _use(kernel, connection, credentials.token, proof, now)
         )
         if isinstance(outcome, Resumed):
             return outcome
@@ -175,7 +174,9 @@ class TokenChecker:
         raise refusal
 
 
-def _use(connection: Connection, token: bytes, proof: bytes, now: int) -> Resumed | StoredSession:
+def _use(
+    kernel: Kernel, connection: Connection, token: bytes, proof: bytes, now: int
+) -> Resumed | StoredSession:
     """Use a token and set the next one; return the session that was ended if it was a copy."""
     given = rules.take_apart(token)
     session = tables.session_by_lookup(connection, given.lookup)
@@ -183,8 +184,8 @@ def _use(connection: Connection, token: bytes, proof: bytes, now: int) -> Resume
         raise AuthToken
     account = tables.account_by_id(connection, session.user)
     assert account is not None  # a foreign key
-    if account.locked:
-        raise AuthLocked(name=account.name)
+    account.require_unlocked(now)
+    kernel.admitting(connection, account.id)
     if rules.standing(given.digest, session.current, session.next) is Standing.COPIED:
         tables.end_sessions(connection, [session.id])
         return session

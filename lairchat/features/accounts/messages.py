@@ -18,7 +18,7 @@ RoleName = Literal["guest", "user", "moderator", "admin", "owner"]
 
 
 class Register(Request, frozen=True):
-    """Make an account.
+    """Make an account, or take one over again by a link that an operator made for it.
 
     secret: the authentication secret derived from the password, 32 bytes.
     invite: the code of an invite link; needed where registration is by invite.
@@ -161,8 +161,11 @@ REGISTER = Command(
         refusals.LabelBad,
         refusals.RegistrationClosed,
         refusals.InviteBad,
+        refusals.InviteName,
         refusals.AuthBusy,
         refusals.AuthDelay,
+        refusals.AuthLocked,
+        refusals.AuthBanned,
     ),
     stage=Stage.GREETED,
     overlap=Overlap.EXCLUSIVE,
@@ -179,6 +182,7 @@ LOGIN = Command(
         refusals.AuthDelay,
         refusals.AuthBusy,
         refusals.AuthLocked,
+        refusals.AuthBanned,
         refusals.DeviceUnknown,
         refusals.LabelBad,
     ),
@@ -192,7 +196,12 @@ RESUME = Command(
     request=Resume,
     reply=Grant,
     doc="Logs a device in again with its session token; costs no password hash.",
-    errors=(refusals.AuthToken, refusals.AuthReused, refusals.AuthLocked),
+    errors=(
+        refusals.AuthToken,
+        refusals.AuthReused,
+        refusals.AuthLocked,
+        refusals.AuthBanned,
+    ),
     stage=Stage.GREETED,
     overlap=Overlap.EXCLUSIVE,
     cost=5,
@@ -212,7 +221,6 @@ LIST_SESSIONS = Command(
     request=ListSessions,
     reply=SessionList,
     doc="Lists one's own sessions.",
-    cli="session list",
     http="GET /sessions",
 )
 LOGOUT = Command(
@@ -240,7 +248,6 @@ CREATE_INVITE = Command(
     role=ServerRole.USER,
     overlap=Overlap.WRITE,
     cost=2,
-    cli="invite create",
     http="POST /invites",
 )
 LIST_INVITES = Command(
@@ -249,7 +256,6 @@ LIST_INVITES = Command(
     reply=InviteList,
     doc="Lists the invites that can still be used.",
     role=ServerRole.USER,
-    cli="invite list",
     http="GET /invites",
 )
 REVOKE_INVITE = Command(
@@ -260,7 +266,6 @@ REVOKE_INVITE = Command(
     errors=(refusals.InviteBad, refusals.Denied),
     role=ServerRole.USER,
     overlap=Overlap.WRITE,
-    cli="invite revoke",
     http="DELETE /invites/{invite}",
 )
 SESSION_ENDED = EventType(

@@ -9,7 +9,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from lairchat.model import limits
-from lairchat.model.refusals import InviteBad, RegistrationClosed
+from lairchat.model.ids import UserId
+from lairchat.model.permissions import ServerAction, may_server
+from lairchat.model.refusals import InviteBad, OnSelf, RegistrationClosed
 from lairchat.model.roles import ServerRole
 
 # -- failed logins ---------------------------------------------------------------------------------
@@ -100,11 +102,15 @@ class Registration(StrEnum):
 
 
 class Invitation(NamedTuple):
-    """What an invite grants, and whether it still does."""
+    """What an invite grants, and whether it still does.
+
+    personal: an operator has made it for one name, and that also on a server closed to others.
+    """
 
     role: ServerRole
     uses: int
     expires: int
+    personal: bool = False
 
     def works(self, now: int) -> bool:
         """Say whether it can be used at this time."""
@@ -127,9 +133,26 @@ def role_of_newcomer(
         return ServerRole.USER
     if invitation is None or not invitation.works(now):
         raise InviteBad(field="$.invite")
-    if mode is Registration.CLOSED and invitation.role is not ServerRole.OWNER:
+    welcome = invitation.personal or invitation.role is ServerRole.OWNER
+    if mode is Registration.CLOSED and not welcome:
         raise RegistrationClosed
     return invitation.role
+
+
+def require_over(
+    actor: UserId, role: ServerRole, target: UserId, target_role: ServerRole, *, own: bool = False
+) -> None:
+    """Refuse to lock, ban, or change the keys of, an account that rank protects.
+
+    own: whether one may do it to oneself.  Raises Denied, OnSelf.
+    """
+    if actor == target:
+        if not own:
+            raise OnSelf(field="$.name")
+        return
+    refusal = may_server(ServerAction.GOVERN, role, target=target_role)
+    if refusal is not None:
+        raise refusal
 
 
 def hashed_code(code: str) -> bytes:

@@ -30,8 +30,8 @@ from lairchat.features.accounts.tables import Account, StoredInvite
 from lairchat.model import limits, refusals
 from lairchat.model.faults import LinkBad
 from lairchat.model.identity import invite_code, parse_code
-from lairchat.model.ids import DeviceId, RoomId, SessionId, UserId
-from lairchat.model.names import check_label, check_user_name
+from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, RoomId, SessionId, UserId
+from lairchat.model.names import check_label, check_user_name, name_key
 from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.refusal import Refusal
 from lairchat.model.roles import ServerRole
@@ -52,11 +52,13 @@ log = Logger()
 T = TypeVar("T")
 
 
-def make(*, hashing: Hashing, registration: Registration, strangers: Rate = STRANGERS) -> Feature:
+def make(
+    *, hashing: Hashing, registration: Callable[[], Registration], strangers: Rate = STRANGERS
+) -> Feature:
     """Return the feature.
 
     hashing: computes the password hashes; a service of the feature.
-    registration: who may make an account.
+    registration: says who may make an account; asked each time, because a reload may change it.
     strangers: how often one address may register without an invite.
     """
     doors = _Doors(hashing, registration, strangers)
@@ -77,6 +79,7 @@ def make(*, hashing: Hashing, registration: Registration, strangers: Rate = STRA
         events=messages.EVENTS,
         checkers=(lambda kernel: SecretChecker(kernel, hashing), TokenChecker),
         services=(hashing,),
+        standing=tables.role_in_use,
         upkeep=upkeep,
     )
 
@@ -129,7 +132,9 @@ def owner_code(
 class _Doors:
     """The handlers that compute hashes."""
 
-    def __init__(self, hashing: Hashing, registration: Registration, strangers: Rate) -> None:
+    def __init__(
+        self, hashing: Hashing, registration: Callable[[], Registration], strangers: Rate
+    ) -> None:
         self._hashing = hashing
         self._registration = registration
         self._strangers = strangers
@@ -159,10 +164,12 @@ class _Doors:
             role, invite = self._admit(connection, name, code, now)
             if invite is not None:
                 tables.spend_invite(connection, invite.id)
+                if invite.account is not None:
+                    return _set_anew(call, connection, invite.account, secret, label, token)
             user = tables.create_user(connection, name, role, secret, now)
             if role is ServerRole.OWNER:
                 tables.delete_owner_invites(connection)
-            account = Account(user, name, role, locked=False, secret=secret)
+            account = Account(user, name, role, lock=None, secret=secret)
             device = tables.create_device(connection, user, label, now)
             afters = kernel.registered(connection, user, name, now)
             log.info("user {user} registered as {role}", user=user, role=role.word)
@@ -179,14 +186,18 @@ class _Doors:
         """
         invite = None if code is None else tables.invite_by_code(connection, code)
         role = rules.role_of_newcomer(
-            self._registration,
+            self._registration(),
             coded=code is not None,
             invitation=None if invite is None else _invitation(invite),
             now=now,
         )
         if role is ServerRole.OWNER and tables.has_owner(connection):
             raise refusals.InviteBad(field="$.invite")
-        if not tables.name_is_free(connection, name):
+        if invite is not None and invite.name is not None and _differ(invite.name, name):
+            raise refusals.InviteName(name=invite.name, field="$.name")
+        resets = invite is not None and invite.account is not None
+        number = None if invite is None else invite.id
+        if not resets and not tables.name_is_free(connection, name, now, number):
             raise refusals.NameTaken(name=name, field="$.name")
         return role, invite
 
@@ -214,7 +225,35 @@ class _Doors:
 
 
 def _invitation(invite: StoredInvite) -> Invitation:
-    return Invitation(invite.role, invite.uses, invite.expires)
+    return Invitation(invite.role, invite.uses, invite.expires, invite.name is not None)
+
+
+def _differ(kept: str, name: str) -> bool:
+    return name_key(kept) != name_key(name)
+
+
+def _set_anew(
+    call: Call,
+    connection: Connection,
+    user: UserId,
+    secret: str,
+    label: str,
+    token: bytes,
+) -> Done[messages.Grant]:
+    """Give an account the secret of whoever holds the link that an operator made for it.
+
+    Every session that there was ends: they are a thief's, or of devices that are lost.
+    """
+    account = tables.account_by_id(connection, user)
+    assert account is not None  # a foreign key
+    account.require_unlocked(call.now)
+    call.kernel.admitting(connection, user)
+    tables.set_secret(connection, user, secret)
+    source = source_of(call.peer.address)
+    tables.clear_attempts(connection, rules.attempt_keys(name_key(account.name), source))
+    device = tables.create_device(connection, user, label, call.now)
+    log.info("user {user} set the secret anew by an operator's link", user=user)
+    return _begin(call, connection, account, device, token=token, alone=True)
 
 
 def _at(field: str, check: Callable[[str], T], text: str) -> T:
@@ -258,8 +297,8 @@ async def login(call: Call, request: messages.Login) -> Write[messages.Grant]:
 
     def change(connection: Connection) -> Done[messages.Grant]:
         account = _unchanged(connection, proven)
-        if account.locked:
-            raise refusals.AuthLocked(name=account.name)
+        account.require_unlocked(call.now)
+        call.kernel.admitting(connection, account.id)
         if request.device is None:
             device = None
         else:
@@ -298,10 +337,20 @@ async def resume(call: Call, request: messages.Resume) -> Write[messages.Grant]:
         # It may have been ended from another device since the token was used.
         if not tables.session_lives(connection, session.id):
             raise refusals.AuthToken
+        _still_admitted(call, connection, session)
         rooms = call.kernel.rooms_of(connection, session.user)
         return Done(_grant(session, resumed.token), _arrival(call, session, rooms))
 
     return Write(change)
+
+
+def _still_admitted(call: Call, connection: Connection, session: Session) -> None:
+    """Refuse who was locked or banned since the token was used; take over a role given since."""
+    account = tables.account_by_id(connection, session.user)
+    assert account is not None  # a foreign key
+    account.require_unlocked(call.now)
+    call.kernel.admitting(connection, session.user)
+    session.role = account.role
 
 
 def _begin(
@@ -312,10 +361,17 @@ def _begin(
     *,
     token: bytes,
     afters: Sequence[After] = (),
+    alone: bool = False,
 ) -> Done[messages.Grant]:
-    """Begin a session; a device has one, and an account no more than SESSIONS_PER_USER."""
+    """Begin a session; a device has one, and an account no more than SESSIONS_PER_USER.
+
+    alone: end every other session of the account.
+    """
     given = rules.take_apart(token)
-    ended = tables.device_sessions(connection, device)
+    if alone:
+        ended = tables.other_sessions(connection, account.id)
+    else:
+        ended = tables.device_sessions(connection, device)
     tables.end_sessions(connection, ended)
     number = tables.create_session(
         connection,
@@ -425,13 +481,6 @@ def _end(call: Call, which: Callable[[Connection], list[SessionId]]) -> Write[No
 # -- invites ---------------------------------------------------------------------------------------
 
 
-def _role_now(connection: Connection, user: UserId) -> ServerRole:
-    """Return the caller's role as it is in this transaction, not as it was at the login."""
-    found = tables.user_by_id(connection, user)
-    assert found is not None  # nobody's account is deleted
-    return found.role
-
-
 def create_invite(call: Call, request: messages.CreateInvite) -> Write[messages.Invite]:
     """Make an invite code; it is in this answer and nowhere else."""
     code = invite_code(call.kernel.random(CODE_RANDOM_BYTES))
@@ -439,14 +488,16 @@ def create_invite(call: Call, request: messages.CreateInvite) -> Write[messages.
     expires = call.now + request.days * limits.DAY * 1000
 
     def change(connection: Connection) -> Done[messages.Invite]:
-        if refusal := may_server(ServerAction.CREATE_INVITE, _role_now(connection, user)):
+        if refusal := may_server(
+            ServerAction.CREATE_INVITE, call.kernel.role_now(connection, user)
+        ):
             raise refusal
         number = tables.create_invite(
             connection,
             rules.hashed_code(code),
             ServerRole.USER,
             uses=request.uses,
-            by=user,
+            by=None if user == LOCAL_OPERATOR else user,
             now=call.now,
             expires=expires,
         )
@@ -461,7 +512,7 @@ def list_invites(call: Call, request: messages.ListInvites) -> Read[messages.Inv
     user = call.session.user
 
     def query(connection: Connection) -> messages.InviteList:
-        everybody = _role_now(connection, user) >= ServerRole.MODERATOR
+        everybody = call.kernel.role_now(connection, user) >= ServerRole.MODERATOR
         found = tables.usable_invites(
             connection, None if everybody else user, request.after, call.now, INVITES_PAGE + 1
         )
@@ -489,7 +540,7 @@ def revoke_invite(call: Call, request: messages.RevokeInvite) -> Write[Nothing]:
 
     def change(connection: Connection) -> Done[Nothing]:
         invite = tables.invite_by_id(connection, request.invite)
-        refusal = may_server(ServerAction.REVOKE_INVITE, _role_now(connection, user))
+        refusal = may_server(ServerAction.REVOKE_INVITE, call.kernel.role_now(connection, user))
         # The same answer for others' invites as for none, so that nobody counts them.
         if refusal is not None and (invite is None or invite.by != user):
             raise refusal

@@ -7,7 +7,7 @@ Other features find people through :func:`user_by_name`, :func:`user_by_id`, :fu
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -27,7 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from lairchat.model.ids import DeviceId, SessionId, UserId
+from lairchat.model.moments import lasting
 from lairchat.model.names import name_key, skeleton
+from lairchat.model.refusals import AuthLocked
 from lairchat.model.roles import ServerRole
 from lairchat.storage import log
 from lairchat.storage.schema import metadata
@@ -35,6 +37,7 @@ from lairchat.storage.statements import driver_of
 
 #: role: ServerRole.  state: 0 in use, 1 locked.  secret: Argon2id, PHC string, over the
 #: authentication secret.  skeleton: model.names.skeleton, so that look-alikes are found.
+#: locked_until: ms; null: until somebody unlocks it.  A lock that has run out is none.
 users = Table(
     "users",
     metadata,
@@ -46,6 +49,8 @@ users = Table(
     Column("state", SmallInteger, nullable=False, default=0),
     Column("secret", String(255), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("locked_until", BigInteger, nullable=True),
+    Column("lock_reason", String(200), nullable=True),
     sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
@@ -75,7 +80,9 @@ sessions = Table(
     sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
-#: code: SHA-256 of the normalised code.  created_by: null for the owner's first link.
+#: code: SHA-256 of the normalised code.  created_by: null for the owner's first link, and for those
+#: of the host's operator.  name, skeleton: for whom it is kept, whose name nobody else gets
+#: meanwhile.  account: whose password it sets anew, in place of making an account.
 invites = Table(
     "invites",
     metadata,
@@ -86,6 +93,9 @@ invites = Table(
     Column("created_by", Integer, ForeignKey("users.id"), nullable=True, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("name", String(32), nullable=True),
+    Column("skeleton", String(64), nullable=True, index=True),
+    Column("account", Integer, ForeignKey("users.id"), nullable=True, index=True),
     sqlite_autoincrement=True,  # a number never means somebody else later
 )
 
@@ -123,12 +133,30 @@ class Account:
     id: UserId
     name: str
     role: ServerRole
-    locked: bool
+    lock: "Lock | None"
     secret: str = field(repr=False)
+
+    def require_unlocked(self, now: int) -> None:
+        """Raise AuthLocked while a lock holds."""
+        if self.lock is not None and self.lock.holds(now):
+            how = lasting(self.lock.until, self.lock.reason)
+            raise AuthLocked(name=self.name, how=how)
+
+
+class Lock(NamedTuple):
+    """Why nobody can use an account, and until when (None: until somebody unlocks it)."""
+
+    until: int | None
+    reason: str
+
+    def holds(self, now: int) -> bool:
+        """Say whether it has not run out."""
+        return self.until is None or now < self.until
 
 
 _USER = (users.c.id, users.c.name, users.c.role)
-_ACCOUNT = (*_USER, users.c.state, users.c.secret)
+_LOCK = (users.c.state, users.c.locked_until, users.c.lock_reason)
+_ACCOUNT = (*_USER, users.c.secret, *_LOCK)
 
 
 def _user(row: Any) -> User:
@@ -136,7 +164,12 @@ def _user(row: Any) -> User:
 
 
 def _account(row: Any) -> Account:
-    return Account(UserId(row[0]), row[1], ServerRole(row[2]), row[3] != IN_USE, row[4])
+    return Account(UserId(row[0]), row[1], ServerRole(row[2]), lock_of(*row[4:]), row[3])
+
+
+def lock_of(state: int, until: int | None, reason: str | None) -> Lock | None:
+    """Return the lock that a row holds, also one that has run out."""
+    return None if state == IN_USE else Lock(until, reason or "")
 
 
 def user_by_name(connection: Connection, name: str) -> User | None:
@@ -149,6 +182,14 @@ def user_by_id(connection: Connection, user: UserId) -> User | None:
     """Return the user of this number, or None."""
     row = connection.execute(select(*_USER).where(users.c.id == user)).first()
     return None if row is None else _user(row)
+
+
+def role_in_use(connection: Connection, user: UserId, now: int) -> ServerRole | None:
+    """Return the user's role; None for accounts that are locked or not there."""
+    account = account_by_id(connection, user)
+    if account is None or (account.lock is not None and account.lock.holds(now)):
+        return None
+    return account.role
 
 
 def names_of(connection: Connection, ids: Iterable[UserId]) -> dict[UserId, str]:
@@ -179,10 +220,18 @@ def account_by_id(connection: Connection, user: UserId) -> Account | None:
     return None if row is None else _account(row)
 
 
-def name_is_free(connection: Connection, name: str) -> bool:
-    """Say whether nobody has this name, or one that looks like it."""
+def name_is_free(connection: Connection, name: str, now: int, invite: int | None = None) -> bool:
+    """Say whether nobody has this name or one that looks like it, and none is kept for somebody.
+
+    invite: the one with which it is asked for; what it keeps is free to its holder.
+    """
     alike = (users.c.name_key == name_key(name)) | (users.c.skeleton == skeleton(name))
-    return connection.execute(select(users.c.id).where(alike).limit(1)).first() is None
+    if connection.execute(select(users.c.id).where(alike).limit(1)).first() is not None:
+        return False
+    kept = select(invites.c.id).where(
+        invites.c.skeleton == skeleton(name), invites.c.uses > 0, invites.c.expires_at > now
+    )
+    return all(one == invite for one in connection.execute(kept).scalars())
 
 
 def has_owner(connection: Connection) -> bool:
@@ -209,6 +258,26 @@ def create_user(
             ),
         )
     )
+
+
+def set_role(connection: Connection, user: UserId, role: ServerRole) -> None:
+    """Change what an account is on the server."""
+    connection.execute(update(users).where(users.c.id == user).values(role=int(role)))
+
+
+def set_lock(connection: Connection, user: UserId, lock: Lock | None) -> None:
+    """Lock an account, or unlock it."""
+    values = (IN_USE, None, None) if lock is None else (LOCKED, *lock)
+    columns = ("state", "locked_until", "lock_reason")
+    changed = update(users).where(users.c.id == user)
+    connection.execute(changed.values(dict(zip(columns, values, strict=True))))
+
+
+def other_owner(connection: Connection, but: UserId, now: int) -> bool:
+    """Say whether somebody else owns the server and is not locked out of it."""
+    query = select(*_LOCK).where(users.c.role == ServerRole.OWNER, users.c.id != but)
+    locks = (lock_of(*row) for row in connection.execute(query))
+    return any(lock is None or not lock.holds(now) for lock in locks)
 
 
 def set_secret(connection: Connection, user: UserId, secret: str) -> None:
@@ -287,8 +356,8 @@ class OwnSession:
 # The way of a token is written out: SQLAlchemy builds a statement in 200 us that the database runs
 # in 5, and after a restart everybody comes with theirs.
 _ACCOUNT_BY_ID = (
-    "SELECT users.id, users.name, users.role, users.state, users.secret FROM users"
-    " WHERE users.id = ?"
+    "SELECT users.id, users.name, users.role, users.secret, users.state, users.locked_until,"
+    " users.lock_reason FROM users WHERE users.id = ?"
 )
 _SESSION_BY_LOOKUP = (
     "SELECT sessions.id, sessions.user, sessions.device, sessions.created_at, sessions.used_at,"
@@ -394,13 +463,19 @@ def end_idle_sessions(connection: Connection, before: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoredInvite:
-    """An invite as it is kept; its code is known by a hash only."""
+    """An invite as it is kept; its code is known by a hash only.
+
+    name: for whom it is kept, None for whoever has it.
+    account: whose password it sets anew; None for one that makes an account.
+    """
 
     id: int
     role: ServerRole
     uses: int
     by: UserId | None
     expires: int
+    name: str | None
+    account: UserId | None
 
 
 _INVITE = (
@@ -409,6 +484,8 @@ _INVITE = (
     invites.c.uses,
     invites.c.created_by,
     invites.c.expires_at,
+    invites.c.name,
+    invites.c.account,
 )
 
 
@@ -425,8 +502,13 @@ def create_invite(
     by: UserId | None,
     now: int,
     expires: int,
+    name: str | None = None,
+    account: UserId | None = None,
 ) -> int:
-    """Keep an invite under the hash of its code and return its number."""
+    """Keep an invite under the hash of its code and return its number.
+
+    name: nobody else gets this name while it works.  account: sets this account's password.
+    """
     return _inserted(
         connection,
         insert(invites).values(
@@ -436,6 +518,10 @@ def create_invite(
             created_by=by,
             created_at=now,
             expires_at=expires,
+            name=name,
+            # What resets a password keeps no name: its account has it.
+            skeleton=None if name is None or account is not None else skeleton(name),
+            account=account,
         ),
     )
 
@@ -473,6 +559,14 @@ def usable_invites(
 def delete_invite(connection: Connection, invite: int) -> None:
     """Withdraw an invite."""
     connection.execute(delete(invites).where(invites.c.id == invite))
+
+
+def delete_invites_for(connection: Connection, name: str, account: UserId | None) -> None:
+    """Withdraw what was given out before for the same name, or to the same account."""
+    alike = (
+        (invites.c.skeleton == skeleton(name)) if account is None else invites.c.account == account
+    )
+    connection.execute(delete(invites).where(alike))
 
 
 def delete_owner_invites(connection: Connection) -> None:

@@ -112,6 +112,7 @@ class SendUnit(Unit):
         else:
             answer = encode_frame(SentFrame(call.id, messages.Sent(self.seq, self.at)))
             if self.fresh:
+                call.kernel.measures.message(len(self.body))
                 call.kernel.hub.publish(self.room, self.frame(), peer, answer)
             else:
                 peer.push(answer)

@@ -87,7 +87,6 @@ BAN = Command(
     overlap=Overlap.WRITE,
     keyed=True,
     on="room",
-    cli="ban add",
     http="POST /rooms/{room}/bans",
 )
 UNBAN = Command(
@@ -99,7 +98,6 @@ UNBAN = Command(
     overlap=Overlap.WRITE,
     keyed=True,
     on="room",
-    cli="ban remove",
     http="DELETE /rooms/{room}/bans/{name}",
 )
 BANS = Command(
@@ -109,7 +107,6 @@ BANS = Command(
     doc="Lists who is kept out of a room.",
     errors=ERRORS,
     on="room",
-    cli="ban list",
     http="GET /rooms/{room}/bans",
 )
 

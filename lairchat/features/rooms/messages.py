@@ -171,7 +171,6 @@ CREATE = Command(
     overlap=Overlap.WRITE,
     keyed=True,
     cost=3,
-    cli="room create",
     http="POST /rooms",
 )
 LIST = Command(
@@ -179,7 +178,6 @@ LIST = Command(
     request=ListRooms,
     reply=RoomList,
     doc="Lists public rooms and one's own.",
-    cli="room list",
     http="GET /rooms",
 )
 MINE = Command(
@@ -222,7 +220,6 @@ TOPIC = Command(
     overlap=Overlap.WRITE,
     keyed=True,
     on="room",
-    cli="room set",
     http="PUT /rooms/{room}/topic",
 )
 MEMBERS = Command(
@@ -232,7 +229,6 @@ MEMBERS = Command(
     doc="Lists a room's members.",
     errors=ROOM_ERRORS,
     on="room",
-    cli="room members",
     http="GET /rooms/{room}/members",
 )
 INVITE = Command(

@@ -44,7 +44,8 @@ from lairchat.storage.statements import FEW, driver_of
 #: crypto: plain (mls comes later): three separate properties, none of them implied by another.
 #: name_key: lower-case name; null for direct conversations and for rooms that all have left, so
 #: that the name is free again.  members: how many, kept dense.  created_by: null for the rooms
-#: that belong to the server.
+#: that belong to the server.  archived_at: since when nobody writes in it or enters it.  erased_to:
+#: null unless an operator deleted it; then how far its log has been emptied.
 rooms = Table(
     "rooms",
     metadata,
@@ -59,6 +60,8 @@ rooms = Table(
     Column("members", Integer, nullable=False),
     Column("created_by", Integer, ForeignKey("users.id"), nullable=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger, nullable=True),
+    Column("erased_to", BigInteger, nullable=True),
     Index("ix_rooms_access_name_key", "access", "name_key"),
     sqlite_autoincrement=True,  # a number never means somebody else later
 )

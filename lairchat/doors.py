@@ -1,0 +1,136 @@
+"""The operators' doors: SSH, lairctl's socket, HTTP; each a service on the one command table.
+
+Part of the composition root (see tap.py).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from lairchat.core import audit
+from lairchat.core.admission import Admission
+from lairchat.core.desk import Desk
+from lairchat.core.kernel import Kernel
+from lairchat.core.portal import Caller, ICaller, KnownKey
+from lairchat.core.session import Session
+from lairchat.layout import Layout
+from lairchat.model.ids import DeviceId, SessionId
+from lairchat.model.refusal import Refusal
+from lairchat.model.roles import ServerRole
+from lairchat.operator.console import Console, Verbs
+from lairchat.transports.listen import ChatListener
+from lairchat.transports.local import ControlListener
+from lairchat.transports.ssh import SshFactory, SshService
+from lairchat.transports.ssh_keys import HostKey
+from lairchat.transports.ssh_manhole import Name, PythonManholes
+from lairchat.transports.ssh_shell import ConsolePrograms
+
+
+class Doors:
+    """Builds the doors that the configuration asks for, and says where they listen.
+
+    admission: how many strangers an address may be, through all doors together.
+    on_failure: told when an endpoint fails after the start.
+    services: to be started and stopped with the daemon.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        layout: Layout,
+        kernel: Kernel,
+        *,
+        admission: Admission,
+        on_failure: Callable[[Refusal], None],
+    ) -> None:
+        self._reactor = reactor
+        self._layout = layout
+        self._kernel = kernel
+        self._admission = admission
+        self._on_failure = on_failure
+        self._listeners: list[tuple[str, ChatListener]] = []
+        self.services: list[IService] = [ControlListener(reactor, kernel, layout.control)]
+        if layout.config.ssh.enabled:
+            self.services.append(self._ssh())
+
+    def places(self) -> list[str]:
+        """Return a word for each listening door, such as ``ssh 127.0.0.1:7024``."""
+        return [f"{name} {listener.address}" for name, listener in self._listeners]
+
+    # -- SSH
+
+    def _ssh(self) -> SshService:
+        layout, kernel = self._layout, self._kernel
+        verbs = Verbs(kernel.table)
+
+        def console(caller: Caller, host: str) -> Console:
+            session = Session(SessionId(0), caller.user, DeviceId(0), caller.name, caller.role)
+            return Console(
+                verbs,
+                Desk(kernel, session, host).give,
+                who=caller.name,
+                role=caller.role,
+                source=f"ssh:{host}",
+                wait=lambda seconds: deferLater(self._reactor, seconds),
+            )
+
+        factory = SshFactory(
+            HostKey.load(layout.ssh_host_key),
+            prove=self._prove,
+            programs=ConsolePrograms(
+                console,
+                PythonManholes(
+                    self._manhole_names(),
+                    enabled=lambda: layout.config.ssh.manhole,
+                    role=self._role_now,
+                    audit=audit.write,
+                ),
+                place=layout.config.server.name,
+                clock=self._reactor,
+            ),
+            admission=self._admission,
+            banned=lambda _host: None,
+            clock=self._reactor,
+        )
+        kernel.standing_watchers.append(factory.standing_changed)
+        listener = ChatListener(
+            self._reactor,
+            layout.config.ssh.endpoint,
+            factory,
+            tls=None,
+            on_failure=self._on_failure,
+        )
+        self._listeners.append(("ssh", listener))
+        return SshService(listener, factory)
+
+    async def _proven(self, key: KnownKey) -> Caller:
+        _, caller, _ = await self._kernel.portal.login(key, None, ICaller)
+        assert isinstance(caller, Caller)
+        return caller
+
+    def _prove(self, key: KnownKey) -> "Deferred[Caller]":
+        return Deferred.fromCoroutine(self._proven(key))
+
+    async def _role_now(self, caller: Caller) -> ServerRole:
+        role: ServerRole = await self._kernel.storage.read(
+            lambda connection: self._kernel.role_now(connection, caller.user)
+        )
+        return role
+
+    def _manhole_names(self) -> dict[str, Name]:
+        """Return what is at hand in the Python prompt; docs/how-to/operate.rst lists them too."""
+        kernel = self._kernel
+        people = kernel.hub.people
+        return {
+            "db": Name(kernel.storage, "the database: db.read(f), db.call(f); f(connection)"),
+            "hub": Name(
+                kernel.hub, "rooms and connections that are live: hub.channels, hub.people"
+            ),
+            "users": Name(people, "who is online, by number: [one.name for one in users.values()]"),
+            "kernel": Name(kernel, "commands, features, answers"),
+            "throttle": Name(kernel.throttle, "who has used how much of which rate"),
+            "config": Name(lambda: self._layout.config, "config() is the configuration in force"),
+        }

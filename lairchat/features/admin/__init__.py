@@ -1,0 +1,1 @@
+"""Running the server: its state, notices, certificate, log and configuration."""

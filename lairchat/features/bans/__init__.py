@@ -1,0 +1,1 @@
+"""Bans from the whole server: addresses, networks, accounts."""

@@ -1,0 +1,1 @@
+"""Public keys by which operators are let into the shell."""

@@ -1,0 +1,113 @@
+"""Where the public keys of operators are kept.
+
+Every function takes a connection inside a transaction; those that write belong to the writer's.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import Connection
+
+from lairchat.model.ids import UserId
+from lairchat.storage.schema import metadata
+
+#: digest: SHA-256 of the key as SSH writes it, which is what a fingerprint shows.  kind: such as
+#: ssh-ed25519.  added_by: null for the host's operator.  used_at: null until it has let somebody in.
+user_keys = Table(
+    "user_keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("user", Integer, ForeignKey("users.id"), nullable=False, index=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("kind", String(40), nullable=False),
+    Column("label", String(40), nullable=False),
+    Column("added_by", Integer, ForeignKey("users.id"), nullable=True),
+    Column("added_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=True),
+)
+
+
+class KeptKey(NamedTuple):
+    """A key of an account; ``used`` is None until it has let somebody in."""
+
+    id: int
+    user: UserId
+    digest: bytes
+    kind: str
+    label: str
+    added: int
+    used: int | None
+
+
+_KEPT = (
+    user_keys.c.id,
+    user_keys.c.user,
+    user_keys.c.digest,
+    user_keys.c.kind,
+    user_keys.c.label,
+    user_keys.c.added_at,
+    user_keys.c.used_at,
+)
+
+
+def key_by_digest(connection: Connection, digest: bytes) -> KeptKey | None:
+    """Return the key with this SHA-256, or None; no two accounts have the same."""
+    row = connection.execute(select(*_KEPT).where(user_keys.c.digest == digest)).first()
+    return None if row is None else KeptKey._make(row)
+
+
+def keys_of(connection: Connection, user: UserId | None, after: int, limit: int) -> list[KeptKey]:
+    """Return keys by number after ``after``; ``user`` None: everybody's."""
+    query = select(*_KEPT).where(user_keys.c.id > after)
+    if user is not None:
+        query = query.where(user_keys.c.user == user)
+    rows = connection.execute(query.order_by(user_keys.c.id).limit(limit))
+    return [KeptKey._make(row) for row in rows]
+
+
+def count_keys(connection: Connection, user: UserId) -> int:
+    """Count the keys of an account."""
+    query = select(func.count()).select_from(user_keys).where(user_keys.c.user == user)
+    return int(connection.execute(query).scalar_one())
+
+
+def keep_key(
+    connection: Connection,
+    user: UserId,
+    *,
+    digest: bytes,
+    kind: str,
+    label: str,
+    by: UserId | None,
+    now: int,
+) -> int:
+    """Give an account a key, and return its number; the caller knows that nobody has it."""
+    statement = insert(user_keys).values(
+        user=user, digest=digest, kind=kind, label=label, added_by=by, added_at=now
+    )
+    made = connection.execute(statement).inserted_primary_key
+    assert made is not None
+    return int(made[0])
+
+
+def drop_key(connection: Connection, key: int) -> None:
+    """Take a key away."""
+    connection.execute(delete(user_keys).where(user_keys.c.id == key))
+
+
+def note_use(connection: Connection, key: int, now: int) -> None:
+    """Note that a key has let its owner in."""
+    connection.execute(update(user_keys).where(user_keys.c.id == key).values(used_at=now))

@@ -1,0 +1,109 @@
+"""The program ``lairctl``: gives one command to the daemon of this host, or opens a prompt.
+
+It finds the daemon by its data directory, whose Unix socket it opens; where no daemon runs, it does
+itself what can be done without one (see offline.py).  It imports little, because scripts call it
+often.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lairchat import __version__
+from lairchat.config import Config, default_data
+from lairchat.lairctl_face import Face
+from lairchat.lairctl_link import Daemon, NotRunningError
+from lairchat.layout import Layout, locate
+from lairchat.model import faults
+from lairchat.model.refusal import Refusal
+from lairchat.operator.status import Status, status_of
+
+__all__ = ["main", "parser", "run"]
+
+#: What a shell reports of a program that Ctrl-C has ended.
+INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; documents are made from it too."""
+    found = argparse.ArgumentParser(
+        "lairctl",
+        description="Command the Lair Chat server of this host.",
+        epilog="lairctl help lists the commands; without one there is a prompt.",
+        allow_abbrev=False,
+    )
+    found.add_argument("--version", action="version", version=f"lairctl {__version__}")
+    found.add_argument("--config", metavar="FILE", help="the server's configuration")
+    found.add_argument("--data", metavar="DIRECTORY", help="the server's data directory")
+    found.add_argument(
+        "--complete",
+        metavar="LINE",
+        help="print what the last word of a command line could become, for shells",
+    )
+    found.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="COMMAND", help="noun verb [target] [--flag ...]"
+    )
+    return found
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str], face: Face) -> int:
+    """Do what the command line says; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        layout = find(options.config, options.data, environ, Path.home())
+        try:
+            daemon = Daemon(layout.control)
+        except NotRunningError:
+            raise faults.ControlNone(path=layout.data) from None
+        with daemon:
+            return _online(daemon, options, face)
+    except Refusal as refusal:
+        face.error(f"{refusal}\n")
+        return status_of(refusal.code)
+
+
+def _online(daemon: Daemon, options: argparse.Namespace, face: Face) -> int:
+    if options.complete is not None:
+        offer = daemon.complete(options.complete, len(options.complete))
+        face.write("".join(f"{word}\n" for word in offer.words))
+        return Status.OK
+    if options.words:
+        return face.command(daemon, words=options.words)
+    return face.prompt(daemon)
+
+
+def find(config: str | None, data: str | None, environ: Mapping[str, str], home: Path) -> Layout:
+    """Find the server.
+
+    A configuration with a mistake must not keep anybody from asking the daemon that still runs
+    with the one before: then only the data directory counts.
+    """
+    try:
+        return locate(config, data, environ, home)
+    except faults.Config:
+        named = data or environ.get("LAIRCHAT_SERVER_DATA")
+        directory = Path(named).expanduser() if named else default_data(environ, home)
+        layout = Layout(Config(), None, directory.absolute())
+        if not layout.control.exists():
+            raise
+        return layout
+
+
+def run() -> int:
+    """Run ``lairctl``; returns the exit status."""
+    face = Face()
+    try:
+        return main(sys.argv[1:], os.environ, face)
+    except KeyboardInterrupt:
+        face.error("\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough (head, less); Python's own farewell would fail as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(run())

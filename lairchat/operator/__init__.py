@@ -1,0 +1,1 @@
+"""What operators type and read: one grammar, one console, for the SSH shell and for lairctl."""

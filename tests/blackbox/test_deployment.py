@@ -1,0 +1,103 @@
+"""What etc/ has for operators: the unit for systemd, the container, the Debian package."""
+
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from unittest import TestCase
+
+import pytest
+
+from tests.requirements import require
+
+pytestmark = pytest.mark.blackbox
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ETC = CHECKOUT / "etc"
+UNIT = ETC / "systemd" / "lairchat.service"
+
+#: Installs and removes the package in a system of its own: this one, with all changes on top of it.
+INSTALLATION = """
+set -eu
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+mount --rbind /proc "$1/root/proc"
+mount --rbind /dev "$1/root/dev"
+cp "$2" "$1/root/tmp/lairchat.deb"
+chroot "$1/root" sh -euc '
+    cd /tmp
+    dpkg --install lairchat.deb >/dev/null
+    lair --version
+    lairctl --version
+    env XDG_CONFIG_HOME=/tmp/x /usr/lib/lairchat/bin/twistd lairchat --check-config
+    ls /lib/systemd/system/lairchat.service
+    dpkg --purge lairchat >/dev/null
+    test ! -e /usr/lib/lairchat && test ! -e /usr/bin/lair && echo purged'
+"""
+
+
+def run(*words: str, seconds: float = 60) -> str:
+    done = subprocess.run(words, capture_output=True, check=False, timeout=seconds)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    return done.stdout.decode()
+
+
+class Systemd(TestCase):
+    def test_the_unit_is_exposed_to_little(self) -> None:
+        require("systemd-analyze")
+        said = run("systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT))
+        found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+        assert found is not None, said
+        assert float(found[1]) <= 1.5, said
+
+    def test_the_units_are_understood(self) -> None:
+        require("systemd-analyze")
+        with tempfile.TemporaryDirectory(prefix="lair-test-") as directory:
+            for path in (ETC / "systemd").iterdir():
+                # Whether the programs are there is the package's business, see below.
+                text = re.sub(
+                    r"^ExecStart=\S+", "ExecStart=/bin/true", path.read_text(), flags=re.MULTILINE
+                )
+                text = re.sub(r"^Documentation=.*\n", "", text, flags=re.MULTILINE)
+                (Path(directory) / path.name).write_text(text)
+            done = subprocess.run(
+                ["systemd-analyze", "verify", f"{directory}/lairchat.service"],
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+            complaints = [line for line in done.stderr.decode().splitlines() if "lairchat" in line]
+            assert complaints == []
+
+
+class Container(TestCase):
+    def test_it_runs_as_nobody_in_particular_and_says_how_it_is(self) -> None:
+        text = (ETC / "docker" / "Dockerfile").read_text()
+        final = text[text.rindex("\nFROM ") :]
+        assert re.search(r"^USER lairchat$", final, re.MULTILINE)
+        assert "/health/live" in final
+        assert "--read-only" in text
+        order = [
+            final.index(word) for word in ("useradd", "USER lairchat", "HEALTHCHECK", 'CMD ["tw')
+        ]
+        assert order == sorted(order)
+
+
+class DebianPackage(TestCase):
+    @pytest.mark.timeout(600)
+    def test_it_builds_installs_runs_and_leaves_nothing(self) -> None:
+        for needed in ("git", "dpkg-buildpackage", "mounts"):
+            require(needed)
+        with tempfile.TemporaryDirectory(prefix="lair-test-") as directory:
+            place = Path(directory)
+            run(str(ETC / "debian" / "build"), str(place / "built"), seconds=500)
+            (package,) = (place / "built").glob("lairchat_*.deb")
+            contents = run("dpkg-deb", "--contents", str(package))
+            assert not re.search(r"__pycache__|/setuptools/|/tmp/", contents)
+            (place / "system").mkdir()
+            words = ["unshare", "--mount", "sh", "-c", INSTALLATION, "sh"]
+            said = run(*words, str(place / "system"), str(package), seconds=120).splitlines()
+        assert said[0].startswith("lair ")
+        assert said[1].startswith("lairctl ")
+        assert said[-2:] == ["/lib/systemd/system/lairchat.service", "purged"]
