@@ -45,14 +45,13 @@ STATEMENTS = (
     "CREATE INDEX ix_user_keys_user ON user_keys (user)",
     """
     CREATE TABLE server_bans (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         network VARCHAR(43),
         user INTEGER,
         reason VARCHAR(200) NOT NULL,
         banned_by INTEGER,
         banned_at BIGINT NOT NULL,
         until BIGINT,
-        PRIMARY KEY (id),
         CONSTRAINT uq_server_bans_network UNIQUE (network),
         CONSTRAINT uq_server_bans_user UNIQUE (user),
         CONSTRAINT fk_server_bans_user FOREIGN KEY (user) REFERENCES users (id),
