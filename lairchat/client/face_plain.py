@@ -3,6 +3,7 @@
 The same core as the curses face; only what it shows and how it is typed to differ.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -157,11 +158,15 @@ class App:
 
     def show(self, lines: list[str]) -> None:
         """Print lines, and the prompt anew where somebody sees it."""
+        from lairchat.client.cli import mute
+
         try:
             self._print(lines)
-        except BrokenPipeError:
-            # As in "lair --plain | head": nobody reads any more.
-            self.status = os.EX_IOERR
+        except OSError as error:
+            mute()
+            # A terminal that was closed is a way to leave; "lair --plain | head" lost lines.
+            if not (self._terminal and error.errno == errno.EIO):
+                self.status = os.EX_IOERR
             self.quit()
 
     def _print(self, lines: list[str]) -> None:
@@ -240,8 +245,6 @@ def chat(arguments: Sequence[str], reason: str) -> int:
         reactor.run()
     finally:
         app.restore()
-    if app.status == os.EX_IOERR:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if app.trouble:
         sys.stderr.write(app.trouble)
     return app.status
