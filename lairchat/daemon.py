@@ -29,6 +29,7 @@ from lairchat.features.accounts import server as accounts
 from lairchat.features.accounts.hashing import ThreadedHashing
 from lairchat.features.accounts.rules import Registration
 from lairchat.features.admin import server as admin
+from lairchat.features.bans import server as bans
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
@@ -171,6 +172,7 @@ class Daemon(MultiService):
             admin.make(self.host),
             presence.make(self.reactor),
             transfer.make(),
+            bans.make(),
             keys.make(),
         ]
 

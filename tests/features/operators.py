@@ -6,6 +6,7 @@ from twisted.trial.unittest import TestCase
 from lairchat.core.desk import Desk
 from lairchat.core.session import Session
 from lairchat.features.accounts import tables as accounts_tables
+from lairchat.features.bans import server as bans_server
 from lairchat.features.keys import server as keys_server
 from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, SessionId
 from lairchat.model.roles import ServerRole
@@ -19,6 +20,7 @@ def operated(clock):
     """Return the features of a server that people chat on and operators run."""
     return [
         *features(clock),
+        bans_server.make(),
         keys_server.make(),
     ]
 

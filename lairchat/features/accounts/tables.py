@@ -269,13 +269,6 @@ def set_lock(connection: Connection, user: UserId, lock: Lock | None) -> None:
     connection.execute(changed.values(dict(zip(columns, values, strict=True))))
 
 
-def other_owner(connection: Connection, but: UserId, now: int) -> bool:
-    """Say whether somebody else owns the server and is not locked out of it."""
-    query = select(*_LOCK).where(users.c.role == ServerRole.OWNER, users.c.id != but)
-    locks = (lock_of(*row) for row in connection.execute(query))
-    return any(lock is None or not lock.holds(now) for lock in locks)
-
-
 def set_secret(connection: Connection, user: UserId, secret: str) -> None:
     """Replace the hash of an account's authentication secret."""
     connection.execute(update(users).where(users.c.id == user).values(secret=secret))

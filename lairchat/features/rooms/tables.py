@@ -257,6 +257,13 @@ def roles_in(
     return {user: RoomRole(role) for user, role in rows}
 
 
+def servers_own_of(connection: Connection, user: UserId) -> list[RoomId]:
+    """Return the server's own rooms that a user is in."""
+    own = rooms.join(memberships, memberships.c.room == rooms.c.id)
+    mine = (memberships.c.user == user, rooms.c.created_by.is_(None))
+    return list(connection.execute(select(rooms.c.id).select_from(own).where(*mine)).scalars())
+
+
 def owners(connection: Connection, room: RoomId) -> int:
     """Count the owners of a room."""
     query = select(func.count()).select_from(memberships)
