@@ -26,9 +26,10 @@ from lairchat.core.kernel import Kernel
 from lairchat.core.throttle import Throttle
 from lairchat.doors import Doors
 from lairchat.features.accounts import server as accounts
-from lairchat.features.accounts.hashing import ThreadedHashing
+from lairchat.features.accounts.hashing import Hashing, ThreadedHashing
 from lairchat.features.accounts.rules import Registration
 from lairchat.features.admin import server as admin
+from lairchat.features.backups import server as backups
 from lairchat.features.bans import server as bans
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
@@ -36,7 +37,7 @@ from lairchat.features.moderation import server as moderation
 from lairchat.features.presence import server as presence
 from lairchat.features.rooms import server as rooms
 from lairchat.features.transfer import server as transfer
-from lairchat.host import Host, admission_of, rates_of, wall_clock
+from lairchat.host import Cellar, Host, admission_of, rates_of, wall_clock
 from lairchat.layout import Layout
 from lairchat.logs import Logbook
 from lairchat.model import limits
@@ -119,7 +120,13 @@ class Daemon(MultiService):
         self.host = Host(self)
         self.throttle = Throttle(self.reactor.seconds)
         self.hub = Hub(lambda flush: self.reactor.callLater(0, flush), messages.gap_frame)
-        features = self._features()
+        features = make_features(
+            self.layout,
+            clock=self.reactor,
+            hashing=ThreadedHashing(self.reactor, secrets.token_bytes),
+            host=self.host,
+            place=Cellar(self),
+        )
         self.kernel = Kernel(
             features,
             storage=self.database,
@@ -156,25 +163,6 @@ class Daemon(MultiService):
         )
         for service in self.doors.services:
             service.setServiceParent(self)
-
-    def _features(self) -> list[Feature]:
-        """Build what this server can do."""
-
-        def registration() -> Registration:
-            return Registration(self.layout.config.accounts.registration)
-
-        hashing = ThreadedHashing(self.reactor, secrets.token_bytes)
-        return [
-            accounts.make(hashing=hashing, registration=registration),
-            rooms.make(),
-            messages.make(),
-            moderation.make(),
-            admin.make(self.host),
-            presence.make(self.reactor),
-            transfer.make(),
-            bans.make(),
-            keys.make(),
-        ]
 
     def greeting(self) -> Greeting:
         """Return what the server says of itself by the configuration in force."""
@@ -315,6 +303,28 @@ class Daemon(MultiService):
             # Else it would be checkpointed, and the log overwritten that has what the disk lost.
             await self.database.close()
         os.close(self._lock)
+
+
+def make_features(
+    layout: Layout, *, clock: Any, hashing: Hashing, host: admin.Host, place: backups.Place
+) -> list[Feature]:
+    """Build what this server can do, for the daemon and for lairctl where none runs."""
+
+    def registration() -> Registration:
+        return Registration(layout.config.accounts.registration)
+
+    return [
+        accounts.make(hashing=hashing, registration=registration),
+        rooms.make(),
+        messages.make(),
+        moderation.make(),
+        admin.make(host),
+        backups.make(place),
+        presence.make(clock),
+        transfer.make(),
+        bans.make(),
+        keys.make(),
+    ]
 
 
 def _told(refusal: Refusal) -> dict[str, str]:

@@ -63,7 +63,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    _report(backup.restore(options.backup, options.database), options.database)
+    _report(backup.restore(options.backup, options.database).manifest, options.database)
     return 0
 
 
