@@ -92,10 +92,12 @@ class Doors:
                 clock=self._reactor,
             ),
             admission=self._admission,
-            banned=lambda _host: None,
+            throttle=kernel.throttle,
+            banned=kernel.bans.refuses,
             clock=self._reactor,
         )
         kernel.standing_watchers.append(factory.standing_changed)
+        kernel.bans.watchers.append(factory.bans_changed)
         listener = ChatListener(
             self._reactor,
             layout.config.ssh.endpoint,
