@@ -226,9 +226,8 @@ class Bench:
             if request.name == "nobody":
                 raise refusals.UserUnknown(name=request.name)
             self.said.append((request, call.rehearsal))
-            return Done(
-                Locked(f"locked {request.name}", f"thing unlock {request.name}", request.why)
-            )
+            name = request.name[:100]
+            return Done(Locked(f"locked {name}", f"thing unlock {name}", request.why))
 
         return Write(change)
 
