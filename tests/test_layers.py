@@ -131,7 +131,17 @@ RULES = (
     ),
     Rule(
         "lairchat.transports",
-        (".core", ".model", ".operator", ".wire", *NETWORK, "klein", "prometheus_client", "wcwidth"),
+        (
+            ".core",
+            ".model",
+            ".operator",
+            ".wire",
+            *NETWORK,
+            "h2",
+            "klein",
+            "prometheus_client",
+            "wcwidth",
+        ),
     ),
     *(Rule(f"lairchat.client.{name}", (*CLIENT, *NETWORK, "msgspec")) for name in CLIENT_LINK),
     *(Rule(f"lairchat.client.{name}", CLIENT) for name in CLIENT_LOCAL),
@@ -153,8 +163,17 @@ RULES = (
     *(
         Rule(f"lairchat.{name}", ("*",))
         for name in (
-            "daemon", "demo", "demo_*", "doors", "host", "lairctl", "lairctl_*", "offline", "prepare",
-            "settings", "tap",
+            "daemon",
+            "demo",
+            "demo_*",
+            "doors",
+            "host",
+            "lairctl",
+            "lairctl_*",
+            "offline",
+            "prepare",
+            "settings",
+            "tap",
         )  # fmt: skip
     ),
 )
