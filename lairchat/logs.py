@@ -103,6 +103,8 @@ class Logbook:
         # What Twisted says of its own doings is noise beside the first-start page.
         for namespace in ("twisted", "-"):
             self._predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
+        # No level silences what operators did.
+        self._predicate.setLogLevelForNamespace("lairchat.audit", LogLevel.info)
         observers = [self._remember] if write is None else [write, self._remember]
         self.observer = FilteringLogObserver(LogPublisher(*observers), [self._predicate])
 

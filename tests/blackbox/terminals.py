@@ -34,16 +34,22 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def command(*arguments: str, first: str = "") -> list[str]:
-    """Return how ``lair`` is run; ``first`` is Python that is run before it."""
-    return [sys.executable, "-P", "-c", first + RUN, *arguments]
+def command(*arguments: str, first: str = "", run: str = RUN) -> list[str]:
+    """Return how ``lair``, or ``run``, is run; ``first`` is Python that is run before it."""
+    return [sys.executable, "-P", "-c", first + run, *arguments]
 
 
 class Terminal:
-    """A terminal of columns x rows in which ``lair`` runs."""
+    """A terminal of columns x rows in which ``lair``, or the Python ``run``, runs."""
 
     def __init__(
-        self, home: Path, *arguments: str, columns: int = 80, rows: int = 24, first: str = ""
+        self,
+        home: Path,
+        *arguments: str,
+        columns: int = 80,
+        rows: int = 24,
+        first: str = "",
+        run: str = RUN,
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
@@ -51,7 +57,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         self._set_size(columns, rows)
         self.process = subprocess.Popen(
-            command(*arguments, first=first),
+            command(*arguments, first=first, run=run),
             stdin=slave,
             stdout=slave,
             stderr=slave,
