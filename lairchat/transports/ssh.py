@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall, deferLater
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -34,7 +34,7 @@ from lairchat.transports.deadlines import Deadlines
 from lairchat.transports.listen import ChatListener
 from lairchat.transports.ssh_auth import KeyAuthentication
 from lairchat.transports.ssh_keys import SIGNATURES, HostKey, fingerprint_of
-from lairchat.transports.ssh_session import OperatorConnection, Programs
+from lairchat.transports.ssh_session import CONCH_LOG, OperatorConnection, Programs
 
 AUTHENTICATION = b"ssh-userauth"
 KEY_EXCHANGES = (
@@ -89,6 +89,7 @@ class OperatorTransport(SSHServerTransport):
         self.blocked = False
         self.heard = factory.clock.seconds()
         self.asked = False  # for a sign of life
+        self._log = CONCH_LOG
 
     # -- what Twisted calls
 
@@ -167,11 +168,10 @@ class OperatorTransport(SSHServerTransport):
         """Say why, and close; who does not read that is cut."""
         if self.closing:
             return
+        self.transport.unregisterProducer()  # a paused one would keep the connection open
         super().sendDisconnect(reason, desc)  # type: ignore[no-untyped-call]
         self.closing = True
-        self.transport.unregisterProducer()
         self.factory.closings.add(self)
-        self.transport.loseConnection()
 
     def _broke(self, error: Exception) -> None:
         """End what breaks the protocol; a stranger is charged for it."""
@@ -181,7 +181,7 @@ class OperatorTransport(SSHServerTransport):
             kind=type(error).__name__,
             why=display_clip(str(error), limits.VALUE_CHARS),
         )
-        self.log.failure("SSH protocol error", Failure(error), level=LogLevel.debug)
+        self.log.debug("{trace}", trace=Failure(error).getTraceback())
         if self.caller is None:
             self.factory.admission.penalise(self.host)
         self.sendDisconnect(DISCONNECT_PROTOCOL_ERROR, b"protocol error")

@@ -34,6 +34,8 @@ COLUMNS, ROWS = 80, 24
 SIDE_MAX = 1_000
 """cells: a terminal is not larger, whatever is claimed."""
 FAILED = 1
+CONCH_LOG = Logger("twisted.conch")
+"""Where Conch's own words go, so that they are taken for Twisted's, not for ours."""
 
 
 class Size(NamedTuple):
@@ -80,6 +82,7 @@ class OperatorConnection(SSHConnection):
 
     def __init__(self, programs: Programs, caller: Caller, host: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._log = CONCH_LOG
         self.programs = programs
         self.caller = caller
         self.host = host
@@ -152,6 +155,7 @@ class OperatorSession(SSHChannel):
             remoteMaxPacket=largest,
             conn=connection,
         )
+        self._log = CONCH_LOG
         self.size: Size | None = None
         self.hungry = False
         self.input: Input | None = None
