@@ -23,6 +23,7 @@ from lairchat.core.admission import Admission
 from lairchat.core.feature import Feature
 from lairchat.core.hub import Hub
 from lairchat.core.kernel import Kernel
+from lairchat.core.measures import Measures, Stopwatch, Timed
 from lairchat.core.throttle import Throttle
 from lairchat.doors import Doors
 from lairchat.features.accounts import server as accounts
@@ -43,6 +44,7 @@ from lairchat.logs import Logbook
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
+from lairchat.monitoring import Monitoring
 from lairchat.notify import ALIVE, READY, STOPPING, Notifier
 from lairchat.prepare import load_certificate, take_lock
 from lairchat.storage.answers import Answers
@@ -119,7 +121,12 @@ class Daemon(MultiService):
         self.tls = ServerTLS(load_certificate(self.layout, wall_clock()))
         self.host = Host(self)
         self.throttle = Throttle(self.reactor.seconds)
-        self.hub = Hub(lambda flush: self.reactor.callLater(0, flush), messages.gap_frame)
+        measures = Measures(rates_of(config))
+        self.hub = Hub(
+            lambda flush: self.reactor.callLater(0, flush),
+            messages.gap_frame,
+            Stopwatch(self.reactor.seconds, measures.fanout),
+        )
         features = make_features(
             self.layout,
             clock=self.reactor,
@@ -129,13 +136,14 @@ class Daemon(MultiService):
         )
         self.kernel = Kernel(
             features,
-            storage=self.database,
+            storage=Timed(self.database, self.reactor.seconds, measures.queries["read"]),
             answers=Answers(),
             hub=self.hub,
             throttle=self.throttle,
             now=wall_clock,
             random=secrets.token_bytes,
             rates=rates_of(config),
+            measures=measures,
         )
         self.admission = Admission(self.throttle, **admission_of(config))
         self.factory = FramedFactory(self.kernel, self.greeting(), self.admission, self.reactor)
@@ -154,11 +162,14 @@ class Daemon(MultiService):
             listener.setServiceParent(self)
             self.listeners.append(listener)
 
+        self.monitoring = Monitoring(self, measures)
         self.doors = Doors(
             self.reactor,
             self.layout,
             self.kernel,
             admission=self.admission,
+            tls=self.tls,
+            pages=self.monitoring.pages(),
             on_failure=self._listener_failed,
         )
         for service in self.doors.services:
@@ -190,6 +201,7 @@ class Daemon(MultiService):
         periods = [
             (1.0, self.factory.sweep),
             (1.0, self.host.sample),
+            (1.0, self.monitoring.look),
             (60.0, self.throttle.sweep),
             (UPKEEP_SECONDS, self._upkeep),
             (CERTIFICATE_CHECK_SECONDS, self._renew_if_due),

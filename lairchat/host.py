@@ -297,6 +297,7 @@ class Host(Files):
         config = self.layout.config
         daemon.kernel.change_rates(rates_of(config))
         daemon.factory.admission.change(**admission_of(config))
+        daemon.doors.change(config)
         daemon.factory.greeting = daemon.greeting()
         daemon.logbook.set_level(config.log.level)
         before = daemon.tls.credential.facts.spki_sha256

@@ -170,6 +170,7 @@ RULES = (
             "host",
             "lairctl",
             "lairctl_*",
+            "monitoring",
             "offline",
             "prepare",
             "settings",

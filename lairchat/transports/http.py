@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IReactorTime,
@@ -33,6 +35,7 @@ from lairchat.transports.deadlines import Deadlines
 from lairchat.transports.http_answer import Page
 from lairchat.transports.http_channels import FrontRequest, Http1, Http2
 from lairchat.transports.http_rules import Refused
+from lairchat.transports.listen import ChatListener
 
 log = Logger()
 
@@ -314,6 +317,31 @@ class HttpFactory(Factory):
     def _count(self, page: str, status: int) -> None:
         labels = (page, str(status))
         self._counted[labels] = self._counted.get(labels, 0) + 1
+
+
+class HttpService(Service):
+    """Listens for browsers, scrapers and probes, and sends them away when the server has stopped."""
+
+    def __init__(self, listener: ChatListener, factory: HttpFactory) -> None:
+        self.listener = listener
+        self.factory = factory
+
+    def privilegedStartService(self) -> None:
+        """Listen while the process may still have root's rights."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self.listener.privilegedStartService()
+
+    def startService(self) -> None:
+        """Listen, unless that has been done already."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self.listener.startService()
+
+    def stopService(self) -> "Deferred[None]":
+        """Accept no more, and end what is open: the last thing that a probe heard was not ready."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        stopped = self.listener.stopService()
+        self.factory.stop()
+        return stopped
 
 
 def anonymous(host: str) -> str:
