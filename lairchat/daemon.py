@@ -32,16 +32,20 @@ from lairchat.features.accounts.rules import Registration
 from lairchat.features.admin import server as admin
 from lairchat.features.backups import server as backups
 from lairchat.features.bans import server as bans
+from lairchat.features.invitations import server as invitations
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
 from lairchat.features.presence import server as presence
+from lairchat.features.room_admin import server as room_admin
 from lairchat.features.rooms import server as rooms
 from lairchat.features.transfer import server as transfer
+from lairchat.features.user_admin import server as user_admin
 from lairchat.host import Cellar, Host, admission_of, rates_of, wall_clock
 from lairchat.layout import Layout
 from lairchat.logs import Logbook
 from lairchat.model import limits
+from lairchat.model.identity import Link
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
 from lairchat.monitoring import Monitoring
@@ -335,8 +339,17 @@ def make_features(
         presence.make(clock),
         transfer.make(),
         bans.make(),
+        invitations.make(lambda code: invite_link(layout, code)),
         keys.make(),
+        room_admin.make(),
+        user_admin.make(),
     ]
+
+
+def invite_link(layout: Layout, code: str) -> str:
+    """Return the whole link of an invite code: where this server is, and who it is."""
+    host, port = layout.address()
+    return Link(host, port, code, ServerIdentity.load(layout.identity).id.prefix128).format()
 
 
 def _told(refusal: Refusal) -> dict[str, str]:

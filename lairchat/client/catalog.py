@@ -45,6 +45,8 @@ _SENTENCES = {
     "unbanned": "{by} lifted the ban of {whom}",
     "invited": "{by} invited {whom}",
     "role": "{by} made {whom} {text}",
+    "archived": "{by} archived this room: it can be read, not written in",
+    "restored": "{by} opened this room again",
 }
 
 

@@ -220,7 +220,7 @@ class Kernel:
         self, connection: Connection, user: UserId, role: ServerRole, by: str, now: int
     ) -> list[Callable[[Hub], None]]:
         """Run every feature's part of a new role on the server, in the transaction that gives it."""
-        afters = []
+        afters: list[Callable[[Hub], None]] = []
         for feature in self.features:
             if feature.role_given is not None:
                 afters.extend(feature.role_given(connection, user, role, by, now))

@@ -67,6 +67,7 @@ def info(
         head=head,
         role=None if role is None else rules.role_name(role),
         peer=partner[0] if partner else None,
+        archived=room.archived,
     )
 
 
