@@ -22,7 +22,7 @@ from lairchat.operator.cells import safe
 from lairchat.operator.complete import Completion
 from lairchat.operator.help import explain
 from lairchat.operator.line import HELP, Filter, Format, Line, parse
-from lairchat.operator.render import as_table, json_row, render
+from lairchat.operator.render import as_table, json_row, render, summary
 from lairchat.operator.status import Status, status_of
 from lairchat.operator.values import as_text
 from lairchat.operator.verbs import Verb, Verbs
@@ -295,8 +295,7 @@ class Console:
         status = self.verbs.get("server", "status")
         if status is not None and status.command.role <= self.role:
             try:
-                answer = await self._ask(Line(status))
-                text += render(answer, Format.TEXT, self.columns)
+                text += summary((await self._ask(Line(status))).facts, self.columns)
             except Refusal as refusal:
                 text += f"{safe(str(refusal))}\n"
         return f"{text}help explains, Tab completes, exit leaves.\n"

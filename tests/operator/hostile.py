@@ -32,17 +32,24 @@ _GROUPS = (
 )  # fmt: skip
 
 
+_BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "vectors"
+_DIRECTORY = Path(os.environ.get("LAIRCHAT_VECTORS") or _BESIDE)
+
+
+def vectors() -> list[str]:
+    """Return our own hostile texts, and those by class."""
+    found = list(OWN)
+    if _DIRECTORY.is_dir():
+        classes = json.loads((_DIRECTORY / "hostile" / "vectors.json").read_text("utf-8"))
+        for group in _GROUPS:
+            found += [one if isinstance(one, str) else one[-1] for one in classes[group]]
+    return found
+
+
 def texts() -> list[str]:
     """Return every hostile text there is."""
-    found = list(OWN)
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "vectors"
-    directory = Path(os.environ.get("LAIRCHAT_VECTORS") or beside)
-    if directory.is_dir():
-        vectors = json.loads((directory / "hostile" / "vectors.json").read_text("utf-8"))
-        for group in _GROUPS:
-            found += [one if isinstance(one, str) else one[-1] for one in vectors[group]]
-        found += json.loads((directory / "blns" / "blns.json").read_text("utf-8"))
-    return found
+    naughty = _DIRECTORY / "blns" / "blns.json"
+    return vectors() + (json.loads(naughty.read_text("utf-8")) if naughty.is_file() else [])
 
 
 def foreign(text: str) -> set[str]:

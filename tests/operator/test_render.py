@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lairchat.operator.answer import Answer, answer_of, filtered, shape_of
 from lairchat.operator.cells import clip, pad, safe, width, wrap
 from lairchat.operator.line import Filter, Format
-from lairchat.operator.render import render
+from lairchat.operator.render import render, summary
 from lairchat.wire.contract import Nothing, Outcome
 from tests.operator import hostile
 from tests.operator.consoles import Both, Facts, Locked, Things, thing
@@ -130,6 +130,13 @@ def test_facts_are_aligned_and_broken_at_blanks_only():
     )
 
 
+def test_facts_can_stand_side_by_side():
+    facts = answer_of(shape_of(Facts), Facts("a\x1b", 2_000, 0, ""), []).facts
+    assert summary(facts, 80) == "name a\ufffd | size 2.0 kB | last seen never\n"
+    assert summary(facts, 20) == "name a\ufffd\nsize 2.0 kB\nlast seen never\n"
+    assert summary([], 20) == ""
+
+
 def test_facts_may_have_lines_where_each_keeps_its_margin():
     assert one(Facts("a", 1, 0, "x\ny")).endswith("note       x\n           y\n")
 
@@ -172,8 +179,9 @@ def test_rows_and_facts_can_be_counted():
     answer = answer_of(shape_of(Facts), Facts("a", 1, 0, "b"), [])
     assert isinstance(answer, Answer)
     assert render(filtered(answer, [Filter("count")]), Format.TEXT, 80) == "4\n"
-    found = filtered(answer, [Filter("grep", "a"), Filter("head", number=9)])
-    assert render(found, Format.TEXT, 80) == "name  a\n"
+    found = filtered(answer, [Filter("grep", "SEEN"), Filter("head", number=9)])
+    assert render(found, Format.TEXT, 80) == "last seen  never\n"
+    assert render(filtered(answer, [Filter("grep", "1 b")]), Format.TEXT, 80) == "size  1 B\n"
 
 
 @given(st.text(), st.integers(3, 40))
