@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from lairchat import __version__
 from lairchat.core.health import Finding, Health, Level
-from lairchat.core.measures import SECONDS, Measures, Sample, Watch, labelled
+from lairchat.core.measures import LONG_SECONDS, SECONDS, Measures, Sample, Watch, labelled
 from lairchat.features.admin import tables
 from lairchat.host import database_bytes, wall_clock
 from lairchat.layout import Layout
@@ -130,7 +130,7 @@ class Monitoring:
 
     def _check_loop(self) -> Finding:
         lag = self._watch.recent().lag
-        text = f"at most {lag * 1000:g} ms late in the last minute"
+        text = f"what was due came {_bound(lag, LONG_SECONDS)} in the last minute"
         return Finding(Level.WARN if lag >= 1 else Level.OK, text)
 
     def _check_maintenance(self) -> Finding:
@@ -268,13 +268,13 @@ def _nothing(connection: Connection) -> None:
 def _times(p50: float | None, p99: float | None) -> str:
     if p50 is None or p99 is None:
         return "nobody spoke in the last minute"
-    return f"p50 {_bound(p50)}, p99 {_bound(p99)}"
+    return f"p50 {_bound(p50, SECONDS)}, p99 {_bound(p99, SECONDS)}"
 
 
-def _bound(seconds: float) -> str:
-    if seconds > SECONDS[-1]:
-        return f"more than {SECONDS[-1] * 1000:g} ms"
-    return f"within {seconds * 1000:g} ms"
+def _bound(seconds: float, bounds: Sequence[float]) -> str:
+    if seconds > bounds[-1]:
+        return f"after more than {bounds[-1] * 1000:g} ms"
+    return f"within {max(seconds, bounds[0]) * 1000:g} ms"
 
 
 def disk_free(directory: Path) -> tuple[int, int]:
