@@ -27,6 +27,8 @@ from tests.requirements import require
 
 pytestmark = pytest.mark.blackbox
 
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "http.rst"
+
 
 class Probe:
     """Asks one daemon's HTTP door; blocking."""
@@ -128,6 +130,23 @@ class Healthy(DaemonTest):
             assert "lairchat_message_fanout_seconds_count 0.0" not in text
             for private in ("alice", "bob", "127.0.0.1", "hello"):
                 assert private not in text
+
+    @awaited
+    async def test_every_metric_and_check_is_in_the_reference_in_the_same_words(self) -> None:
+        reference = REFERENCE.read_text("utf-8")
+        documented = dict(
+            re.findall(r"^``(lairchat_\w+)``\n   An? (\w+)[^\n]*\n   ", reference, re.MULTILINE)
+        )
+        text = (await deferToThread(self.probe.get, "/metrics"))[2].decode()
+        types = dict(re.findall(r"^# TYPE (lairchat_\w+) (\w+)$", text, re.MULTILINE))
+        # A backup there is none of yet.
+        types.setdefault("lairchat_backup_last_success_timestamp_seconds", "gauge")
+        assert documented == types
+        for about in re.findall(r"^# HELP lairchat_\w+ (.*)$", text, re.MULTILINE):
+            assert f"\n   {about}\n" in reference, about
+        checks = json.loads((await deferToThread(self.probe.get, "/health"))[2])["checks"]
+        section = reference.partition("\nChecks\n")[2].partition("\nWhat is answered\n")[0]
+        assert re.findall(r"^``(\w+)``$", section, re.MULTILINE) == list(checks)
 
     @awaited
     async def test_what_strangers_do_makes_no_new_series(self) -> None:
