@@ -282,8 +282,11 @@ class OperatorSession(SSHChannel):
         self.write(self._encoded(text))
 
     def say_error(self, text: str) -> None:
-        """Write text to the client's error output."""
-        self.writeExtended(EXTENDED_DATA_STDERR, self._encoded(text))
+        """Write text to the client's error output; a terminal has one output, in order."""
+        if self.size is not None:
+            self.say(text)
+        else:
+            self.writeExtended(EXTENDED_DATA_STDERR, self._encoded(text))
 
     def _encoded(self, text: str) -> bytes:
         if self.size is not None:

@@ -378,7 +378,7 @@ class Sessions(DoorCase):
     def test_lines_end_as_terminals_need_it(self):
         channel = self.terminal(self.come_in())
         assert self.ask(channel, b"exec", NS(b"x"))
-        assert (channel.out, channel.err) == (b"out\r\n", b"err\r\n")
+        assert (channel.out, channel.err) == (b"out\r\nerr\r\n", b"")
 
     def test_our_own_mistakes_end_the_session_not_the_connection(self):
         link = self.come_in()
