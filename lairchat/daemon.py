@@ -23,24 +23,32 @@ from lairchat.core.admission import Admission
 from lairchat.core.feature import Feature
 from lairchat.core.hub import Hub
 from lairchat.core.kernel import Kernel
+from lairchat.core.measures import Measures, Stopwatch, Timed
 from lairchat.core.throttle import Throttle
 from lairchat.doors import Doors
 from lairchat.features.accounts import server as accounts
-from lairchat.features.accounts.hashing import ThreadedHashing
+from lairchat.features.accounts.hashing import Hashing, ThreadedHashing
 from lairchat.features.accounts.rules import Registration
 from lairchat.features.admin import server as admin
+from lairchat.features.backups import server as backups
+from lairchat.features.bans import server as bans
+from lairchat.features.invitations import server as invitations
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
 from lairchat.features.presence import server as presence
+from lairchat.features.room_admin import server as room_admin
 from lairchat.features.rooms import server as rooms
 from lairchat.features.transfer import server as transfer
-from lairchat.host import Host, admission_of, rates_of, wall_clock
+from lairchat.features.user_admin import server as user_admin
+from lairchat.host import Cellar, Host, admission_of, rates_of, wall_clock
 from lairchat.layout import Layout
 from lairchat.logs import Logbook
 from lairchat.model import limits
+from lairchat.model.identity import Link
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
+from lairchat.monitoring import Monitoring
 from lairchat.notify import ALIVE, READY, STOPPING, Notifier
 from lairchat.prepare import load_certificate, take_lock
 from lairchat.storage.answers import Answers
@@ -117,17 +125,29 @@ class Daemon(MultiService):
         self.tls = ServerTLS(load_certificate(self.layout, wall_clock()))
         self.host = Host(self)
         self.throttle = Throttle(self.reactor.seconds)
-        self.hub = Hub(lambda flush: self.reactor.callLater(0, flush), messages.gap_frame)
-        features = self._features()
+        measures = Measures(rates_of(config))
+        self.hub = Hub(
+            lambda flush: self.reactor.callLater(0, flush),
+            messages.gap_frame,
+            Stopwatch(self.reactor.seconds, measures.fanout),
+        )
+        features = make_features(
+            self.layout,
+            clock=self.reactor,
+            hashing=ThreadedHashing(self.reactor, secrets.token_bytes),
+            host=self.host,
+            place=Cellar(self),
+        )
         self.kernel = Kernel(
             features,
-            storage=self.database,
+            storage=Timed(self.database, self.reactor.seconds, measures.queries["read"]),
             answers=Answers(),
             hub=self.hub,
             throttle=self.throttle,
             now=wall_clock,
             random=secrets.token_bytes,
             rates=rates_of(config),
+            measures=measures,
         )
         self.admission = Admission(self.throttle, **admission_of(config))
         self.factory = FramedFactory(self.kernel, self.greeting(), self.admission, self.reactor)
@@ -146,33 +166,18 @@ class Daemon(MultiService):
             listener.setServiceParent(self)
             self.listeners.append(listener)
 
+        self.monitoring = Monitoring(self, measures)
         self.doors = Doors(
             self.reactor,
             self.layout,
             self.kernel,
             admission=self.admission,
+            tls=self.tls,
+            pages=self.monitoring.pages(),
             on_failure=self._listener_failed,
         )
         for service in self.doors.services:
             service.setServiceParent(self)
-
-    def _features(self) -> list[Feature]:
-        """Build what this server can do."""
-
-        def registration() -> Registration:
-            return Registration(self.layout.config.accounts.registration)
-
-        hashing = ThreadedHashing(self.reactor, secrets.token_bytes)
-        return [
-            accounts.make(hashing=hashing, registration=registration),
-            rooms.make(),
-            messages.make(),
-            moderation.make(),
-            admin.make(self.host),
-            presence.make(self.reactor),
-            transfer.make(),
-            keys.make(),
-        ]
 
     def greeting(self) -> Greeting:
         """Return what the server says of itself by the configuration in force."""
@@ -200,6 +205,7 @@ class Daemon(MultiService):
         periods = [
             (1.0, self.factory.sweep),
             (1.0, self.host.sample),
+            (1.0, self.monitoring.look),
             (60.0, self.throttle.sweep),
             (UPKEEP_SECONDS, self._upkeep),
             (CERTIFICATE_CHECK_SECONDS, self._renew_if_due),
@@ -312,6 +318,37 @@ class Daemon(MultiService):
             # Else it would be checkpointed, and the log overwritten that has what the disk lost.
             await self.database.close()
         os.close(self._lock)
+
+
+def make_features(
+    layout: Layout, *, clock: Any, hashing: Hashing, host: admin.Host, place: backups.Place
+) -> list[Feature]:
+    """Build what this server can do, for the daemon and for lairctl where none runs."""
+
+    def registration() -> Registration:
+        return Registration(layout.config.accounts.registration)
+
+    return [
+        accounts.make(hashing=hashing, registration=registration),
+        rooms.make(),
+        messages.make(),
+        moderation.make(),
+        admin.make(host),
+        backups.make(place),
+        presence.make(clock),
+        transfer.make(),
+        bans.make(),
+        invitations.make(lambda code: invite_link(layout, code)),
+        keys.make(),
+        room_admin.make(),
+        user_admin.make(),
+    ]
+
+
+def invite_link(layout: Layout, code: str) -> str:
+    """Return the whole link of an invite code: where this server is, and who it is."""
+    host, port = layout.address()
+    return Link(host, port, code, ServerIdentity.load(layout.identity).id.prefix128).format()
 
 
 def _told(refusal: Refusal) -> dict[str, str]:

@@ -3,36 +3,44 @@
 Part of the composition root (see tap.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from lairchat.config import Config
 from lairchat.core import audit
 from lairchat.core.admission import Admission
 from lairchat.core.desk import Desk
 from lairchat.core.kernel import Kernel
 from lairchat.core.portal import Caller, ICaller, KnownKey
 from lairchat.core.session import Session
+from lairchat.host import admission_of
 from lairchat.layout import Layout
+from lairchat.model import limits
 from lairchat.model.ids import DeviceId, SessionId
 from lairchat.model.refusal import Refusal
 from lairchat.model.roles import ServerRole
 from lairchat.operator.console import Console, Verbs
+from lairchat.transports.http import PROTOCOLS, HttpFactory, HttpService
+from lairchat.transports.http_answer import Page
 from lairchat.transports.listen import ChatListener
 from lairchat.transports.local import ControlListener
 from lairchat.transports.ssh import SshFactory, SshService
 from lairchat.transports.ssh_keys import HostKey
 from lairchat.transports.ssh_manhole import Name, PythonManholes
 from lairchat.transports.ssh_shell import ConsolePrograms
+from lairchat.transports.tls import ServerTLS
 
 
 class Doors:
     """Builds the doors that the configuration asks for, and says where they listen.
 
-    admission: how many strangers an address may be, through all doors together.
+    admission: how many strangers an address may be, through chat and SSH together.
+    tls: of the chat; HTTP has the same certificate where it has TLS.
+    pages: what is served over HTTP, by path.
     on_failure: told when an endpoint fails after the start.
     services: to be started and stopped with the daemon.
     """
@@ -44,6 +52,8 @@ class Doors:
         kernel: Kernel,
         *,
         admission: Admission,
+        tls: ServerTLS,
+        pages: Mapping[str, Page],
         on_failure: Callable[[Refusal], None],
     ) -> None:
         self._reactor = reactor
@@ -53,12 +63,56 @@ class Doors:
         self._on_failure = on_failure
         self._listeners: list[tuple[str, ChatListener]] = []
         self.services: list[IService] = [ControlListener(reactor, kernel, layout.control)]
+        self._counts: dict[str, Callable[[], int]] = {}
         if layout.config.ssh.enabled:
             self.services.append(self._ssh())
+        self._browsers: Admission | None = None
+        if layout.config.http.enabled:
+            self.services.append(self._http(tls, pages))
 
     def places(self) -> list[str]:
         """Return a word for each listening door, such as ``ssh 127.0.0.1:7024``."""
-        return [f"{name} {listener.address}" for name, listener in self._listeners]
+        return [
+            f"{name} {listener.address}{' tls' if listener.tls else ''}"
+            for name, listener in self._listeners
+        ]
+
+    def connections(self) -> dict[str, int]:
+        """Count the live connections at each door."""
+        return {name: count() for name, count in self._counts.items()}
+
+    def change(self, config: Config) -> None:
+        """Take over the bounds of another configuration; those of chat and SSH are the daemon's."""
+        if self._browsers is not None:
+            self._browsers.change(**_browsers_of(config))
+
+    # -- HTTP
+
+    def _http(self, tls: ServerTLS, pages: Mapping[str, Page]) -> HttpService:
+        config, kernel = self._layout.config, self._kernel
+        self._browsers = Admission(kernel.throttle, **_browsers_of(config))
+        factory = HttpFactory(
+            pages,
+            hosts=[config.server.name, *config.http.hosts],
+            admission=self._browsers,
+            throttle=kernel.throttle,
+            measures=kernel.measures,
+            clock=self._reactor,
+            now=kernel.now,
+            random=kernel.random,
+            refuses=kernel.bans.refuses,
+        )
+        listener = ChatListener(
+            self._reactor,
+            config.http.endpoint,
+            factory,
+            tls=tls if config.http.tls else None,
+            protocols=PROTOCOLS,
+            on_failure=self._on_failure,
+        )
+        self._listeners.append(("http", listener))
+        self._counts["http"] = lambda: len(factory.connections)
+        return HttpService(listener, factory)
 
     # -- SSH
 
@@ -92,10 +146,13 @@ class Doors:
                 clock=self._reactor,
             ),
             admission=self._admission,
-            banned=lambda _host: None,
+            throttle=kernel.throttle,
+            banned=kernel.bans.refuses,
             clock=self._reactor,
         )
+        self._counts["ssh"] = lambda: len(factory.live)
         kernel.standing_watchers.append(factory.standing_changed)
+        kernel.bans.watchers.append(factory.bans_changed)
         listener = ChatListener(
             self._reactor,
             layout.config.ssh.endpoint,
@@ -134,3 +191,8 @@ class Doors:
             "throttle": Name(kernel.throttle, "who has used how much of which rate"),
             "config": Name(lambda: self._layout.config, "config() is the configuration in force"),
         }
+
+
+def _browsers_of(config: Config) -> dict[str, Any]:
+    """Return how many HTTP connections an address may have; penalties are shared with the chat."""
+    return {**admission_of(config), "at_once": limits.HTTP_PER_ADDRESS}

@@ -6,10 +6,13 @@ Part of the composition root (see tap.py).  One half serves lairctl as well when
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from lairchat import __version__
@@ -19,6 +22,7 @@ from lairchat.features.admin import messages
 from lairchat.layout import Layout
 from lairchat.model import limits
 from lairchat.model.faults import StartCertificate
+from lairchat.model.refusals import RestoreRunning
 from lairchat.prepare import load_certificate, make_certificate, read_certificate
 from lairchat.settings import Settings
 from lairchat.storage import backup, migrate
@@ -27,6 +31,8 @@ from lairchat.transports.identity import ServerIdentity
 
 if TYPE_CHECKING:
     from lairchat.daemon import Daemon
+
+T = TypeVar("T")
 
 ANSWER_SECONDS = 0.3
 """seconds: how long an answer has to leave before the process begins to stop."""
@@ -291,6 +297,7 @@ class Host(Files):
         config = self.layout.config
         daemon.kernel.change_rates(rates_of(config))
         daemon.factory.admission.change(**admission_of(config))
+        daemon.doors.change(config)
         daemon.factory.greeting = daemon.greeting()
         daemon.logbook.set_level(config.log.level)
         before = daemon.tls.credential.facts.spki_sha256
@@ -301,6 +308,37 @@ class Host(Files):
         if waiting:
             self.log.warn("restart to apply: {keys}", keys=", ".join(waiting))
         return applied, waiting
+
+
+class Cellar:
+    """Where the running daemon's database and backups are."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        layout = daemon.layout
+        self.database = layout.database
+        self.directory = layout.data
+        self.backups = layout.backups
+        self.beside = beside(layout)
+        self._daemon = daemon
+        self._one = DeferredLock()
+
+    def aside(self, work: Callable[[], T]) -> "Deferred[T]":
+        """Do work on the reactor's threads, one after the other: disks like that better."""
+        reactor = self._daemon.reactor
+        return self._one.run(deferToThreadPool, reactor, reactor.getThreadPool(), work)
+
+    def vacuum(self) -> "Deferred[None]":
+        """Give the database's free space back."""
+        return self._daemon.database.vacuum()
+
+    def claim(self, name: str, *, rehearsal: bool) -> None:  # noqa: ARG002
+        """Refuse: this very server uses the database."""
+        raise RestoreRunning(name=name)
+
+
+def beside(layout: Layout) -> tuple[Path, ...]:
+    """Return the small files that a backup takes along: without them a server is a stranger."""
+    return (layout.identity, layout.ssh_host_key)
 
 
 class _Sample(NamedTuple):

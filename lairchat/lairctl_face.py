@@ -3,12 +3,13 @@
 import os
 import readline
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from lairchat.lairctl_link import Daemon
 from lairchat.lairctl_screen import Screen
 from lairchat.model import limits
+from lairchat.model.faults import ControlFile
 from lairchat.operator import control
 from lairchat.operator.status import Status
 from lairchat.operator.words import pieces
@@ -109,6 +110,23 @@ class Face:
                         return status
         finally:
             screen.leave()
+
+    def confirm(self) -> Callable[[str], Awaitable[bool]] | None:
+        """Return what asks yes or no; None where nobody can answer."""
+        if not self._asks:
+            return None
+
+        async def ask(question: str) -> bool:
+            return self._confirm(question)
+
+        return ask
+
+    async def read(self, path: str) -> str:
+        """Read a public file that the command line names; raises ControlFile."""
+        try:
+            return read_public(path)
+        except ValueError as error:
+            raise ControlFile(path=path, why=error) from None
 
     def _confirm(self, question: str) -> bool:
         self.error(question)

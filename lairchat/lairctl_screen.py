@@ -13,7 +13,8 @@ __all__ = ["Screen"]
 
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
-_ENOUGH = frozenset({b"q", b"Q", b"\x1b", b""})
+_ENOUGH = b"qQ"
+_ESCAPE = b"\x1b"
 _FOOTER = "q leaves"
 _LOOK_SECONDS = 0.25
 """seconds: how often we look whether the window has another size."""
@@ -34,7 +35,7 @@ class Screen:
         keyboard = sys.stdin.fileno()
         while True:
             ready = daemon.ready(_LOOK_SECONDS, keyboard)
-            if keyboard in ready and os.read(keyboard, 64) in _ENOUGH:
+            if keyboard in ready and _is_enough(os.read(keyboard, 64)):
                 daemon.send(control.Stop())
             if os.get_terminal_size(sys.stdout.fileno()) != self._size:
                 self.paint(self._frame)
@@ -61,3 +62,8 @@ class Screen:
             self._before = None
             sys.stdout.write(_LEAVE)
             sys.stdout.flush()
+
+
+def _is_enough(keys: bytes) -> bool:
+    """Tell whether somebody wants to leave: q, Escape (alone, no other key's code), or the end."""
+    return keys in {b"", _ESCAPE} or not set(_ENOUGH).isdisjoint(keys)

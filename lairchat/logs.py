@@ -5,13 +5,17 @@ operator who reads the log, nor forge a line of it.
 """
 
 import json
+import re
 from collections import deque
+from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
+    InvalidLogLevelError,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
@@ -103,6 +107,8 @@ class Logbook:
         # What Twisted says of its own doings is noise beside the first-start page.
         for namespace in ("twisted", "-"):
             self._predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
+        # No level silences what operators did.
+        self._predicate.setLogLevelForNamespace("lairchat.audit", LogLevel.info)
         observers = [self._remember] if write is None else [write, self._remember]
         self.observer = FilteringLogObserver(LogPublisher(*observers), [self._predicate])
 
@@ -135,3 +141,34 @@ class Logbook:
         self._number += 1
         at = round(event.get("log_time", 0.0) * 1000)
         self._lines.append(Remembered(at, level.name, display_clip(text, LINE_CHARS), self._number))
+
+
+_TEXT_LINE = re.compile(r"(\d{4}-\d\d-\d\dT\S+) (debug|info|warn|error|critical) +(.*)")
+
+
+def read_tail(path: Path, *, count: int, level: str) -> list[Remembered]:
+    """Return the last lines of a log file, of at least a level; of tracebacks only the head."""
+    if not path.is_file():
+        return []
+    least = LogLevel.levelWithName(level)
+    kept: deque[Remembered] = deque(maxlen=count)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            found = _read_line(line, number)
+            if found is not None and LogLevel.levelWithName(found.level) >= least:
+                kept.append(found)
+    return list(kept)
+
+
+def _read_line(line: str, number: int) -> Remembered | None:
+    if found := _TEXT_LINE.match(line):
+        at = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+        return Remembered(round(at * 1000), found[2], display_clip(found[3], LINE_CHARS), number)
+    if not line.startswith("{"):
+        return None
+    try:
+        record = json.loads(line)
+        at, level = round(float(record["time"]) * 1000), LogLevel.levelWithName(record["level"])
+        return Remembered(at, level.name, display_clip(record["message"], LINE_CHARS), number)
+    except (ValueError, KeyError, TypeError, InvalidLogLevelError):
+        return None  # a line that was cut off when the disk was full, for instance

@@ -62,7 +62,10 @@ class Settings:
         )
 
     def _source(self, path: str) -> str:
-        return self._layout.sources.get(path, "default")
+        source = self._layout.sources.get(path, "default")
+        file = self._layout.config_path
+        # "server status" and "config check" tell the whole path; in a table it would be cut off.
+        return source if file is None else source.removeprefix(f"{file.parent}/")
 
     # -- what is on disk
 

@@ -131,7 +131,17 @@ RULES = (
     ),
     Rule(
         "lairchat.transports",
-        (".core", ".model", ".operator", ".wire", *NETWORK, "klein", "prometheus_client", "wcwidth"),
+        (
+            ".core",
+            ".model",
+            ".operator",
+            ".wire",
+            *NETWORK,
+            "h2",
+            "klein",
+            "prometheus_client",
+            "wcwidth",
+        ),
     ),
     *(Rule(f"lairchat.client.{name}", (*CLIENT, *NETWORK, "msgspec")) for name in CLIENT_LINK),
     *(Rule(f"lairchat.client.{name}", CLIENT) for name in CLIENT_LOCAL),
@@ -153,9 +163,19 @@ RULES = (
     *(
         Rule(f"lairchat.{name}", ("*",))
         for name in (
-            "daemon", "demo", "demo_*", "doors", "host", "lairctl", "lairctl_*", "offline", "prepare",
-            "settings", "tap",
-        )  # fmt: skip
+            "daemon",
+            "demo",
+            "demo_*",
+            "doors",
+            "host",
+            "lairctl",
+            "lairctl_*",
+            "monitoring",
+            "offline",
+            "prepare",
+            "settings",
+            "tap",
+        )
     ),
 )
 # cli is the half of main that comes after the first paint.

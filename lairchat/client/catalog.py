@@ -9,6 +9,7 @@ import msgspec
 
 from lairchat.client.inputs import Message
 from lairchat.features.accounts import messages as accounts
+from lairchat.features.admin import messages as admin
 from lairchat.features.messages import messages
 from lairchat.features.moderation import messages as moderation
 from lairchat.features.presence import messages as presence
@@ -18,7 +19,13 @@ from lairchat.wire.contract import EventType, Table
 
 EVENTS: dict[str, EventType[Any]] = {
     event.name: event
-    for event in (*accounts.EVENTS, *rooms.EVENTS, *messages.EVENTS, *presence.EVENTS)
+    for event in (
+        *accounts.EVENTS,
+        *rooms.EVENTS,
+        *messages.EVENTS,
+        *presence.EVENTS,
+        *admin.EVENTS,
+    )
 }
 
 #: Everything this client can ask for, for documents and completeness tests.
@@ -45,6 +52,8 @@ _SENTENCES = {
     "unbanned": "{by} lifted the ban of {whom}",
     "invited": "{by} invited {whom}",
     "role": "{by} made {whom} {text}",
+    "archived": "{by} archived this room: it can be read, not written in",
+    "restored": "{by} opened this room again",
 }
 
 

@@ -102,6 +102,8 @@ class Requests:
                         f"{body.by} invites you into #{body.name}. To enter: /join {body.name}"
                     )
                 )
+            case "server.notice":
+                self._deliver(inputs.Notice(f"From the server's operator: {body.text}"))
 
     def _deliver(self, one: inputs.Input) -> None:
         self._link.deliver(one)

@@ -12,8 +12,11 @@ from lairchat.core.throttle import Rate, Throttle
 
 
 @lru_cache(maxsize=1_024)
-def _address_of(host: str) -> IPv4Address | IPv6Address | None:
-    """Parse an address, which a connection's life asks for several times; None for other texts."""
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Parse an address, which a connection's life asks for several times; None for other texts.
+
+    An IPv4 address in IPv6 clothes is the IPv4 address.
+    """
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
@@ -28,7 +31,7 @@ def source_of(host: str) -> str:
 
     One subscriber has a whole /64, so that counting single IPv6 addresses would bound nothing.
     """
-    address = _address_of(host)
+    address = address_of(host)
     if address is None:
         return host
     if isinstance(address, IPv6Address):
@@ -61,7 +64,7 @@ class Admission:
 
     def exempts(self, host: str) -> bool:
         """Say whether an address is exempt from being counted."""
-        address = _address_of(host) if self._exempt else None
+        address = address_of(host) if self._exempt else None
         if address is None:
             return False
         return any(address in network for network in self._exempt)

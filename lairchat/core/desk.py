@@ -17,6 +17,7 @@ from lairchat.core.session import Session
 from lairchat.model.refusal import received
 from lairchat.wire import codec
 from lairchat.wire.contract import Command
+from lairchat.wire.errors import ProtocolError
 from lairchat.wire.objects import CommandFrame, Error, Ok
 
 _HEADER_BYTES = 4
@@ -72,7 +73,12 @@ class _DeskPeer(Peer):
         frame = codec.decode_server(data[_HEADER_BYTES:])
         if isinstance(frame, Ok):
             command, answer = self._waiting.pop(frame.id)
-            answer.callback(codec.decode_body(command.reply, frame.body))
+            try:
+                reply = codec.decode_body(command.reply, frame.body)
+            except ProtocolError as error:  # a handler's mistake: whoever waits has to know
+                answer.errback(error)
+            else:
+                answer.callback(reply)
         elif isinstance(frame, Error) and frame.id:
             _, answer = self._waiting.pop(frame.id)
             answer.errback(

@@ -37,6 +37,8 @@ class Feature:
         (locked); asked inside the transaction of every operator's command.  One feature has it.
     admitting: runs inside the transactions that let a user in (now in ms): logging in, resuming,
         an operator's key, an operator's command; raises a Refusal to keep them out.
+    role_given: runs inside the transaction that gives a user another role on the server (user,
+        role, who gave it, now in ms); returns what to tell others afterwards.
     joining: runs inside the transaction that lets a user into a room, or invites one; raises a
         Refusal to keep them out.
     services: Twisted services that run while the server does.
@@ -55,6 +57,7 @@ class Feature:
     attached: Callable[[Connection, UserId], Iterable[RoomId]] | None = None
     standing: Callable[[Connection, UserId, int], ServerRole | None] | None = None
     admitting: Callable[[Connection, UserId, int], None] | None = None
+    role_given: Callable[[Connection, UserId, ServerRole, str, int], Iterable[After]] | None = None
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
     services: tuple[IService, ...] = ()
     upkeep: Upkeep | None = None

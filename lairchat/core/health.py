@@ -7,6 +7,7 @@ not be made worse by those who keep asking.
 
 from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -98,7 +99,7 @@ class Health:
                 self._done(Report({name: one for name, one in findings.items() if one}))
 
         for name, probe in list(self._probes.items()):
-            probe.ask(lambda finding, name=name: found(name, finding))
+            probe.ask(partial(found, name))
         if not findings:
             self._done(Report({}))
         return asked

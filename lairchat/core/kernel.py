@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lairchat.core.bans import AddressBans
 from lairchat.core.call import Call
 from lairchat.core.feature import Feature, Handler
 from lairchat.core.hub import Hub
@@ -145,6 +146,7 @@ class Kernel:
         self.random = random
         self.rates = rates
         self.closing = False
+        self.bans = AddressBans(now)
         #: Called, on the reactor's thread, with users whose standing has changed.
         self.standing_watchers: list[Callable[[UserId], None]] = []
         self.portal = make_portal(
@@ -213,6 +215,16 @@ class Kernel:
         for feature in self.features:
             if feature.admitting is not None:
                 feature.admitting(connection, user, self.now())
+
+    def role_given(
+        self, connection: Connection, user: UserId, role: ServerRole, by: str, now: int
+    ) -> list[Callable[[Hub], None]]:
+        """Run every feature's part of a new role on the server, in the transaction that gives it."""
+        afters: list[Callable[[Hub], None]] = []
+        for feature in self.features:
+            if feature.role_given is not None:
+                afters.extend(feature.role_given(connection, user, role, by, now))
+        return afters
 
     def standing_changed(self, user: UserId) -> None:
         """Tell every door that what a user may do has changed: role, lock, ban, keys."""

@@ -279,17 +279,28 @@ class StartSchema(Refusal):
 
     code = "LC-START-SCHEMA"
     text = (
-        "{path} has schema {found}, newer than {known}. "
-        "Start the newer version, or: python -m lairchat.storage backup restore"
+        "{path} has schema {found}, this version knows {known}. "
+        "Start the newer version, or: lairctl backup restore {backup} --replace"
     )
-    sample = sample_of(path="~/.local/share/lairchat/lair.db", found="0009", known="0002")
+    sample = sample_of(path="lair.db", found="0009", known="0003", backup="lair.db.before-0009")
+
+
+class StartOld(Refusal):
+    """The database was made by an older version, and nobody has started this one yet."""
+
+    code = "LC-START-OLD"
+    text = (
+        "{path} has schema {found}, this version needs {needed}. "
+        "Start the server once; it makes a backup and migrates: twistd lairchat"
+    )
+    sample = sample_of(path="lair.db", found="0002", needed="0003")
 
 
 class StartBroken(Refusal):
     """The database or a key file is damaged."""
 
     code = "LC-START-BROKEN"
-    text = "{path} is damaged: {why}. Keep a copy, then: python -m lairchat.storage backup restore"
+    text = "{path} is damaged: {why}. Keep a copy. See: lairctl db check, lairctl backup list"
     sample = sample_of(path="~/.local/share/lairchat/lair.db", why="not a database")
 
 

@@ -232,6 +232,11 @@ SSH_PACKET_BYTES = 36 * KIB
 """bytes: largest SSH packet; RFC 4253 asks for 35,000, Conch would hold a megabyte."""
 SSH_AUTH_REQUESTS = 13
 """count: requests of one connection to log in: which ways there are, then two for each of six keys."""
+SSH_ARRIVALS = 10
+"""count: SSH connections of one address at once, of those that have not authenticated; each makes
+the server agree on keys.  Whoever authenticates starts anew."""
+SSH_ARRIVALS_PER_SECOND = 10
+"""count per second: the steady rate after that burst."""
 SSH_CHANNELS = 8
 """count: sessions on one SSH connection; OpenSSH's control master shares it among as many."""
 SSH_TYPED_BYTES = 64 * KIB

@@ -12,6 +12,7 @@ from lairchat.model.refusals import (
     Denied,
     NotMember,
     Refusal,
+    RoomArchived,
     RoomDirect,
     RoomReadOnly,
     RoomUnknown,
@@ -104,6 +105,9 @@ NEEDS_TARGET_INSIDE = frozenset({RoomAction.KICK, RoomAction.SET_ROLE})
 DIRECT_ACTIONS = frozenset({RoomAction.READ, RoomAction.POST, RoomAction.LIST_MEMBERS})
 """All that can be done in a direct conversation: it is its two people's, for good."""
 
+ARCHIVED_ENDS = frozenset({RoomAction.POST, RoomAction.INVITE, RoomAction.TOPIC})
+"""What nobody can do any more in an archived room, nor join it; it is read, left, and kept in order."""
+
 SERVER_ROLE_NEEDED = {
     ServerAction.CREATE_ROOM: ServerRole.USER,
     ServerAction.OPEN_DIRECT: ServerRole.USER,
@@ -129,16 +133,20 @@ def may_room(
     granted: RoomRole | None = None,
     invited: bool = False,
     direct: bool = False,
+    archived: bool = False,
 ) -> type[Refusal] | None:
     """Return None if the action is allowed, otherwise the refusal to raise (it takes no values).
 
     actor, target: role in the room of who acts and of whom it is done to; None = not in the room.
     granted: the role to give, for SET_ROLE; None asks whether the actor may give any.
     invited: the actor holds an invitation, which opens JOIN of a private room.
-    direct: the room is a direct conversation.
+    direct: the room is a direct conversation.  archived: an operator has put it away.
     """
     if actor is None:
-        return _may_outsider(action, access, invited=invited, direct=direct)
+        refusal = _may_outsider(action, access, invited=invited, direct=direct)
+        return RoomArchived if refusal is None and archived else refusal
+    if archived and action in ARCHIVED_ENDS:
+        return RoomArchived
     if direct and action not in DIRECT_ACTIONS:
         return RoomDirect
     if action is RoomAction.JOIN:

@@ -1,13 +1,13 @@
 """What a reply is to people: an outcome, rows, or single facts; and what filters leave of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
 from lairchat.operator.line import Filter
-from lairchat.operator.values import as_text
+from lairchat.operator.values import as_text, spoken
 from lairchat.operator.verbs import unwrap
 from lairchat.wire.contract import Outcome
 from lairchat.wire.shown import Kind
@@ -128,15 +128,17 @@ def _facts_through(answer: Answer, one: Filter) -> Answer:
         case "head":
             facts = facts[: one.number]
         case "grep":
-            facts = [
-                (column, value) for column, value in facts if _matches(one.text, [(column, value)])
-            ]
+            facts = [fact for fact in facts if _fact_matches(one.text, *fact)]
         case _:
             return Answer(answer.shape, [], None, len(facts))
     return Answer(answer.shape, facts, None)
 
 
-def _matches(text: str, values: Iterator[tuple[Column, Any]] | list[tuple[Column, Any]]) -> bool:
+def _matches(text: str, values: Iterable[tuple[Column, Any]]) -> bool:
     """Tell whether one of the values, as it is shown, holds a text; case does not matter."""
     wanted = text.casefold()
     return any(wanted in as_text(value, column.kind).casefold() for column, value in values)
+
+
+def _fact_matches(text: str, column: Column, value: Any) -> bool:
+    return text.casefold() in spoken(column.name).casefold() or _matches(text, [(column, value)])

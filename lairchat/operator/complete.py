@@ -1,9 +1,10 @@
 """Tab: what the word before the cursor could become."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from lairchat.model.roles import ServerRole
+from lairchat.operator.answer import shape_of
 from lairchat.operator.cells import safe
 from lairchat.operator.line import FILTERS, known_flags
 from lairchat.operator.verbs import Argument, Form, Verb, Verbs
@@ -20,8 +21,8 @@ class Completion(NamedTuple):
     words: list[str]
 
 
-Names = Callable[[Verb, Sequence[str]], Awaitable[list[str]]]
-"""Asks the server for the first column of a list, given the targets that the list needs."""
+Names = Callable[[Verb, Mapping[str, str], str], Awaitable[list[str]]]
+"""Asks the server for one column of a list, given the fields that the list is asked with."""
 
 
 async def complete(
@@ -50,7 +51,7 @@ async def _choices(
     verb = verbs.find(words)
     below = verbs.below(words, role)
     further = [one.words[len(words)] for one in below if len(one.words) > len(words)]
-    if verb is None or helping:
+    if verb is None or helping or verb.command.role > role:
         return [*further, *([] if words or helping else ["help"])]
     return further + await _argument(verbs, verb, words[len(verb.words) :], word, role, names)
 
@@ -97,20 +98,38 @@ async def _values(
         return list(argument.choices)
     if argument.kind is Kind.FILE or argument.rest:
         return []
-    for known in _lists(verbs, verb, argument):
-        needed = sum(target.required for target in known.targets)
-        if known.command.role <= role and needed <= len(places):
-            return await names(known, places[:needed])
+    given = dict(zip((target.field for target in verb.targets), places, strict=False))
+    for known, column in _lists(verbs, verb, argument, role):
+        asked = {one.field: given[one.field] for one in known.targets if one.field in given}
+        if all(one.field in asked for one in known.targets if one.required):
+            return await names(known, asked, column)
     return []
 
 
-def _lists(verbs: Verbs, verb: Verb, argument: Argument) -> list[Verb]:
-    """Return the lists whose first column may be what is asked for, the likeliest first.
+def _lists(
+    verbs: Verbs, verb: Verb, argument: Argument, role: ServerRole
+) -> Iterator[tuple[Verb, str]]:
+    """Yield the lists, each with its column, that may hold what is asked for; the likeliest first.
 
-    An argument that is called like a noun is one of them; any other is one of the verb's own noun.
+    An argument that is called like a noun is one of that noun's list; any other is one of the lists
+    of the verb's own noun, or of what else there has a column of its name.
     """
-    paths: list[tuple[str, ...]] = [(argument.word,)] if verbs.get(argument.word, "list") else []
-    if argument in verb.targets:
-        paths += [verb.words[:count] for count in range(len(verb.words) - 1, 0, -1)]
-    found = [verbs.get(*path, "list") for path in paths]
-    return [one for one in found if one is not None]
+    paths = [(argument.word,)] + [verb.words[:count] for count in range(len(verb.words) - 1, 0, -1)]
+    found = [one for path in paths if (one := verbs.get(*path, "list")) is not None]
+    found += [one for one in verbs.below(verb.words[:1], role) if one not in found]
+    for known in found:
+        columns = [column.name for column in shape_of(known.command.reply).columns]
+        if known.command.role > role or not columns:
+            continue
+        if argument.field in columns:
+            yield known, argument.field
+        elif _identifies(known, argument, verb):
+            yield known, columns[0]
+
+
+def _identifies(known: Verb, argument: Argument, verb: Verb) -> bool:
+    """Tell whether the first column of a list is what an argument names."""
+    if known.words == (argument.word, "list"):
+        return True
+    own = {target.field for target in known.targets}
+    return known.words[-1] == "list" and argument in verb.targets and argument.field not in own

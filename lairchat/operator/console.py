@@ -11,6 +11,7 @@ from lairchat import __version__
 from lairchat.core import audit as audits
 from lairchat.core.audit import Audit, Entry
 from lairchat.model import limits
+from lairchat.model.faults import ControlText
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import CliAsks, CliLong, CliRows, RateLimited
 from lairchat.model.roles import ServerRole
@@ -21,7 +22,7 @@ from lairchat.operator.cells import safe
 from lairchat.operator.complete import Completion
 from lairchat.operator.help import explain
 from lairchat.operator.line import HELP, Filter, Format, Line, parse
-from lairchat.operator.render import as_table, json_row, render
+from lairchat.operator.render import as_table, json_row, render, summary
 from lairchat.operator.status import Status, status_of
 from lairchat.operator.values import as_text
 from lairchat.operator.verbs import Verb, Verbs
@@ -126,6 +127,11 @@ class Console:
         size = sum(map(len, words))
         if size > limits.OPERATOR_LINE_CHARS:
             raise CliLong(size=size, limit=limits.OPERATOR_LINE_CHARS)
+        for word in words:
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                raise ControlText(word=word) from None
         return parse(self.verbs, words, self.role, files=self._files is not None)
 
     def _only_known(self, words: Sequence[str]) -> str:
@@ -188,8 +194,8 @@ class Console:
         # Where an answer can be followed, ``next`` says where it goes on some time, not a page.
         if "follow" in command.request.__struct_fields__:
             following = None
-        while following is not None and len(rows) < wanted:
-            if len(rows) > limits.OPERATOR_ROWS:
+        while following is not None and (wanted is None or len(rows) < wanted):
+            if len(rows) >= limits.OPERATOR_ROWS:
                 raise CliRows(limit=limits.OPERATOR_ROWS)
             page = await self._page(command, {**line.values, "after": following})
             rows += getattr(page, shape.rows)
@@ -272,20 +278,16 @@ class Console:
         """Return what the word before the cursor could become; nothing where nothing is known."""
         return await completion.complete(self.verbs, line, cursor, self.role, self._names)
 
-    async def _names(self, verb: Verb, targets: Sequence[str]) -> list[str]:
-        """Return the first column of a list; [] where the server refuses it."""
-        shape = shape_of(verb.command.reply)
-        if not shape.rows or not shape.columns:
-            return []
-        given = dict(zip((target.word for target in verb.targets), targets, strict=False))
+    async def _names(self, verb: Verb, asked: Mapping[str, str], column: str) -> list[str]:
+        """Return one column of a list; [] where the server refuses it."""
+        line = Line(verb, values=dict(asked), filters=[Filter("head", number=_NAME_ROWS)])
         try:
-            line = parse(self.verbs, [*verb.words, *given.values()], self.role)
-            line.filters.append(Filter("head", number=_NAME_ROWS))
             answer = await self._ask(line)
         except Refusal:
             return []
-        first = shape.columns[0]
-        return [as_text(row[0], None if first.numeric else first.kind) for row in answer.rows or []]
+        names = [one.name for one in answer.shape.columns]
+        at = names.index(column)
+        return [as_text(row[at], answer.shape.columns[at].kind) for row in answer.rows or []]
 
     async def greeting(self) -> str:
         """Return what stands above the first prompt: who one is, and how the server is."""
@@ -293,8 +295,7 @@ class Console:
         status = self.verbs.get("server", "status")
         if status is not None and status.command.role <= self.role:
             try:
-                answer = await self._ask(Line(status))
-                text += render(answer, Format.TEXT, self.columns)
+                text += summary((await self._ask(Line(status))).facts, self.columns)
             except Refusal as refusal:
                 text += f"{safe(str(refusal))}\n"
         return f"{text}help explains, Tab completes, exit leaves.\n"
@@ -306,8 +307,6 @@ _FOLLOW_SECONDS = 0.5
 """seconds between two looks at what is followed."""
 
 
-def _wanted(filters: Sequence[Filter]) -> int:
-    """Return how many rows are needed at most."""
-    if filters and filters[0].name == "head":
-        return filters[0].number
-    return limits.OPERATOR_ROWS + 1
+def _wanted(filters: Sequence[Filter]) -> int | None:
+    """Return how many rows are needed at most, or None for all."""
+    return filters[0].number if filters and filters[0].name == "head" else None

@@ -9,7 +9,13 @@ from lairchat.operator.verbs import Argument, Form, Verb, Verbs
 
 __all__ = ["explain"]
 
-_FILTERS = "json, csv, count, grep TEXT, head N"
+_GRAMMAR = (
+    "",
+    "NOUN VERB [TARGET ...] [--flag VALUE ...] [| FILTER]",
+    "filters: json, csv, count, grep TEXT, head N; flags of every command: --json --csv --help",
+    "changes take --dry-run (say what would happen) and --yes (do not ask)",
+    "more: help NOUN, help NOUN VERB",
+)
 
 
 def explain(verbs: Verbs, words: Sequence[str], role: ServerRole, columns: int) -> str:
@@ -35,17 +41,9 @@ def _overview(verbs: Verbs, role: ServerRole, columns: int) -> str:
         f"{noun:<{room}}  {', '.join(names)}".rstrip() for noun, names in sorted(nouns.items())
     ]
     lines = [line for long in lines for line in _wrapped(long, columns, room + 2)]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "NOUN VERB [TARGET ...] [--flag VALUE ...] [| FILTER]",
-            f"filters: {_FILTERS}; flags of every command: --json --csv --help",
-            "changes take --dry-run (say what would happen) and --yes (do not ask)",
-            "more: help NOUN, help NOUN VERB",
-            "",
-        ]
-    )
+    for line in _GRAMMAR:
+        lines += _wrapped(line, columns, 4) or [""]
+    return "\n".join(lines) + "\n"
 
 
 def _wrapped(text: str, columns: int, indent: int) -> list[str]:

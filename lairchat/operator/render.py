@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from lairchat.operator.answer import Answer, Column
 from lairchat.operator.cells import MARK, clip, pad, safe, width, wrap
 from lairchat.operator.line import Format
-from lairchat.operator.values import as_plain, as_text, spoken
+from lairchat.operator.values import NOTHING, as_plain, as_text, spoken
 from lairchat.wire.shown import Kind
 
-__all__ = ["as_csv", "as_json", "as_table", "encoded", "render"]
+__all__ = ["as_csv", "as_json", "as_table", "encoded", "json_row", "render", "summary"]
 
 _GAP = "  "
+_BETWEEN = " | "
 _LEAST = 12
 """cells: a column of text is not made narrower than this before columns are left out."""
 _LEAST_LAST = 20
@@ -70,6 +71,21 @@ def _facts(facts: Sequence[tuple[Column, Any]], columns: int) -> str:
         lines.append(pad(name, room) + _GAP + broken[0])
         lines += [" " * room + _GAP + part for part in broken[1:]]
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def summary(facts: Sequence[tuple[Column, Any]], columns: int) -> str:
+    """Write the facts that have a value side by side, in as few lines as they need."""
+    lines = [""]
+    for column, value in facts:
+        shown = safe(as_text(value, column.kind))
+        part = f"{safe(spoken(column.name))} {shown}"
+        if shown == NOTHING:
+            continue
+        if lines[-1] and width(lines[-1]) + len(_BETWEEN) + width(part) <= columns:
+            lines[-1] += _BETWEEN + part
+        else:
+            lines.append(part)
+    return "".join(f"{line}\n" for line in lines if line)
 
 
 class Plan(NamedTuple):

@@ -20,6 +20,7 @@ _STATUS = {
     "LC-CLI-ROWS": Status.FAILED,
     "LC-COMMAND-UNKNOWN": Status.USAGE,
     "LC-CTL-DENIED": Status.DENIED,
+    "LC-CTL-TEXT": Status.USAGE,
     "LC-DENIED": Status.DENIED,
     "LC-AUTH-LOCKED": Status.DENIED,
     "LC-INVITE-BAD": Status.NOT_FOUND,

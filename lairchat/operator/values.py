@@ -8,7 +8,7 @@ import msgspec
 from lairchat.operator import units
 from lairchat.wire.shown import Kind
 
-__all__ = ["as_plain", "as_text", "spoken"]
+__all__ = ["NOTHING", "as_plain", "as_text", "spoken"]
 
 NOTHING = "-"
 """What stands where there is no value."""

@@ -1,17 +1,19 @@
 """Backs up a database in use, proves backups sound, and puts them back.
 
-A backup is a directory: ``database.sqlite``, and ``manifest.json`` with the file's SHA-256, the rows
-of every table, and the end of every room's log. It appears under its name only when complete.
+A backup is a directory: ``database.sqlite``, the small files without which a restored server would be
+a stranger (its identity), and ``manifest.json`` with each file's SHA-256, the rows of every table, and
+the end of every room's log. It appears under its name only when complete.
 """
 
 import hashlib
 import json
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lairchat.storage import sqlite
 from lairchat.storage.check import check
@@ -45,13 +47,17 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup holds. created: ms since 1970. size: bytes. sha256: hex, of the file."""
+    """What a backup holds.
+
+    created: ms since 1970. size: bytes. sha256: hex, of the database. files: the same of the others.
+    """
 
     format: int
     created: int
     size: int
     sha256: str
     contents: Contents
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def contents_of(path: Path) -> Contents:
@@ -78,10 +84,10 @@ def contents_of(path: Path) -> Contents:
     return Contents(schema, counts, rooms, chain.hexdigest())
 
 
-def create(database: Path, destination: Path, *, now: int) -> Manifest:
+def create(database: Path, destination: Path, *, now: int, beside: Iterable[Path] = ()) -> Manifest:
     """Back up a database, also one in use, to a new directory, and return its manifest.
 
-    now: ms since 1970.
+    now: ms since 1970. beside: small files that belong to it, as far as they are there.
     Raises BackupError if the destination exists or the database cannot be read; OSError.
     """
     if destination.exists():
@@ -94,9 +100,9 @@ def create(database: Path, destination: Path, *, now: int) -> Manifest:
         create_private(copy)
         try:
             sqlite.copy_database(database, copy)
-            manifest = Manifest(
-                FORMAT, now, copy.stat().st_size, digest_of(copy), contents_of(copy)
-            )
+            size, digest, contents = copy.stat().st_size, digest_of(copy), contents_of(copy)
+            files = _copy_beside(beside, partial)
+            manifest = Manifest(FORMAT, now, size, digest, contents, files)
         except (sqlite3.Error, TypeError, ValueError, AttributeError) as error:
             raise BackupError(f"{database} cannot be backed up: {error}") from error
         _write(partial / MANIFEST, manifest)
@@ -105,6 +111,23 @@ def create(database: Path, destination: Path, *, now: int) -> Manifest:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return manifest
+
+
+def _copy_beside(files: Iterable[Path], directory: Path) -> dict[str, str]:
+    """Copy files that are there into a backup; return their SHA-256 by name."""
+    copied = {}
+    for file in files:
+        if file.exists():
+            copied[file.name] = _copy(file, directory / file.name)
+    return copied
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy a file to a private one that is not there yet; return its SHA-256."""
+    create_private(target)
+    shutil.copyfile(source, target)
+    sync_file(target)
+    return digest_of(target)
 
 
 def verify(backup: Path) -> list[str]:
@@ -120,8 +143,11 @@ def verify(backup: Path) -> list[str]:
             return [f"{copy} has {size} bytes, the manifest says {manifest.size}"]
         if digest_of(copy) != manifest.sha256:
             return [f"{copy} is not the file that was backed up: its SHA-256 differs"]
+        for name, digest in manifest.files.items():
+            if digest_of(backup / name) != digest:
+                return [f"{backup / name} is not the file that was backed up: its SHA-256 differs"]
     except OSError as error:
-        return [f"{copy} cannot be read: {error.strerror}"]
+        return [f"{error.filename or copy} cannot be read: {error.strerror}"]
     # The file is what was written; now whether what was written was sound.
     found = check(copy, immutable=True)
     if not found and contents_of(copy) != manifest.contents:
@@ -129,15 +155,35 @@ def verify(backup: Path) -> list[str]:
     return found
 
 
-def restore(backup: Path, database: Path) -> Manifest:
-    """Put a sound backup back as a database that is not there yet, and return its manifest.
+class Restored(NamedTuple):
+    """What was put back. aside: where the database is that was there before. files: names."""
 
+    manifest: Manifest
+    aside: Path | None
+    files: list[str]
+
+
+def in_the_way(database: Path) -> Path | None:
+    """Return what is where a database is to be put back, or None."""
+    # A write-ahead log of another database would be played onto the restored one.
+    for beside in (database, *(Path(f"{database}{end}") for end in ("-wal", "-journal"))):
+        if beside.exists() and beside.stat().st_size:
+            return beside
+    return None
+
+
+def restore(
+    backup: Path, database: Path, *, directory: Path | None = None, replace: bool = False
+) -> Restored:
+    """Put a sound backup back as a database that nobody has open.
+
+    directory: where the files beside it go, as far as they are missing there.
+    replace: move a database that is there aside, instead of refusing.
     Raises BackupError if the backup is damaged or something is where the database is to be; OSError.
     """
-    for beside in (database, *(Path(f"{database}{end}") for end in ("-wal", "-journal"))):
-        # A write-ahead log of another database would be played onto the restored one.
-        if beside.exists() and beside.stat().st_size:
-            raise BackupError(f"{beside} is there; move it away first: mv {beside} {beside}.old")
+    blocking = in_the_way(database)
+    if blocking is not None and not replace:
+        raise BackupError(f"{blocking} is there; move it away first: mv {blocking} {blocking}.old")
     found = verify(backup)
     if found:
         by_hand = f"cp {backup / DATABASE} {database}"
@@ -146,15 +192,47 @@ def restore(backup: Path, database: Path) -> Manifest:
     partial = database.with_name(f".{database.name}.restoring")
     partial.unlink(missing_ok=True)
     try:
-        create_private(partial)
-        shutil.copyfile(backup / DATABASE, partial)
-        sync_file(partial)
-        if digest_of(partial) != manifest.sha256:
+        if _copy(backup / DATABASE, partial) != manifest.sha256:
             raise BackupError(f"{backup} changed while it was read, or the disk is failing")
+        # Last, and only renames: a crash leaves the old database under one name or the other.
+        aside = _move_aside(database) if blocking is not None else None
         put_in_place(partial, database)
     finally:
         partial.unlink(missing_ok=True)
-    return manifest
+    return Restored(manifest, aside, _restore_files(backup, manifest, directory))
+
+
+def _move_aside(database: Path) -> Path:
+    """Give a database and its logs other names, the same for all: they belong together."""
+    number = 1
+    while (aside := database.with_name(f"{database.name}.replaced-{number}")).exists():
+        number += 1
+    for end in ("-wal", "-shm", "-journal", ""):
+        one = Path(f"{database}{end}")
+        if one.exists():
+            one.rename(f"{aside}{end}")
+    sync_directory(database.parent)
+    return aside
+
+
+def _restore_files(backup: Path, manifest: Manifest, directory: Path | None) -> list[str]:
+    """Put the files of a backup back that are missing; one that is there is never replaced."""
+    restored: list[str] = []
+    if directory is None:
+        return restored
+    for name, digest in manifest.files.items():
+        partial = directory / f".{name}.restoring"
+        partial.unlink(missing_ok=True)
+        try:
+            if (directory / name).exists():
+                continue
+            if _copy(backup / name, partial) != digest:
+                raise BackupError(f"{backup} changed while it was read, or the disk is failing")
+            put_in_place(partial, directory / name)
+            restored.append(name)
+        finally:
+            partial.unlink(missing_ok=True)
+    return restored
 
 
 def newest(directory: Path) -> int:
@@ -180,6 +258,8 @@ def read_manifest(backup: Path) -> Manifest:
         if stated["format"] != FORMAT:
             raise BackupError(f"{path} has format {stated['format']}, this version reads {FORMAT}")
         contents = stated.pop("contents")
+        if any("/" in name or name in {"", ".", ".."} for name in stated.get("files", {})):
+            raise BackupError(f"{path} names files outside of the backup")
         contents["rooms"] = {room: (seq, end) for room, (seq, end) in contents["rooms"].items()}
         return Manifest(contents=Contents(**contents), **stated)
     except OSError as error:

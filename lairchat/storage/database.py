@@ -23,7 +23,11 @@ from lairchat.model.refusals import StoreBusy
 from lairchat.storage import migrate, sqlite
 from lairchat.storage.alchimia_shim import Engine, FromThread
 from lairchat.storage.checkpoints import Checkpoints
-from lairchat.storage.unavailable import BUSY_RETRY_SECONDS, StorageUnavailable
+from lairchat.storage.unavailable import (
+    BUSY_RETRY_SECONDS,
+    StorageUnavailable,
+    storage_unavailable,
+)
 from lairchat.storage.writer import CallUnit, Clock, Unit, Writer
 
 T = TypeVar("T")
@@ -153,6 +157,24 @@ class Database:
         """
         return Deferred.fromCoroutine(self._checkpoint(truncate=truncate))
 
+    def vacuum(self) -> "Deferred[None]":
+        """Write the file anew without its free pages, between two groups; nobody writes meanwhile.
+
+        Fails with StorageUnavailable, and the file is as it was.
+        """
+        return Deferred.fromCoroutine(self._vacuum())
+
+    async def _vacuum(self) -> None:
+        try:
+            await self._writing.hop(_vacuum)
+        except Exception as error:
+            fault = storage_unavailable(error)
+            if fault is None:
+                raise
+            raise fault from error
+        # What was written anew is in the log; only now does the file become smaller.
+        await self.checkpoints.empty()
+
     def close(self) -> "Deferred[None]":
         """Finish what was submitted, refuse what comes, end all threads; fires when they ended.
 
@@ -188,6 +210,16 @@ class Database:
                 self.log.warn("the write-ahead log stays as it is: {code}", code=error.code)
             else:
                 self.log.failure("the write-ahead log could not be emptied")
+
+
+def _vacuum(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    # In memory, as everything else that is temporary, the copy could be larger than the memory.
+    driver.execute("PRAGMA temp_store = FILE")
+    try:
+        driver.execute("VACUUM")
+    finally:
+        driver.execute("PRAGMA temp_store = MEMORY")
 
 
 def _without_writing(query: Callable[[Connection], T]) -> Callable[[Connection], T]:

@@ -73,11 +73,19 @@ def prepare(
             return Prepared(known[-1], created=True)
         _make_private(path)
         if found not in known:
-            raise StartSchema(path=path, found=found, known=known[-1])
+            raise StartSchema(
+                path=path.name, found=found[:4], known=known[-1][:4], backup=_way_back(path, known)
+            )
         if found == known[-1]:
             return Prepared(found)
         kept = _migrate(path, known, versions, busy_seconds, now)
         return Prepared(known[-1], migrated_from=found, backup=kept)
+
+
+def revision_of(path: Path, *, busy_seconds: float = sqlite.BUSY_SECONDS) -> str | None:
+    """Return the revision of a database, or None if there is none yet; raises as prepare."""
+    with _explained(path):
+        return _revision_of(path, busy_seconds)
 
 
 def check_writable(path: Path, *, busy_seconds: float = sqlite.BUSY_SECONDS) -> None:
@@ -173,6 +181,20 @@ def _back_up(path: Path, revision: str, now: int) -> Path:
         fresh = path.with_name(f"{name}-{number}")
     backup.create(path, fresh, now=now)
     return fresh
+
+
+def _way_back(path: Path, known: Sequence[str]) -> str:
+    """Return the name of the newest backup that this version can use; NAME where none is beside."""
+    found: list[tuple[int, str]] = []
+    for directory in (path.parent, path.parent / "backups"):
+        for kept in directory.glob(f"*/{backup.MANIFEST}"):
+            try:
+                manifest = backup.read_manifest(kept.parent)
+            except backup.BackupError:
+                continue
+            if manifest.contents.schema in known:
+                found.append((manifest.created, kept.parent.name))
+    return max(found, default=(0, "NAME"))[1]
 
 
 def _same(path: Path, kept: Path) -> bool:

@@ -101,6 +101,8 @@ class Writer:
         after it fails. The daemon's is to stop."""
         self.grown: Callable[[Outcome, int], object] | None = None
         """Called after each group with its outcome and bytes; for the checkpoints."""
+        self.measured: Callable[[Outcome], object] | None = None
+        """Called after each group with its outcome; for whoever measures."""
         self._engine = engine
         self._clock = clock
         self._inline = inline
@@ -213,6 +215,8 @@ class Writer:
         self._queue.extendleft(reversed(group[outcome.done :]))
         self._running = []
         self.stats.add(outcome)
+        if self.measured is not None:
+            self.measured(outcome)
         if outcome.fault is not None and is_fatal(outcome.fault):
             self.fail(outcome.fault, done)
             return

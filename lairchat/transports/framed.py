@@ -257,11 +257,12 @@ class FramedFactory(Factory):
         self.closings = Deadlines[FramedProtocol](clock, limits.STOP_SECONDS, FramedProtocol.abort)
         self._groups: list[dict[FramedProtocol, None]] = [{} for _ in range(SWEEP_GROUPS)]
         self._turn = 0
+        kernel.bans.watchers.append(self._close_banned)
 
     def buildProtocol(self, addr: Any) -> FramedProtocol | None:  # type: ignore[override]
-        """Accept a connection, unless its source has too many."""
+        """Accept a connection, unless its source is banned or has too many."""
         host = getattr(addr, "host", "") or "local"
-        if self.admission.arrive(host) is not None:
+        if self.kernel.bans.refuses(host) is not None or self.admission.arrive(host) is not None:
             self.kernel.measures.limited.add("connection")
             return None
         protocol = FramedProtocol(self, host)
@@ -294,6 +295,15 @@ class FramedFactory(Factory):
         self.log.info(
             "protocol error {code} from {source}", code=error.code, source=source_of(protocol.host)
         )
+
+    def _close_banned(self) -> None:
+        """Close the connections from addresses that have been banned since they came."""
+        for protocol in self.connections():
+            refusal = self.kernel.bans.refuses(protocol.host)
+            if refusal is not None:
+                protocol.peer.flush()
+                protocol.close(refusal.code, refusal.text)
+                self.kernel.hub.detach(protocol.peer)
 
     def sweep(self) -> None:
         """Look after one group of connections: pings, dead ones, those that do not read."""

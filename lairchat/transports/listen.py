@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from lairchat.model.faults import Config, StartListen, StartPort
 from lairchat.model.refusal import Refusal
-from lairchat.transports.tls import ServerTLS
+from lairchat.transports.tls import ALPN, ServerTLS
 
 BACKLOG = 1_024
 """count: connections that the kernel queues before accept; with Twisted's 50 a herd of
@@ -41,6 +41,7 @@ class ChatListener(Service):
 
     endpoint: a Twisted server endpoint string, such as ``tcp:7023:interface=127.0.0.1``.
     tls: None where something else protects the connections: a Unix socket, an onion service.
+    protocols: what clients may agree on inside TLS.
     on_failure: called with the refusal when an endpoint that takes its time (an onion service)
     fails after the start; the daemon has to end then. What fails at once is raised by
     ``privilegedStartService``, so that the process exits with status 1.
@@ -54,13 +55,16 @@ class ChatListener(Service):
         factory: IProtocolFactory,
         *,
         tls: ServerTLS | None,
+        protocols: tuple[bytes, ...] = (ALPN,),
         on_failure: Callable[[Refusal], None],
     ) -> None:
         self.endpoint = endpoint
         self.tls = tls
         self.port: IListeningPort | None = None
         self._reactor = reactor
-        self._factory = factory if tls is None else tls.wrap(factory, reactor)
+        self._factory = factory
+        if tls is not None:
+            self._factory = tls.wrap(factory, reactor, protocols=protocols)
         self._on_failure = on_failure
         self._listening: Deferred[None] | None = None
         self._refused: Refusal | None = None

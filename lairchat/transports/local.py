@@ -210,8 +210,10 @@ class LocalProtocol(LineReceiver):
 
     async def _read(self, path: str) -> str:
         answer = await self._ask(control.Read(path))
-        if not isinstance(answer, control.FileText) or answer.why:
-            raise ControlFile(path=path, why=answer.why if answer else "nobody is there")
+        if not isinstance(answer, control.FileText):
+            raise ControlFile(path=path, why="nobody has read it")
+        if answer.why:
+            raise ControlFile(path=path, why=answer.why)
         return answer.text
 
     async def _ask(self, question: control.FromDaemon) -> Any:

@@ -19,12 +19,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall, deferLater
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from lairchat.core.admission import Admission, source_of
 from lairchat.core.portal import Caller, KnownKey
+from lairchat.core.throttle import Rate, Throttle
 from lairchat.model import limits, refusals
 from lairchat.model.ids import UserId
 from lairchat.model.refusal import Refusal
@@ -33,7 +34,7 @@ from lairchat.transports.deadlines import Deadlines
 from lairchat.transports.listen import ChatListener
 from lairchat.transports.ssh_auth import KeyAuthentication
 from lairchat.transports.ssh_keys import SIGNATURES, HostKey, fingerprint_of
-from lairchat.transports.ssh_session import OperatorConnection, Programs
+from lairchat.transports.ssh_session import CONCH_LOG, OperatorConnection, Programs
 
 AUTHENTICATION = b"ssh-userauth"
 KEY_EXCHANGES = (
@@ -44,6 +45,7 @@ KEY_EXCHANGES = (
 CIPHERS = (b"aes256-ctr", b"aes192-ctr", b"aes128-ctr")
 MACS = (b"hmac-sha2-512", b"hmac-sha2-256")
 SWEEP_SECONDS = 1.0
+ARRIVALS = Rate(burst=limits.SSH_ARRIVALS, per_second=limits.SSH_ARRIVALS_PER_SECOND)
 
 
 class Prove(Protocol):
@@ -87,6 +89,7 @@ class OperatorTransport(SSHServerTransport):
         self.blocked = False
         self.heard = factory.clock.seconds()
         self.asked = False  # for a sign of life
+        self._log = CONCH_LOG
 
     # -- what Twisted calls
 
@@ -165,11 +168,10 @@ class OperatorTransport(SSHServerTransport):
         """Say why, and close; who does not read that is cut."""
         if self.closing:
             return
+        self.transport.unregisterProducer()  # a paused one would keep the connection open
         super().sendDisconnect(reason, desc)  # type: ignore[no-untyped-call]
         self.closing = True
-        self.transport.unregisterProducer()
         self.factory.closings.add(self)
-        self.transport.loseConnection()
 
     def _broke(self, error: Exception) -> None:
         """End what breaks the protocol; a stranger is charged for it."""
@@ -179,7 +181,7 @@ class OperatorTransport(SSHServerTransport):
             kind=type(error).__name__,
             why=display_clip(str(error), limits.VALUE_CHARS),
         )
-        self.log.failure("SSH protocol error", Failure(error), level=LogLevel.debug)
+        self.log.debug("{trace}", trace=Failure(error).getTraceback())
         if self.caller is None:
             self.factory.admission.penalise(self.host)
         self.sendDisconnect(DISCONNECT_PROTOCOL_ERROR, b"protocol error")
@@ -215,7 +217,8 @@ class SshFactory(Factory):
     host_key: how operators know the server.
     prove: finds out whose key it is.
     programs: what can be run on a session.
-    admission: how many strangers an address may be, shared with the other doors.
+    admission, throttle: how many strangers an address may be, shared with the other doors, and how
+        fast they may come here.
     banned: why an address may not come in, or None.
     """
 
@@ -229,6 +232,7 @@ class SshFactory(Factory):
         prove: Prove,
         programs: Programs,
         admission: Admission,
+        throttle: Throttle,
         banned: Callable[[str], Refusal | None],
         clock: IReactorTime,
     ) -> None:
@@ -237,6 +241,7 @@ class SshFactory(Factory):
         self.prove = prove
         self.programs = programs
         self.admission = admission
+        self.throttle = throttle
         self.banned = banned
         self.clock = clock
         self.live: dict[OperatorTransport, None] = {}
@@ -249,13 +254,20 @@ class SshFactory(Factory):
         )
 
     def buildProtocol(self, addr: Any) -> OperatorTransport | None:  # type: ignore[override]
-        """Accept a connection, unless its source has too many or is banned."""
+        """Accept a connection, unless its source has too many, is too fast or banned."""
         host = getattr(addr, "host", "") or "local"
-        if self.banned(host) is not None or self.admission.arrive(host) is not None:
+        if self.banned(host) is not None or self._too_fast(host):
+            return None
+        if self.admission.arrive(host) is not None:
             return None
         transport = OperatorTransport(self, host)
         self.live[transport] = None
         return transport
+
+    def _too_fast(self, host: str) -> bool:
+        if self.admission.exempts(host):
+            return False
+        return self.throttle.take(("ssh", source_of(host)), ARRIVALS) > 0
 
     def getService(self, transport: OperatorTransport, name: bytes) -> type[Any] | None:
         """Return what may be asked for: authentication, once, when the keys are in use."""
@@ -267,6 +279,7 @@ class SshFactory(Factory):
         """Note that somebody has authenticated."""
         self.strangers.discard(transport)
         self.admission.authenticated(transport.host)
+        self.throttle.forget(("ssh", source_of(transport.host)))
 
     def gone(self, transport: OperatorTransport) -> None:
         """Forget a connection that has closed, and charge its source for what came to nothing."""
@@ -306,15 +319,19 @@ class SshFactory(Factory):
             if caller.user != before.user or caller.role < before.role:
                 transport.end(refusals.SshEnded())
 
-    def sweep(self) -> None:
-        """Look after who is in: whether their address still may be, and they are still there."""
-        now = self.clock.seconds()
-        for transport in self.operators():
+    def bans_changed(self) -> None:
+        """Ask again for every connection whether its address may be here."""
+        for transport in list(self.live):
             refusal = self.banned(transport.host)
-            silent = now - transport.heard
             if refusal is not None:
                 transport.end(refusal)
-            elif silent > limits.IDLE_SECONDS:
+
+    def sweep(self) -> None:
+        """Look after who is in: whether they are still there."""
+        now = self.clock.seconds()
+        for transport in self.operators():
+            silent = now - transport.heard
+            if silent > limits.IDLE_SECONDS:
                 transport.cut()
             elif silent > limits.PING_SECONDS and not transport.asked:
                 transport.asked = True

@@ -100,7 +100,7 @@ class Keys:
             del pasted[limits.OPERATOR_LINE_CHARS : -len(_PASTE_ENDS)]
             return None
         self._pasted = None
-        words = "".join(pasted[: -len(_PASTE_ENDS)]).split()
+        words = "".join(pasted[: -len(_PASTE_ENDS)])[: limits.OPERATOR_LINE_CHARS].split()
         text = " ".join("".join(char for char in word if char.isprintable()) for word in words)
         return Key("text", text) if text else None
 

@@ -34,6 +34,8 @@ COLUMNS, ROWS = 80, 24
 SIDE_MAX = 1_000
 """cells: a terminal is not larger, whatever is claimed."""
 FAILED = 1
+CONCH_LOG = Logger("twisted.conch")
+"""Where Conch's own words go, so that they are taken for Twisted's, not for ours."""
 
 
 class Size(NamedTuple):
@@ -80,6 +82,7 @@ class OperatorConnection(SSHConnection):
 
     def __init__(self, programs: Programs, caller: Caller, host: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._log = CONCH_LOG
         self.programs = programs
         self.caller = caller
         self.host = host
@@ -152,6 +155,7 @@ class OperatorSession(SSHChannel):
             remoteMaxPacket=largest,
             conn=connection,
         )
+        self._log = CONCH_LOG
         self.size: Size | None = None
         self.hungry = False
         self.input: Input | None = None
@@ -278,8 +282,11 @@ class OperatorSession(SSHChannel):
         self.write(self._encoded(text))
 
     def say_error(self, text: str) -> None:
-        """Write text to the client's error output."""
-        self.writeExtended(EXTENDED_DATA_STDERR, self._encoded(text))
+        """Write text to the client's error output; a terminal has one output, in order."""
+        if self.size is not None:
+            self.say(text)
+        else:
+            self.writeExtended(EXTENDED_DATA_STDERR, self._encoded(text))
 
     def _encoded(self, text: str) -> bytes:
         if self.size is not None:

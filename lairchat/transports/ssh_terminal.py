@@ -131,28 +131,25 @@ class Terminal:
                 key = await self._key()
                 if question and key.name == "interrupt":
                     return None
-                done, text = await self._pressed(key, line, complete)
-                if done:
-                    return text
+                if key.name == "enter":
+                    line.press(Key("end"))
+                    draw()
+                    return line.take()
+                if key.name == "end-of-input" and (self.over or not line.text):
+                    return None
+                await self._pressed(key, line, complete)
                 if not self._typed:
                     draw()
         finally:
             self._redraw = None
             self.session.say(f"{_NO_PASTES}\n")
 
-    async def _pressed(
-        self, key: Key, line: Line, complete: Complete | None
-    ) -> tuple[bool, str | None]:
-        """Do what a key does; say whether the line is done, and return it."""
+    async def _pressed(self, key: Key, line: Line, complete: Complete | None) -> None:
+        """Do what a key does to a line that goes on."""
         match key.name:
-            case "enter":
-                line.press(Key("end"))
-                return True, line.take()
             case "interrupt":
                 line.clear()
                 self.session.say("^C\n")
-            case "end-of-input" if not line.text or self.over:
-                return True, None
             case "end-of-input":
                 line.press(Key("delete"))
             case "clear":
@@ -161,7 +158,6 @@ class Terminal:
                 await self._complete(line, complete)
             case _:
                 line.press(key)
-        return False, None
 
     async def _complete(self, line: Line, complete: Complete) -> None:
         """Put in what is certain, or list what is possible."""

@@ -61,7 +61,7 @@ class TLSFacts:
     """What was agreed on one connection.
 
     group: key agreement, "X25519MLKEM768" when both ends can.
-    alpn: "lair/1", or "" when the client named no protocol.
+    alpn: "lair/1" where people chat, or "" when the client named no protocol.
     spki_sha256: of the leaf this server presented on this connection; hello's identity statement
     must name it.
     """
@@ -104,15 +104,18 @@ class ServerTLS:
         factory: IProtocolFactory,
         clock: IReactorTime,
         *,
+        protocols: tuple[bytes, ...] = (ALPN,),
         handshake_seconds: float = limits.HANDSHAKE_SECONDS,
         closing_seconds: float = limits.STOP_SECONDS,
     ) -> "TLSFactory":
         """Return a factory that speaks TLS and hands the bytes inside to ``factory``'s protocols.
 
+        protocols: what a client may agree on (ALPN), the server's choice first.
+
         The inner protocol is connected at accept, so that it can count connections; it sees data
         (and ``handshakeCompleted``, if it is an IHandshakeListener) after the handshake only.
         """
-        return TLSFactory(self, factory, clock, handshake_seconds, closing_seconds)
+        return TLSFactory(self, factory, clock, protocols, handshake_seconds, closing_seconds)
 
 
 class TLSProtocol(WriteThroughTLS):
@@ -165,10 +168,12 @@ class TLSFactory(TLSMemoryBIOFactory):
         tls: ServerTLS,
         factory: IProtocolFactory,
         clock: IReactorTime,
+        protocols: tuple[bytes, ...],
         handshake_seconds: float,
         closing_seconds: float,
     ) -> None:
         super().__init__(tls, False, factory, clock)
+        self.speaks = protocols
         self.handshakes = Deadlines[TLSProtocol](clock, handshake_seconds, _cut_handshake)
         self.closings = Deadlines[TLSProtocol](clock, closing_seconds, _cut)
         self.grown = Deadlines[TLSProtocol](clock, QUIET_SECONDS, self._release)
@@ -267,14 +272,17 @@ def _credential(certified: CertifiedKey) -> Credential:
     return Credential(context, certified.facts)
 
 
-def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:  # noqa: ARG001
-    """Take lair/1, or end the handshake with the alert no_application_protocol.
+def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    """Take what this listener speaks, or end the handshake with the alert no_application_protocol.
 
     A client that names other protocols only was sent here by mistake or by an attacker who
     redirects another service's TLS to us (ALPACA). One that names none may go on.
     """
-    if ALPN in offered:
-        return ALPN
+    ours: TLSProtocol = connection.get_app_data()  # as Twisted has set it
+    speaks: tuple[bytes, ...] = ours.factory.speaks
+    for protocol in speaks:
+        if protocol in offered:
+            return protocol
     # An OpenSSL error, because Twisted ends the connection on those and on nothing else.
     raise SSL.Error([("lair", "", "no application protocol")])
 

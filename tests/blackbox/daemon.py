@@ -1,8 +1,11 @@
 """A real daemon for a test: started, watched, stopped; and raw connections to it."""
 
+import os
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,10 +14,11 @@ from typing import Any
 import msgspec
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from lairchat.demo_check import Member
-from lairchat.demo_server import DemoServer
+from lairchat.demo_server import DemoServer, checkout
 from lairchat.wire import codec
 from lairchat.wire.frames import FrameReader
 from lairchat.wire.objects import ClientHello, ServerFrame
@@ -50,6 +54,30 @@ def resident_kib(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise AssertionError("no VmRSS")
+
+
+def lairctl(
+    server: DemoServer, *words: str, data: Path | None = None, **environ: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run lairctl for a server, or for the directory of none, to its end; nobody answers it."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-P", "-m", "lairchat.lairctl"),
+            *("--config", str(server.config), "--data", str(data or server.data)),
+            *words,
+        ],
+        env={**os.environ, "PYTHONPATH": str(checkout()), **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def lairctl_beside(server: DemoServer, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run lairctl while this process goes on: members chat meanwhile."""
+    return await deferToThread(lairctl, server, *words)
 
 
 class DaemonTest(TestCase):

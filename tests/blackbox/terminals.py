@@ -39,16 +39,17 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def command(*arguments: str, first: str = "") -> list[str]:
-    """Return how ``lair`` is run; ``first`` is Python that is run before it."""
-    return [sys.executable, "-P", "-c", first + RUN, *arguments]
+def command(*arguments: str, first: str = "", run: str = RUN) -> list[str]:
+    """Return how ``lair``, or ``run``, is run; ``first`` is Python that is run before it."""
+    return [sys.executable, "-P", "-c", first + run, *arguments]
 
 
 class Terminal:
     """A terminal of columns x rows in which ``lair`` runs.
 
     first: Python that is run before it.
-    program: what is run instead of ``lair``, a shell for one.
+    run: Python that is run in its place.
+    program: what is run instead of both, a shell for one.
     environ: variables beside the usual ones.
     """
 
@@ -59,6 +60,7 @@ class Terminal:
         columns: int = 80,
         rows: int = 24,
         first: str = "",
+        run: str = RUN,
         program: Sequence[str] = (),
         environ: dict[str, str] | None = None,
     ) -> None:
@@ -69,7 +71,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         self._set_size(columns, rows)
         self.process = subprocess.Popen(
-            program or command(*arguments, first=first),
+            program or command(*arguments, first=first, run=run),
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -12,7 +12,7 @@ from lairchat.demo_check import Member
 from lairchat.demo_server import DemoServer, ServerFailedError
 from lairchat.features.messages import messages as wire
 from lairchat.model.refusals import StoreFull
-from tests.blackbox.daemon import DaemonTest, awaited
+from tests.blackbox.daemon import DaemonTest, awaited, lairctl
 from tests.requirements import require
 
 pytestmark = pytest.mark.blackbox
@@ -136,24 +136,13 @@ class DamagedFile(DaemonTest):
         middle = len(whole) // 2
         whole[middle : middle + 4096] = b"\xff" * 4096
         database.write_bytes(whole)
-        result = subprocess.run(
-            [*self.python(), "-m", "lairchat.storage", "check", str(database)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode != 0, result.stdout
+        result = lairctl(self.server, "db", "check")
+        assert result.returncode == 1, result.stdout
+        assert "LC-DB-DAMAGED" in result.stderr, result.stderr
         assert "Traceback" not in result.stderr, result.stderr
-
-    def python(self) -> list[str]:
-        """Return the interpreter that finds our code."""
-        import os
-        import sys
-
-        from lairchat.demo_server import checkout
-
-        os.environ["PYTHONPATH"] = str(checkout())
-        return [sys.executable, "-P"]
+        listed = lairctl(self.server, "db", "check", "--list")
+        assert listed.returncode == 0, listed.stderr
+        assert "PROBLEM" in listed.stdout, listed.stdout
 
 
 class SecondDaemon(DaemonTest):

@@ -14,6 +14,7 @@ from lairchat.model import refusals
 from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, SessionId, UserId
 from lairchat.model.roles import ServerRole
 from lairchat.wire.contract import Change, Command, Outcome, Overlap
+from lairchat.wire.errors import ProtocolError
 from tests.harness import PLENTY, Server, accounts
 
 
@@ -167,6 +168,14 @@ class Desks(TestCase):
         for one in refused:
             self.failureResultOf(one, refusals.RateLimited)
         assert (len(told), len(refused)) == (30, 10)
+
+    def test_an_answer_that_breaks_its_own_bounds_reaches_whoever_waits(self) -> None:
+        async def overdo(_call, _request):
+            return Answer(Outcome(done="x" * 401))
+
+        self.server = Server([accounts(), Feature(name="test", handlers={ACT: overdo})])
+        failure = self.failureResultOf(self.desk().give(ACT, {"name": "x"}), ProtocolError)
+        assert failure.value.code == "LC-BODY"
 
     def test_nobody_sees_a_desk(self) -> None:
         self.ask(self.desk(), LIST_INVITES)

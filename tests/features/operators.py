@@ -6,20 +6,28 @@ from twisted.trial.unittest import TestCase
 from lairchat.core.desk import Desk
 from lairchat.core.session import Session
 from lairchat.features.accounts import tables as accounts_tables
+from lairchat.features.bans import server as bans_server
+from lairchat.features.invitations import server as invitations_server
 from lairchat.features.keys import server as keys_server
+from lairchat.features.room_admin import server as room_admin_server
+from lairchat.features.user_admin import server as user_admin_server
 from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, SessionId
 from lairchat.model.roles import ServerRole
 from tests.features.common import features, flaws
 from tests.harness import Client, Server
 
-LINK = "lair://chat.example.org:7023/i/{code}?id=00"
+LINK = "lair://chat.example.org:7023/i/{code}?id=000102030405060708090A0B0C0D0E0F"
 
 
 def operated(clock):
     """Return the features of a server that people chat on and operators run."""
     return [
         *features(clock),
+        bans_server.make(),
+        invitations_server.make(lambda code: LINK.format(code=code)),
         keys_server.make(),
+        room_admin_server.make(),
+        user_admin_server.make(),
     ]
 
 

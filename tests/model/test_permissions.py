@@ -19,6 +19,7 @@ from lairchat.model.refusals import (
     AlreadyMember,
     Denied,
     NotMember,
+    RoomArchived,
     RoomDirect,
     RoomReadOnly,
     RoomUnknown,
@@ -164,6 +165,21 @@ def test_guests_read_and_leave_but_write_only_where_everyone_does():
     }
     always = {RoomAction.READ, RoomAction.LEAVE, RoomAction.LIST_MEMBERS, RoomAction.JOIN}
     assert allowed == {*product(always, Posting), (RoomAction.POST, Posting.EVERYONE)}
+
+
+@pytest.mark.parametrize("action", RoomAction)
+def test_an_archived_room_is_read_and_left_and_kept_in_order(action):
+    """Everything else is as in an open room; what is refused there is refused in the same way."""
+    ended = {RoomAction.POST, RoomAction.INVITE, RoomAction.TOPIC}
+    for actor, access in product((None, *RoomRole), Access):
+        plain = {"access": access, "posting": Posting.MEMBERS, "invited": True}
+        openly = may_room(action, actor, **plain)
+        archived = may_room(action, actor, **plain, archived=True)
+        if actor is None:
+            expected = RoomArchived if openly is None else openly
+        else:
+            expected = RoomArchived if action in ended else openly
+        assert archived is expected, (actor, access)
 
 
 @pytest.mark.parametrize("action", [RoomAction.KICK, RoomAction.BAN, RoomAction.SET_ROLE])

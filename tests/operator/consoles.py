@@ -165,6 +165,7 @@ class Bench:
         columns: int = 80,
     ) -> None:
         self.things = [thing("anvil"), thing("bell"), thing("cup"), thing("drum")]
+        self.note = ""
         self.said: list[Any] = []
         self.entries: list[Entry] = []
         self.questions: list[str] = []
@@ -177,7 +178,7 @@ class Bench:
             DROP: self.drop,
             BOTH: lambda _call, _request: Answer(Both("good", self.things[:2])),
             LOOK: self.look,
-            TOP: lambda _call, _request: Answer(Facts("top", 1, 0, str(len(self.said)))),
+            TOP: self.top,
             OWN: lambda _call, _request: Answer(Facts("own", 1, 0, "")),
         }
         self.server = Server([accounts(), Feature(name="things", handlers=handlers)])
@@ -226,9 +227,8 @@ class Bench:
             if request.name == "nobody":
                 raise refusals.UserUnknown(name=request.name)
             self.said.append((request, call.rehearsal))
-            return Done(
-                Locked(f"locked {request.name}", f"thing unlock {request.name}", request.why)
-            )
+            name = request.name[:100]
+            return Done(Locked(f"locked {name}", f"thing unlock {name}", request.why))
 
         return Write(change)
 
@@ -247,6 +247,10 @@ class Bench:
     def look(self, _call: Any, request: LookOn) -> Answer[Lines]:
         self.said.append(request)
         return Answer(Lines(self.things[request.after :], len(self.things)))
+
+    def top(self, _call: Any, request: Request) -> Answer[Facts]:
+        self.said.append(request)
+        return Answer(Facts("top", 1, 0, self.note))
 
     # -- what the test does
 

@@ -94,7 +94,7 @@ def test_only_its_owner_may_read_it(kept: Path) -> None:
 def test_restored_it_is_the_same_database(path: Path, kept: Path) -> None:
     restored = path.with_name("elsewhere") / "lair.db"
     restored.parent.mkdir()
-    manifest = backup.restore(kept, restored)
+    manifest = backup.restore(kept, restored).manifest
     assert backup.contents_of(restored) == manifest.contents
     assert stat.S_IMODE(restored.stat().st_mode) == 0o600
     assert check.check(restored) == []

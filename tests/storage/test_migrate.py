@@ -203,8 +203,34 @@ def test_a_newer_database_is_refused(path: Path, history: History) -> None:
     with pytest.raises(StartSchema) as found:
         migrate.prepare(path, versions=history.directory)
     assert found.value.code == "LC-START-SCHEMA"
-    assert "0002_more" in found.value.text
+    assert "has schema 0002, this version knows 0001" in found.value.text
+    assert "lairctl backup restore NAME --replace" in found.value.text
     assert path.read_bytes() == before
+
+
+def test_a_newer_database_is_refused_with_the_backup_that_leads_back(
+    path: Path, history: History
+) -> None:
+    migrate.prepare(path, versions=history.directory)
+    fill(path)
+    history.step("0002_more", "more")
+    kept = migrate.prepare(path, versions=history.directory, now=5).backup
+    assert kept is not None
+    later = path.parent / "backups" / "later"  # of the new schema: no way back
+    later.parent.mkdir()
+    backup.create(path, later, now=6)
+    (path.parent / "broken").mkdir()
+    (path.parent / "broken" / backup.MANIFEST).write_text("{")
+    (history.directory / "0002_more.py").unlink()
+    with pytest.raises(StartSchema) as found:
+        migrate.prepare(path, versions=history.directory)
+    command = f"lairctl backup restore {kept.name} --replace"
+    assert command in found.value.text
+    restored = backup.restore(kept, path, replace=True)
+    assert restored.aside is not None
+    assert revision(restored.aside) == "0002_more"
+    assert not migrate.prepare(path, versions=history.directory).created
+    assert rows(path) == 100
 
 
 def test_a_database_that_does_not_say_its_schema(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from lairchat.model import limits
 from lairchat.model.ids import UserId
+from lairchat.model.names import name_key
 from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.refusals import InviteBad, OnSelf, RegistrationClosed
 from lairchat.model.roles import ServerRole
@@ -153,6 +154,11 @@ def require_over(
     refusal = may_server(ServerAction.GOVERN, role, target=target_role)
     if refusal is not None:
         raise refusal
+
+
+def same_name(one: str, other: str) -> bool:
+    """Say whether two names are the same account's."""
+    return name_key(one) == name_key(other)
 
 
 def hashed_code(code: str) -> bytes:

@@ -150,7 +150,7 @@ class _Doors:
             raise refusals.AuthDelay(retry_after=wait)
         try:
             # Before the hash: strangers without an invite cannot make the server compute one.
-            await kernel.storage.read(lambda connection: self._admit(connection, name, code, now))
+            await kernel.storage.read(lambda connection: self._admit(call, connection, name, code))
         except refusals.InviteBad:
             kernel.throttle.take(address, self._strangers)
             raise
@@ -161,7 +161,7 @@ class _Doors:
 
         def change(connection: Connection) -> Done[messages.Grant]:
             # Again: somebody may have taken the name, or the invite, since.
-            role, invite = self._admit(connection, name, code, now)
+            role, invite = self._admit(call, connection, name, code)
             if invite is not None:
                 tables.spend_invite(connection, invite.id)
                 if invite.account is not None:
@@ -178,7 +178,7 @@ class _Doors:
         return Write(change)
 
     def _admit(
-        self, connection: Connection, name: str, code: bytes | None, now: int
+        self, call: Call, connection: Connection, name: str, code: bytes | None
     ) -> tuple[ServerRole, StoredInvite | None]:
         """Return what a newcomer becomes and by which invite; raises why not, the name last.
 
@@ -189,15 +189,18 @@ class _Doors:
             self._registration(),
             coded=code is not None,
             invitation=None if invite is None else _invitation(invite),
-            now=now,
+            now=call.now,
         )
         if role is ServerRole.OWNER and tables.has_owner(connection):
             raise refusals.InviteBad(field="$.invite")
-        if invite is not None and invite.name is not None and _differ(invite.name, name):
-            raise refusals.InviteName(name=invite.name, field="$.name")
-        resets = invite is not None and invite.account is not None
-        number = None if invite is None else invite.id
-        if not resets and not tables.name_is_free(connection, name, now, number):
+        kept = None if invite is None else invite.name
+        if kept is not None and not rules.same_name(kept, name):
+            raise refusals.InviteName(name=kept, field="$.name")
+        if invite is not None and invite.account is not None:
+            _require_admitted(call, connection, invite.account)
+            return role, invite
+        own = () if invite is None else (invite.id,)
+        if not tables.name_is_free(connection, name, call.now, own):
             raise refusals.NameTaken(name=name, field="$.name")
         return role, invite
 
@@ -228,10 +231,6 @@ def _invitation(invite: StoredInvite) -> Invitation:
     return Invitation(invite.role, invite.uses, invite.expires, invite.name is not None)
 
 
-def _differ(kept: str, name: str) -> bool:
-    return name_key(kept) != name_key(name)
-
-
 def _set_anew(
     call: Call,
     connection: Connection,
@@ -244,10 +243,7 @@ def _set_anew(
 
     Every session that there was ends: they are a thief's, or of devices that are lost.
     """
-    account = tables.account_by_id(connection, user)
-    assert account is not None  # a foreign key
-    account.require_unlocked(call.now)
-    call.kernel.admitting(connection, user)
+    account = _require_admitted(call, connection, user)
     tables.set_secret(connection, user, secret)
     source = source_of(call.peer.address)
     tables.clear_attempts(connection, rules.attempt_keys(name_key(account.name), source))
@@ -346,11 +342,16 @@ async def resume(call: Call, request: messages.Resume) -> Write[messages.Grant]:
 
 def _still_admitted(call: Call, connection: Connection, session: Session) -> None:
     """Refuse who was locked or banned since the token was used; take over a role given since."""
-    account = tables.account_by_id(connection, session.user)
+    session.role = _require_admitted(call, connection, session.user).role
+
+
+def _require_admitted(call: Call, connection: Connection, user: UserId) -> Account:
+    """Return an account unless it is locked or banned; raises AuthLocked, AuthBanned."""
+    account = tables.account_by_id(connection, user)
     assert account is not None  # a foreign key
     account.require_unlocked(call.now)
-    call.kernel.admitting(connection, session.user)
-    session.role = account.role
+    call.kernel.admitting(connection, user)
+    return account
 
 
 def _begin(

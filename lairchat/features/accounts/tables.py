@@ -20,7 +20,9 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    func,
     insert,
+    not_,
     select,
     update,
 )
@@ -220,10 +222,10 @@ def account_by_id(connection: Connection, user: UserId) -> Account | None:
     return None if row is None else _account(row)
 
 
-def name_is_free(connection: Connection, name: str, now: int, invite: int | None = None) -> bool:
+def name_is_free(connection: Connection, name: str, now: int, own: Collection[int] = ()) -> bool:
     """Say whether nobody has this name or one that looks like it, and none is kept for somebody.
 
-    invite: the one with which it is asked for; what it keeps is free to its holder.
+    own: invites with which it is asked for; what they keep is free to their holder.
     """
     alike = (users.c.name_key == name_key(name)) | (users.c.skeleton == skeleton(name))
     if connection.execute(select(users.c.id).where(alike).limit(1)).first() is not None:
@@ -231,7 +233,61 @@ def name_is_free(connection: Connection, name: str, now: int, invite: int | None
     kept = select(invites.c.id).where(
         invites.c.skeleton == skeleton(name), invites.c.uses > 0, invites.c.expires_at > now
     )
-    return all(one == invite for one in connection.execute(kept).scalars())
+    return all(one in own for one in connection.execute(kept).scalars())
+
+
+class Listed(NamedTuple):
+    """An account as operators see it in a list; ``lock`` may have run out."""
+
+    id: UserId
+    name: str
+    role: ServerRole
+    lock: Lock | None
+    created: int
+
+
+def directory(
+    connection: Connection,
+    after: str,
+    limit: int,
+    *,
+    now: int,
+    role: ServerRole | None = None,
+    locked: bool | None = None,
+    among: Select[tuple[int]] | None = None,
+    but: Select[tuple[int]] | None = None,
+) -> list[Listed]:
+    """Return accounts by name after ``after``: all, or those of a role, locked or not.
+
+    among, but: only those whose numbers one selects, without those that the other selects.
+    """
+    held = (users.c.state != IN_USE) & (
+        users.c.locked_until.is_(None) | (users.c.locked_until > now)
+    )
+    wanted = [users.c.name_key > name_key(after)]
+    if role is not None:
+        wanted.append(users.c.role == int(role))
+    if locked is not None:
+        wanted.append(held if locked else not_(held))
+    if among is not None:
+        wanted.append(users.c.id.in_(among))
+    if but is not None:
+        wanted.append(users.c.id.not_in(but))
+    query = select(*_USER, *_LOCK, users.c.created_at).where(*wanted)
+    rows = connection.execute(query.order_by(users.c.name_key).limit(limit))
+    return [
+        Listed(UserId(row[0]), row[1], ServerRole(row[2]), lock_of(*row[3:6]), row[6])
+        for row in rows
+    ]
+
+
+def listed_by_name(connection: Connection, name: str) -> Listed | None:
+    """Return one account as a list shows it, or None."""
+    query = select(*_USER, *_LOCK, users.c.created_at).where(users.c.name_key == name_key(name))
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return Listed(UserId(row[0]), row[1], ServerRole(row[2]), lock_of(*row[3:6]), row[6])
 
 
 def has_owner(connection: Connection) -> bool:
@@ -271,13 +327,6 @@ def set_lock(connection: Connection, user: UserId, lock: Lock | None) -> None:
     columns = ("state", "locked_until", "lock_reason")
     changed = update(users).where(users.c.id == user)
     connection.execute(changed.values(dict(zip(columns, values, strict=True))))
-
-
-def other_owner(connection: Connection, but: UserId, now: int) -> bool:
-    """Say whether somebody else owns the server and is not locked out of it."""
-    query = select(*_LOCK).where(users.c.role == ServerRole.OWNER, users.c.id != but)
-    locks = (lock_of(*row) for row in connection.execute(query))
-    return any(lock is None or not lock.holds(now) for lock in locks)
 
 
 def set_secret(connection: Connection, user: UserId, secret: str) -> None:
@@ -415,6 +464,51 @@ def sessions_of(connection: Connection, user: UserId) -> list[OwnSession]:
     own = query.join(devices, devices.c.id == sessions.c.device).where(sessions.c.user == user)
     rows = connection.execute(own.order_by(sessions.c.created_at.desc(), sessions.c.id.desc()))
     return [OwnSession(*row) for row in rows]
+
+
+class AnySession(NamedTuple):
+    """A session as operators see it."""
+
+    id: SessionId
+    user: UserId
+    label: str
+    created: int
+    used: int
+
+
+_ANY_SESSION = (
+    sessions.c.id,
+    sessions.c.user,
+    devices.c.label,
+    sessions.c.created_at,
+    sessions.c.used_at,
+)
+
+
+def sessions_after(
+    connection: Connection, after: int, limit: int, user: UserId | None = None
+) -> list[AnySession]:
+    """Return sessions by number after ``after``; ``user`` None: everybody's."""
+    query = select(*_ANY_SESSION).join(devices, devices.c.id == sessions.c.device)
+    query = query.where(sessions.c.id > after)
+    if user is not None:
+        query = query.where(sessions.c.user == user)
+    rows = connection.execute(query.order_by(sessions.c.id).limit(limit))
+    return [AnySession._make(row) for row in rows]
+
+
+def session_by_id(connection: Connection, session: SessionId) -> AnySession | None:
+    """Return the session of this number, or None."""
+    query = select(*_ANY_SESSION).join(devices, devices.c.id == sessions.c.device)
+    row = connection.execute(query.where(sessions.c.id == session)).first()
+    return None if row is None else AnySession._make(row)
+
+
+def usage(connection: Connection, of: Collection[UserId]) -> dict[UserId, tuple[int, int]]:
+    """Return how many sessions these users have, and when one was used last (ms)."""
+    query = select(sessions.c.user, func.count(), func.max(sessions.c.used_at))
+    rows = connection.execute(query.where(sessions.c.user.in_(of)).group_by(sessions.c.user))
+    return {UserId(user): (count, used) for user, count, used in rows}
 
 
 def surplus_sessions(connection: Connection, user: UserId, keep: int) -> list[SessionId]:
@@ -561,12 +655,15 @@ def delete_invite(connection: Connection, invite: int) -> None:
     connection.execute(delete(invites).where(invites.c.id == invite))
 
 
-def delete_invites_for(connection: Connection, name: str, account: UserId | None) -> None:
-    """Withdraw what was given out before for the same name, or to the same account."""
-    alike = (
-        (invites.c.skeleton == skeleton(name)) if account is None else invites.c.account == account
-    )
-    connection.execute(delete(invites).where(alike))
+def invites_for(connection: Connection, name: str) -> list[StoredInvite]:
+    """Return the invites that keep this name, or one that looks like it, spent ones too."""
+    rows = connection.execute(select(*_INVITE).where(invites.c.skeleton == skeleton(name)))
+    return [_invite(row) for row in rows]
+
+
+def delete_resets(connection: Connection, account: UserId) -> None:
+    """Withdraw all links that set this account's password."""
+    connection.execute(delete(invites).where(invites.c.account == account))
 
 
 def delete_owner_invites(connection: Connection) -> None:

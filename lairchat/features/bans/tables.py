@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Integer,
+    Select,
     String,
     Table,
     delete,
@@ -90,6 +91,12 @@ def ban_of_network(connection: Connection, network: str) -> ServerBan | None:
     """Return the ban of exactly this network, one that has run out too, or None."""
     row = connection.execute(select(*_BAN).where(server_bans.c.network == network)).first()
     return None if row is None else ServerBan._make(row)
+
+
+def banned_users(now: int) -> Select[tuple[int]]:
+    """Select the accounts that are kept out, for the accounts feature to page by name."""
+    alive = server_bans.c.until.is_(None) | (server_bans.c.until > now)
+    return select(server_bans.c.user).where(server_bans.c.user.is_not(None), alive)
 
 
 def bans_after(connection: Connection, after: int, now: int, limit: int) -> list[ServerBan]:

@@ -42,32 +42,43 @@ class KeyChecker:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
 
-    def requestAvatarId(self, credentials: Any) -> "Deferred[Caller]":
+    def requestAvatarId(self, credentials: Any) -> Any:
         """Fire with who this is.
 
         Fails with UnauthorizedLogin for a key that is not this account's, the same as for an
         account that is not there; to its owner with AuthLocked, AuthBanned, or Denied for a role
         that has nothing to do in the shell.
         """
-        name, digest = credentials.name, rules.digest_of(credentials.blob)
-        return self._kernel.storage.call(lambda connection: self._judge(connection, name, digest))
+        return Deferred.fromCoroutine(self._prove(credentials))
 
-    def _judge(self, connection: Connection, name: str, digest: bytes) -> Caller:
+    async def _prove(self, credentials: Any) -> Caller:
+        kernel, digest = self._kernel, rules.digest_of(credentials.blob)
+        # Read first: keys that nobody knows are no work for the writer.
+        found = await kernel.storage.read(
+            lambda connection: self._judge(connection, credentials.name, digest)
+        )
+        if found is None:
+            raise UnauthorizedLogin
+        caller: Caller = found[0]
+        key: int = found[1]
+        await kernel.storage.call(lambda connection: tables.note_use(connection, key, kernel.now()))
+        return caller
+
+    def _judge(self, connection: Connection, name: str, digest: bytes) -> tuple[Caller, int] | None:
+        """Return whose key this is, and its number; None if it is not this account's."""
         key = tables.key_by_digest(connection, digest)
         account = None if key is None else accounts.account_by_id(connection, key.user)
         if key is None or account is None:
-            raise UnauthorizedLogin
+            return None
         wanted = name_key(name)
         by_alias = wanted == ANY_ADMIN and account.role >= ServerRole.ADMIN
         if not by_alias and wanted != name_key(account.name):
-            raise UnauthorizedLogin
-        now = self._kernel.now()
-        account.require_unlocked(now)
+            return None
+        account.require_unlocked(self._kernel.now())
         self._kernel.admitting(connection, account.id)
         if account.role < ServerRole.MODERATOR:
             raise refusals.Denied
-        tables.note_use(connection, key.id, now)
-        return Caller(account.id, account.name, account.role)
+        return Caller(account.id, account.name, account.role), key.id
 
 
 # -- commands

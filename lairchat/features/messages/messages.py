@@ -35,7 +35,7 @@ class Text(
 class StateChange(msgspec.Struct, tag="state", tag_field="type", frozen=True, omit_defaults=True):
     """The body of a server statement (class ``state``): who did what to whom in this room.
 
-    what: created, joined, left, topic, kicked, banned, unbanned, invited, role.
+    what: created, joined, left, topic, kicked, banned, unbanned, invited, role, archived, restored.
     by: name of who did it.  whom: name of whom it concerns, where that is somebody else.
     text: the new topic, the reason, or the new role.
     """
@@ -174,6 +174,7 @@ SEND = Command(
         refusals.RoomUnknown,
         refusals.NotMember,
         refusals.RoomReadOnly,
+        refusals.RoomArchived,
         refusals.TextLong,
         refusals.TextEmpty,
         refusals.TextBad,

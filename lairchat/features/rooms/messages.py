@@ -26,6 +26,7 @@ class RoomInfo(Reply, frozen=True):
     room: its number.  name: without the leading ``#``; of a direct conversation the other's name.
     kind: room or direct.  crypto: what protects messages (``plain``: the server can read them).
     role: the caller's role in it, or null.  members: how many.  head: sequence of its last event.
+    archived: an operator has put it away: it is read and left, not joined nor written in.
     """
 
     room: Int63
@@ -39,6 +40,7 @@ class RoomInfo(Reply, frozen=True):
     head: Int63
     role: RoleName | None = None
     peer: Int63 | None = None
+    archived: bool = False
 
 
 class CreateRoom(Request, frozen=True):
@@ -195,6 +197,7 @@ JOIN = Command(
         refusals.RoomUnknown,
         refusals.RoomNameBad,
         refusals.Banned,
+        refusals.RoomArchived,
         refusals.RoomsMax,
         refusals.RoomFull,
     ),
@@ -216,7 +219,7 @@ TOPIC = Command(
     request=SetTopic,
     reply=Nothing,
     doc="Sets a room's topic.",
-    errors=(*ROOM_ERRORS, refusals.TopicBad),
+    errors=(*ROOM_ERRORS, refusals.RoomArchived, refusals.TopicBad),
     overlap=Overlap.WRITE,
     keyed=True,
     on="room",
@@ -236,7 +239,13 @@ INVITE = Command(
     request=InviteUser,
     reply=Nothing,
     doc="Invites somebody into a room; inviting again is harmless, and told to nobody.",
-    errors=(*ROOM_ERRORS, refusals.UserUnknown, refusals.Banned, refusals.AlreadyMember),
+    errors=(
+        *ROOM_ERRORS,
+        refusals.RoomArchived,
+        refusals.UserUnknown,
+        refusals.Banned,
+        refusals.AlreadyMember,
+    ),
     overlap=Overlap.WRITE,
     on="room",
     cost=5,

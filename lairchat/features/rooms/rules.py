@@ -16,7 +16,9 @@ LOBBY = "lobby"
 LEFT = "LC-LEFT"
 KICKED = "LC-KICKED"
 BANNED = "LC-BANNED"
-"""Codes with which ``room.left`` says why: by oneself on another device, by a kick, by a ban."""
+DELETED = "LC-DELETED"
+"""Codes with which ``room.left`` says why: by oneself on another device, by a kick, by a ban, or
+because an operator deleted the room."""
 
 DIRECTS_OPENED = 1_000
 """Direct conversations that one account may open: nobody can leave one, so something has to bound
@@ -48,6 +50,10 @@ class Judged(Protocol):
     def direct(self) -> bool:
         """Whether it is a direct conversation."""
 
+    @property
+    def archived(self) -> bool:
+        """Whether an operator has put it away."""
+
 
 def require(
     action: RoomAction,
@@ -72,6 +78,7 @@ def require(
         granted=granted,
         invited=invited,
         direct=room.direct,
+        archived=room.archived,
     )
     if refusal is not None:
         raise refusal

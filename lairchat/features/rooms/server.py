@@ -26,7 +26,7 @@ from lairchat.model.ids import RoomId, UserId
 from lairchat.model.names import check_room_name, check_topic
 from lairchat.model.permissions import RoomAction
 from lairchat.model.refusal import Refusal
-from lairchat.model.roles import RoomRole
+from lairchat.model.roles import RoomRole, ServerRole
 from lairchat.storage import log
 from lairchat.wire.contract import Nothing
 
@@ -67,6 +67,7 @@ def info(
         head=head,
         role=None if role is None else rules.role_name(role),
         peer=partner[0] if partner else None,
+        archived=room.archived,
     )
 
 
@@ -469,6 +470,21 @@ def registered(connection: Connection, user: UserId, name: str, now: int) -> Aft
     return after
 
 
+def role_given(
+    connection: Connection, user: UserId, role: ServerRole, by: str, now: int
+) -> list[After]:
+    """Let somebody have in the server's own rooms the role that they now have on the server."""
+    account = accounts.user_by_id(connection, user)
+    assert account is not None
+    granted = rules.role_on_joining(role, servers_own=True)
+    afters = []
+    for room in tables.servers_own_of(connection, user):
+        tables.set_role(connection, room, user, granted)
+        changed = StateChange(what="role", by=by, whom=account.name, text=granted.word)
+        afters.append(publishing(room, state(connection, room, now, changed)))
+    return afters
+
+
 def make() -> Feature:
     """Build the feature."""
     return Feature(
@@ -488,5 +504,6 @@ def make() -> Feature:
         },
         events=messages.EVENTS,
         registered=registered,
+        role_given=role_given,
         attached=tables.rooms_of,
     )

@@ -113,6 +113,12 @@ class Room(NamedTuple):
     topic: str
     members: int
     created_by: UserId | None
+    archived_at: int | None = None
+
+    @property
+    def archived(self) -> bool:
+        """Whether an operator has put it away."""
+        return self.archived_at is not None
 
     @property
     def direct(self) -> bool:
@@ -138,6 +144,7 @@ _COLUMNS = (
     rooms.c.topic,
     rooms.c.members,
     rooms.c.created_by,
+    rooms.c.archived_at,
 )
 _SEEN = (
     f"SELECT {', '.join(map(str, _COLUMNS))}, memberships.role FROM rooms"  # noqa: S608
@@ -240,6 +247,18 @@ def mine(connection: Connection, user: UserId, after: int, limit: int) -> list[S
     return [_seen(row) for row in driver_of(connection).all(_MINE, (user, after, limit))]
 
 
+def every_room(connection: Connection, after: str, limit: int) -> list[Room]:
+    """Return all rooms that have a name, private ones too, by name after the key ``after``."""
+    query = select(*_COLUMNS).where(rooms.c.name_key > after).order_by(rooms.c.name_key)
+    return [Room._make(row) for row in connection.execute(query.limit(limit))]
+
+
+def made_at(connection: Connection, room: RoomId) -> int:
+    """Return when a room was made, ms."""
+    query = select(rooms.c.created_at).where(rooms.c.id == room)
+    return int(connection.execute(query).scalar_one())
+
+
 def members_of(room: RoomId) -> Select[tuple[int]]:
     """Select the users in a room, for the accounts feature to page by name."""
     return select(memberships.c.user).where(memberships.c.room == room)
@@ -256,6 +275,13 @@ def roles_in(
         (room,),
     )
     return {user: RoomRole(role) for user, role in rows}
+
+
+def servers_own_of(connection: Connection, user: UserId) -> list[RoomId]:
+    """Return the server's own rooms that a user is in."""
+    own = rooms.join(memberships, memberships.c.room == rooms.c.id)
+    mine = (memberships.c.user == user, rooms.c.created_by.is_(None))
+    return list(connection.execute(select(rooms.c.id).select_from(own).where(*mine)).scalars())
 
 
 def owners(connection: Connection, room: RoomId) -> int:
@@ -338,6 +364,47 @@ def archive(connection: Connection, room: RoomId) -> None:
         update(rooms).where(rooms.c.id == room).values(name_key=None, access="private")
     )
     connection.execute(delete(invitations).where(invitations.c.room == room))
+
+
+def set_archived(connection: Connection, room: RoomId, at: int | None) -> None:
+    """Close a room to writing and joining, or open it again (None)."""
+    connection.execute(update(rooms).where(rooms.c.id == room).values(archived_at=at))
+
+
+def close(connection: Connection, room: RoomId) -> list[UserId]:
+    """Take everybody out of a room that is to be deleted, free its name, and return who was in it.
+
+    Its log is left for :func:`erase`, which takes longer than one transaction may.
+    """
+    rows = driver_of(connection).all(
+        "SELECT memberships.user FROM memberships WHERE memberships.room = ?", (room,)
+    )
+    inside = [UserId(user) for (user,) in rows]
+    for user in inside:
+        log.forget_cursors(connection, user, room)
+    connection.execute(delete(memberships).where(memberships.c.room == room))
+    archive(connection, room)
+    gone = {"name": "", "topic": "", "members": 0, "erased_to": 0}
+    connection.execute(update(rooms).where(rooms.c.id == room).values(gone))
+    return inside
+
+
+def erase(connection: Connection, limit: int) -> bool:
+    """Take the content from up to so many events of a deleted room; say whether more are left.
+
+    What remains of each is its place in the chain, so that the log still verifies.
+    """
+    row = driver_of(connection).one(
+        "SELECT rooms.id, rooms.erased_to, log_heads.seq FROM rooms"
+        " JOIN log_heads ON log_heads.room = rooms.id WHERE rooms.erased_to < log_heads.seq LIMIT 1"
+    )
+    if row is None:
+        return False
+    room, start, end = row
+    stop = min(start + limit, end)
+    log.purge(connection, room, range(start + 1, stop + 1))
+    connection.execute(update(rooms).where(rooms.c.id == room).values(erased_to=stop))
+    return True
 
 
 def set_topic(connection: Connection, room: RoomId, topic: str) -> None:
@@ -440,6 +507,7 @@ _LEAST = f"CASE rooms.posting {' '.join(['WHEN ? THEN ?'] * len(POST_ROLE_NEEDED
 _MAY_POST = (
     "SELECT memberships.role FROM memberships JOIN rooms ON rooms.id = memberships.room"  # noqa: S608
     f" WHERE memberships.room = ? AND memberships.user = ? AND memberships.role >= {_LEAST}"
+    " AND rooms.archived_at IS NULL"
 )
 
 
@@ -453,4 +521,5 @@ def _refused_text(length: int) -> str:
         " AND memberships.user = asked.member"
         " LEFT JOIN rooms ON rooms.id = asked.room"
         f" WHERE memberships.role IS NULL OR memberships.role < {_LEAST}"
+        " OR rooms.archived_at IS NOT NULL"
     )

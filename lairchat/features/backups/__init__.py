@@ -1,0 +1,1 @@
+"""Keeping the database: backups, proven and put back; checks; vacuum."""

@@ -1,0 +1,215 @@
+"""Answers for bans from the whole server, and enforces them.
+
+Addresses are refused by the doors, which ask ``kernel.bans``; accounts wherever they are let in,
+inside the transaction that does it.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy.engine import Connection
+from twisted.logger import Logger
+
+from lairchat.core.bans import AddressBans
+from lairchat.core.call import Call
+from lairchat.core.feature import Feature
+from lairchat.core.hub import Hub
+from lairchat.core.kernel import Kernel
+from lairchat.core.plan import Done, Read, Write
+from lairchat.features.accounts import rules as account_rules
+from lairchat.features.accounts import tables as accounts
+from lairchat.features.accounts.tables import User
+from lairchat.features.bans import messages, rules, tables
+from lairchat.features.bans.tables import ServerBan
+from lairchat.model import limits, refusals
+from lairchat.model.ids import LOCAL_OPERATOR, UserId
+from lairchat.model.moments import lasting
+from lairchat.model.text import display_clip
+from lairchat.wire.contract import Outcome
+
+log = Logger()
+
+
+def find(call: Call, connection: Connection, name: str) -> User:
+    """Return the account of this name, if the caller may ban it; raises why not."""
+    user = accounts.user_by_name(connection, name)
+    if user is None:
+        raise refusals.UserUnknown(name=name, field="$.target")
+    actor = call.session.user
+    role = call.kernel.role_now(connection, actor)
+    account_rules.require_over(actor, role, user.id, user.role)
+    return user
+
+
+def closing(count: int) -> str:
+    """Say how many connections end."""
+    return f"{count} connection{'' if count == 1 else 's'} closed"
+
+
+async def add(call: Call, request: messages.AddBan) -> Write[Outcome]:
+    """Keep somebody out; a ban of the same is replaced."""
+    if request.kind == "user":
+        return await _ban_user(call, request)
+    return _ban_network(call, request)
+
+
+def _until(call: Call, request: messages.AddBan) -> int | None:
+    return call.now + request.period * 1000 if request.period else None
+
+
+def _ban_network(call: Call, request: messages.AddBan) -> Write[Outcome]:
+    kernel, network = call.kernel, rules.network_of(request.kind, request.target)
+    until = _until(call, request)
+    banned = AddressBans(kernel.now)
+    banned.replace([(network, None)])
+    if banned.refuses(call.peer.address) is not None:
+        raise refusals.BanOwn(network=network, field="$.target")
+    peers = [peer for person in kernel.hub.people.values() for peer in person.peers]
+    hit = sum(banned.refuses(peer.address) is not None for peer in peers)
+
+    def change(connection: Connection) -> Done[Outcome]:
+        before = tables.ban_of_network(connection, network)
+        _keep(call, connection, request, network=network, before=before)
+        done = f"banned {network}{lasting(until)} ({closing(hit)})"
+        undo = f"ban remove {rules.kind_of(network)} {network}"
+        return Done(Outcome(done=done, undo=undo), _renewing(kernel, connection, call.now))
+
+    return Write(change)
+
+
+def _renewing(kernel: Kernel, connection: Connection, now: int) -> Callable[[Hub], None]:
+    """Return what gives the doors the list as it is in this transaction."""
+    networks = tables.networks(connection, now)
+    return lambda _hub: kernel.bans.replace(networks)
+
+
+async def _ban_user(call: Call, request: messages.AddBan) -> Write[Outcome]:
+    kernel, until = call.kernel, _until(call, request)
+    aimed = await kernel.storage.read(lambda connection: find(call, connection, request.target))
+    hit = len(kernel.hub.peers_of(aimed.id))
+    reason = display_clip(request.reason.strip(), limits.REASON_CHARS)
+
+    def change(connection: Connection) -> Done[Outcome]:
+        user = find(call, connection, request.target)
+        before = tables.ban_of_user(connection, user.id)
+        _keep(call, connection, request, user=user.id, before=before)
+        refusal = refusals.AuthBanned(name=user.name, how=lasting(until, reason))
+
+        def after(hub: Hub) -> None:
+            hub.close_sessions(user.id, lambda _session: True, refusal.code, refusal.text)
+            kernel.standing_changed(user.id)
+
+        done = f"banned {user.name}{lasting(until)} ({closing(hit)})"
+        return Done(Outcome(done=done, undo=f"ban remove user {user.name}"), after)
+
+    return Write(change)
+
+
+def _keep(
+    call: Call,
+    connection: Connection,
+    request: messages.AddBan,
+    *,
+    network: str | None = None,
+    user: UserId | None = None,
+    before: ServerBan | None,
+) -> None:
+    """Keep a ban in the place of the one before it."""
+    if before is not None:
+        tables.drop_ban(connection, before.id)
+    actor = call.session.user
+    tables.keep_ban(
+        connection,
+        network=network,
+        user=user,
+        reason=display_clip(request.reason.strip(), limits.REASON_CHARS),
+        by=None if actor == LOCAL_OPERATOR else actor,
+        now=call.now,
+        until=_until(call, request),
+    )
+
+
+def list_bans(call: Call, request: messages.ListBans) -> Read[messages.BanList]:
+    """List the bans in force."""
+
+    def query(connection: Connection) -> messages.BanList:
+        found = tables.bans_after(connection, request.after, call.now, limits.OPERATOR_PAGE + 1)
+        page = found[: limits.OPERATOR_PAGE]
+        people = {one for ban in page for one in (ban.user, ban.by) if one is not None}
+        names = accounts.names_of(connection, people)
+        more = len(found) > len(page)
+        return messages.BanList(
+            bans=[_told(ban, names) for ban in page], next=page[-1].id if more else None
+        )
+
+    return Read(query)
+
+
+def _told(ban: ServerBan, names: dict[UserId, str]) -> messages.BanInfo:
+    if ban.user is not None:
+        kind, target = "user", names[ban.user]
+    else:
+        assert ban.network is not None  # one of both is there
+        kind, target = rules.kind_of(ban.network), ban.network
+    return messages.BanInfo(
+        kind=kind,  # type: ignore[arg-type]
+        target=target,
+        until=ban.until or 0,
+        reason=ban.reason,
+        by="" if ban.by is None else names[ban.by],
+        at=ban.at,
+    )
+
+
+def remove(call: Call, request: messages.RemoveBan) -> Write[Outcome]:
+    """Let somebody back in."""
+    network = None
+    if request.kind != "user":
+        network = rules.network_of(request.kind, request.target)
+
+    def change(connection: Connection) -> Done[Outcome]:
+        if network is None:
+            user = find(call, connection, request.target)
+            target, ban = user.name, tables.ban_of_user(connection, user.id)
+        else:
+            target, ban = network, tables.ban_of_network(connection, network)
+        if ban is None:
+            raise refusals.BanUnknown(target=target, field="$.target")
+        tables.drop_ban(connection, ban.id)
+        outcome = Outcome(done=f"lifted the ban of {target}")
+        return Done(outcome, _renewing(call.kernel, connection, call.now))
+
+    return Write(change)
+
+
+# -- keeping out
+
+
+def admitting(connection: Connection, user: UserId, now: int) -> None:
+    """Keep out an account that is banned; raises AuthBanned."""
+    ban = tables.ban_of_user(connection, user)
+    if ban is not None and ban.holds(now):
+        name = accounts.names_of(connection, [user])[user]
+        raise refusals.AuthBanned(name=name, how=lasting(ban.until, ban.reason))
+
+
+def composed(kernel: Kernel) -> None:
+    """Give the doors the bans that are kept; whoever came before that is looked at again."""
+    reading = kernel.storage.read(lambda connection: tables.networks(connection, kernel.now()))
+    reading.addCallback(kernel.bans.replace)
+    reading.addErrback(lambda failure: log.failure("the bans could not be read", failure))
+
+
+def make() -> Feature:
+    """Build the feature."""
+    return Feature(
+        name="bans",
+        needs=("accounts",),
+        handlers={
+            messages.ADD_BAN: add,
+            messages.LIST_BANS: list_bans,
+            messages.REMOVE_BAN: remove,
+        },
+        admitting=admitting,
+        upkeep=lambda connection, now, _live: tables.forget_bans(connection, now),
+        composed=composed,
+    )

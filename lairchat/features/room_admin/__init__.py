@@ -1,0 +1,1 @@
+"""Rooms as operators see them."""

@@ -1,0 +1,1 @@
+"""People as operators see them: accounts, locks, roles, sessions."""
