@@ -174,13 +174,13 @@ class DeleteTests(RoomCase):
         self.patch(room_admin, "go_on_erasing", lambda _kernel, _more: None)
         self.do(self.adam, DELETE_ROOM, room="den")
         self.assertEqual(self.rows(sql)[0][0], before)
-        self.assertTrue(self.server.change(lambda c: self.server.kernel.upkeep(c, 0)))
+        self.assertTrue(self.server.result(self.server.kernel.upkeep()))
         self.assertEqual(self.rows(sql)[0][0], before - 2)
         self.patch(room_admin, "go_on_erasing", go_on)
         go_on(self.server.kernel, True)
         self.server.settle()
         self.assertEqual(self.rows(sql)[0][0], 0)
-        self.assertFalse(self.server.change(lambda c: self.server.kernel.upkeep(c, 0)))
+        self.assertFalse(self.server.result(self.server.kernel.upkeep()))
 
     def test_the_name_is_free_again_and_the_new_room_is_another(self):
         self.do(self.adam, DELETE_ROOM, room="den")
