@@ -88,14 +88,20 @@ class Layout:
         """The process id of the daemon."""
         return self.data / "lairchat.pid"
 
+    def ssh_address(self) -> tuple[str, int] | None:
+        """Return host and port of the operators' shell, where it is one that can be typed."""
+        ssh = self.config.ssh
+        port = configuration.tcp_port(ssh.endpoint)
+        if not ssh.enabled or not ssh.endpoint.startswith("tcp:") or not port:
+            return None
+        return configuration.tcp_interface(ssh.endpoint) or self.config.server.name, port
+
     def address(self) -> tuple[str, int]:
         """Return host and port for links: of the first TCP listener, or the default port."""
         for listener in self.config.listen.values():
             if listener.endpoint.startswith(("tcp:", "tcp6:")):
-                fields = listener.endpoint.split(":")
-                named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
                 port = configuration.tcp_port(listener.endpoint) or limits.PORT
-                host = named.get("interface", "").replace("\\", "")
+                host = configuration.tcp_interface(listener.endpoint)
                 if self.config.server.name != "localhost" or not host:
                     host = self.config.server.name
                 return host, port

@@ -22,7 +22,7 @@ from lairchat import __version__
 from lairchat import config as configuration
 from lairchat.config import Config
 from lairchat.features.accounts.server import owner_code
-from lairchat.layout import Layout
+from lairchat.layout import Layout, locate
 from lairchat.model import faults
 from lairchat.model.identity import Link, ServerId
 from lairchat.storage import migrate
@@ -150,14 +150,11 @@ def probe_ports(config: Config) -> None:
 
     The listener itself checks again; but a daemon can only say so in its log.
     """
-    for listener in config.listen.values():
-        if not listener.endpoint.startswith("tcp:"):
-            continue
-        fields = listener.endpoint.split(":")
-        named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
-        port = configuration.tcp_port(listener.endpoint)
-        host = named.get("interface", "")
-        if port is None or ":" in host or "\\" in host:
+    doors = [door.endpoint for door in (config.ssh, config.http) if door.enabled]
+    for endpoint in [*(listener.endpoint for listener in config.listen.values()), *doors]:
+        port = configuration.tcp_port(endpoint)
+        host = configuration.tcp_interface(endpoint)
+        if not endpoint.startswith("tcp:") or port is None or ":" in host:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -172,7 +169,10 @@ def probe_ports(config: Config) -> None:
 
 
 class Prepared:
-    """What a start found or made; the lines tell people about it."""
+    """What a start found or made; the lines tell people about it.
+
+    found_by: what lairctl has to be told to find this server; empty when it finds it by itself.
+    """
 
     def __init__(self, layout: Layout, server_id: ServerId, *, first: bool) -> None:
         self.layout = layout
@@ -180,6 +180,7 @@ class Prepared:
         self.first = first
         self.made: list[tuple[str, str]] = []
         self.link: str | None = None
+        self.found_by = ""
 
     def page(self, *, secret: bool) -> str:
         """Return what the terminal shows: what was made and what to do next.
@@ -209,10 +210,16 @@ class Prepared:
                 f"  {lair} {quote}{shown}{quote}",
             ]
         if self.first:
+            control = f"{how_to_run('lairctl')}{self.found_by}"
             lines += [
-                f"Then: invite people  {lair} invite",
+                f"Then: invite people  {control} invite create",
                 f"      check          {lair} doctor {host if port == 7023 else f'{host}:{port}'}",
             ]
+            if (shell := layout.ssh_address()) is not None:
+                lines += [
+                    f"      SSH shell      {control} user key add NAME ~/.ssh/id_ed25519.pub",
+                    f"                     ssh -p {shell[1]} NAME@{shell[0]}",
+                ]
         return "\n".join(lines)
 
 
@@ -253,6 +260,7 @@ def _prepare(
     else:
         identity = ServerIdentity.load(layout.identity)
     prepared = Prepared(layout, identity.id, first=first)
+    prepared.found_by = _found_by(layout, environ, home)
     made = prepared.made
     if layout.config_path is None:
         path = configuration.user_config(environ, home)
@@ -291,6 +299,14 @@ def _write_config(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _found_by(layout: Layout, environ: Mapping[str, str], home: Path) -> str:
+    """Return the option that leads to this data directory from where it is not the usual one."""
+    with suppress(faults.Config):
+        if locate(None, None, environ, home).data == layout.data:
+            return ""
+    return f" --data {shlex.quote(str(layout.data))}"
 
 
 def _owner_link(

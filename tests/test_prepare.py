@@ -94,6 +94,13 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
     assert prepared.server_id.matches(link.id_prefix)
     assert (link.host, link.port) == ("127.0.0.1", 7023)
     assert f"{prepare.how_to_run('lair')} doctor 127.0.0.1\n" in page + "\n"
+    control = f"{prepare.how_to_run('lairctl')} "
+    for pasted in (
+        f"{control}invite create\n",
+        f"{control}user key add NAME ~/.ssh/id_ed25519.pub\n",
+        "ssh -p 7024 NAME@127.0.0.1\n",
+    ):
+        assert pasted in page + "\n"
     assert link.code not in prepared.page(secret=False)
     assert "$(cat " in prepared.page(secret=False)
 
@@ -314,3 +321,43 @@ def test_what_is_to_be_pasted_runs_where_it_is_shown(
     monkeypatch.chdir(checkout)
     assert prepare.how_to_run("lair") == "bin/lair"
     assert prepare.how_to_run("lairctl") == "lairctl"
+
+
+@pytest.mark.parametrize("door", ["ssh", "http"])
+def test_a_taken_port_of_an_operators_door_is_refused_too(place: Place, door: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        text = f'[{door}]\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+        (place.root / "port.toml").write_text(text)
+        with pytest.raises(faults.StartPort, match=f"sport = :{port}"):
+            place.start()
+        others = "".join(
+            f'[{name}]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+            for name in {"ssh", "http", "listen.chat"} - {door}
+        )
+        (place.root / "port.toml").write_text(f"{others}{text}enabled = false\n")
+        place.start()
+
+
+def test_the_shell_is_named_where_it_can_be_reached_by_typing(place: Place) -> None:
+    for line, expected in (
+        ('endpoint = "tcp:7100:interface=192.0.2.7"', ("192.0.2.7", 7100)),
+        ('endpoint = "tcp:7100"', ("localhost", 7100)),
+        ('endpoint = "tcp:0:interface=127.0.0.1"', None),
+        ('endpoint = "unix:/run/ssh"', None),
+        ("enabled = false", None),
+    ):
+        (place.root / "port.toml").write_text(f"[ssh]\n{line}\n")
+        assert place.layout().ssh_address() == expected, line
+
+
+def test_a_server_in_an_unusual_place_is_named_to_lairctl(place: Place, tmp_path: Path) -> None:
+    place.environ["XDG_DATA_HOME"] = str(tmp_path / "else where")
+    layout = layouts.locate(None, str(tmp_path / "data here"), place.environ, place.root)
+    prepared = prepare.prepare(
+        layout, environ=place.environ, home=place.root, now=NOW, random=place.random
+    )
+    data = f"--data '{tmp_path}/data here'"
+    assert f"lairctl {data} invite create\n" in prepared.page(secret=True)

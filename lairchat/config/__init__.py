@@ -24,7 +24,7 @@ from lairchat.config.loading import (
     user_config,
     variable_of,
 )
-from lairchat.config.schema import Config, tcp_port
+from lairchat.config.schema import Config, tcp_interface, tcp_port
 from lairchat.config.text import locate
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "nearest",
     "parse",
     "parse_with_sources",
+    "tcp_interface",
     "tcp_port",
     "template",
     "user_config",

@@ -214,3 +214,10 @@ def tcp_port(endpoint: str) -> int | None:
     named = dict(field.split("=", 1) for field in fields if "=" in field)
     text = named.get("port") or next((field for field in fields if _DIGITS.fullmatch(field)), "")
     return int(text) if _DIGITS.fullmatch(text) and int(text) <= PORT_MAX else None
+
+
+def tcp_interface(endpoint: str) -> str:
+    """Return the address that a TCP endpoint string listens on; empty for all of them."""
+    fields = endpoint.split(":")[1:]
+    named = dict(field.split("=", 1) for field in fields if "=" in field)
+    return named.get("interface", "").replace("\\", "")
