@@ -40,6 +40,7 @@ try:
     for answer in ("", "long password of alice"):
         alice.line(answer)
     alice.until("now in #lobby")
+    alice.line("/join #lobby")
     alice.line("nobody else can hear this")
     assert alice.end() == 0
 finally:
@@ -88,9 +89,9 @@ class Connections(DaemonTest):
     def test_only_the_named_address(self) -> None:
         named = [f"127.0.0.1:{self.server.port}"]
         link = self.server.link().format()
-        come_in = b"\nlong password of alice\nand the first words\n"
+        come_in = b"\nlong password of alice\n/join #lobby\nand the first words\n"
         assert self.connections(link, "--plain", stdin=come_in) == named
-        talk = b"hello https://example.org/x.png lair://other.example/i/x\n/help\n/rooms\n/quit\n"
+        talk = b"/join #lobby\nhello https://example.org/x.png lair://other.example/i/x\n/help\n/rooms\n/quit\n"
         assert self.connections("--plain", stdin=talk) == named
         assert self.connections("send", "#lobby", "see http://example.org/") == named
         assert self.connections("doctor") == named
