@@ -383,7 +383,7 @@ class Hostile(SshTest):
         assert self._resident() - before < 16 * 1024
         began = time.monotonic()
         assert self.ssh("server", "status").returncode == 0
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 5.0
         deaf.send_signal(signal.SIGCONT)
         assert len(deaf.stdout.read(5_000_000)) == 5_000_000  # and when it reads, it goes on
 
