@@ -150,12 +150,13 @@ def probe_ports(config: Config) -> None:
 
     The listener itself checks again; but a daemon can only say so in its log.
     """
-    for listener in config.listen.values():
-        if not listener.endpoint.startswith("tcp:"):
+    doors = [door.endpoint for door in (config.ssh, config.http) if door.enabled]
+    for endpoint in [*(listener.endpoint for listener in config.listen.values()), *doors]:
+        if not endpoint.startswith("tcp:"):
             continue
-        fields = listener.endpoint.split(":")
+        fields = endpoint.split(":")
         named = dict(part.split("=", 1) for part in fields[1:] if "=" in part)
-        port = configuration.tcp_port(listener.endpoint)
+        port = configuration.tcp_port(endpoint)
         host = named.get("interface", "")
         if port is None or ":" in host or "\\" in host:
             continue

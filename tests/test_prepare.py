@@ -243,13 +243,19 @@ def test_a_lock_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
         prepare.take_lock(tmp_path / "missing" / "lock")
 
 
-def test_a_taken_port_is_refused_with_a_next_step(place: Place) -> None:
+@pytest.mark.parametrize("door", ["listen.chat", "ssh", "http"])
+def test_a_taken_port_is_refused_with_a_next_step(place: Place, door: str) -> None:
+    free = "".join(
+        f'[{other}]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+        for other in ("listen.chat", "ssh", "http")
+        if other != door
+    )
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         (place.root / "port.toml").write_text(
-            f'[listen.chat]\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+            f'{free}[{door}]\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
             '[listen.unix]\nendpoint = "unix:/nowhere/socket"\ntls = false\n'
         )
         with pytest.raises(faults.StartPort, match=f"sport = :{port}"):

@@ -7,13 +7,16 @@ import struct
 import subprocess
 import time
 
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from lairchat.model import limits
-from lairchat.transports.http import anonymous
+from lairchat.model.refusals import AddressBanned
+from lairchat.transports.http import HttpService, anonymous
 from lairchat.transports.http_answer import Answer
+from lairchat.transports.listen import ChatListener
 from tests.requirements import require
 from tests.transports.http_door import TIMEOUT, DoorCase, head, read_all, statuses_in
 from tests.transports.loopback import until
@@ -403,3 +406,41 @@ class Curl(DoorCase):
         resolve = f"rebound.example:{self.port}:127.0.0.1"
         said = await self.curl("--resolve", resolve, f"http://rebound.example:{self.port}/")
         assert "LC-HTTP-HOST" in said
+
+
+class Service(DoorCase):
+    """The door as a service of the daemon."""
+
+    async def started(self, interface: str) -> HttpService:
+        listener = ChatListener(
+            reactor, f"tcp:0:interface={interface}", self.factory, tls=None, on_failure=print
+        )
+        service = HttpService(listener, self.factory)
+        service.privilegedStartService()
+        service.startService()
+        self.addCleanup(service.stopService)
+        return service
+
+    async def test_a_stop_closes_the_port_and_what_is_open(self) -> None:
+        service = await self.started("127.0.0.1")
+        port = int(service.listener.address.rpartition(":")[2])
+        connection = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        connection.sendall(head())
+        assert statuses_in(await deferToThread(connection.recv, 65_536)) == [200]
+        await service.stopService()
+        assert await deferToThread(read_all, connection) == b""
+        connection.close()
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), TIMEOUT)
+
+    async def test_an_operator_is_told_that_others_can_reach_it(self) -> None:
+        await self.started("127.0.0.1")
+        assert not self.log_lines("other computers")
+        await self.started("0.0.0.0")
+        (line,) = self.log_lines("other computers")
+        assert "firewall" in line
+
+    async def test_an_address_that_is_banned_is_not_let_in(self) -> None:
+        self.patch(self.factory, "_refuses", lambda host: AddressBanned(how=""))
+        assert await self.said(head()) == b""
+        assert self.measures.limited.counts["connection"] == 1
