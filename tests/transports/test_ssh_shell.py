@@ -164,7 +164,7 @@ class Typed(ShellCase):
     def test_our_own_mistake_in_a_command_that_was_left_is_logged(self):
         channel = self.shell()
         settle, self.bench.server.settle = self.bench.server.settle, lambda: None
-        self.type(channel, "thing show bell\r")
+        self.type(channel, "thing lock bell --yes\r")
         self.type(channel, "\x03")
 
         def fail(*_):
