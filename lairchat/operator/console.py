@@ -223,9 +223,9 @@ class Console:
             return None
         if line.values.get("follow"):
             return Live.LINES
-        if not line.verb.command.live:
-            return None
-        return Live.SCREEN if line.format is Format.TEXT else Live.LINES
+        # What programs read is given once.
+        live = line.verb.command.live and line.format is Format.TEXT
+        return Live.SCREEN if live else None
 
     async def watch(
         self, words: Sequence[str], emit: Callable[[str], None], until: Until

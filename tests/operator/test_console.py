@@ -216,7 +216,7 @@ class Watching(TestCase):
     def test_what_goes_on_is_known(self) -> None:
         console = self.bench.console
         assert console.live(["thing", "top"]) == Live.SCREEN
-        assert console.live(["thing", "top", "--json"]) == Live.LINES
+        assert console.live(["thing", "top", "--json"]) is None
         assert console.live(["thing", "log", "--follow"]) == Live.LINES
         assert console.live(["thing", "log"]) is None
         assert console.live(["thing", "zebra"]) is None
