@@ -8,6 +8,7 @@ Part of the composition root (see tap.py).
 import errno
 import fcntl
 import os
+import re
 import socket
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,8 @@ from lairchat.transports.certificate import (
 from lairchat.transports.identity import ServerIdentity
 from lairchat.transports.keyfiles import TooOpenError, read_private, write_private
 from lairchat.transports.ssh_keys import HostKey
+
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what others write, not where we listen
 
 # -- the directory and its lock
 
@@ -210,9 +213,14 @@ class Prepared:
             ]
         if self.first:
             lines += [
-                "Then: invite people  bin/lair invite",
+                "Then: invite people  bin/lairctl invite create",
                 f"      check          bin/lair doctor {host if port == 7023 else f'{host}:{port}'}",
             ]
+            if shell := _shell(layout.config):
+                lines += [
+                    "      SSH shell      bin/lairctl user key add NAME ~/.ssh/id_ed25519.pub",
+                    f"                     {shell}",
+                ]
         return "\n".join(lines)
 
 
@@ -327,6 +335,17 @@ def _owner_code(
     if failures:
         failures[0].raiseException()
     return outcome[0]
+
+
+def _shell(config: Config) -> str | None:
+    """Return how operators reach the shell, where that is known before it listens."""
+    endpoint = config.ssh.endpoint
+    port = configuration.tcp_port(endpoint) if endpoint.startswith(("tcp:", "tcp6:")) else None
+    if not config.ssh.enabled or not port:
+        return None
+    named = re.search(r"interface=((?:\\.|[^:\\])*)", endpoint)
+    host = named[1].replace("\\", "") if named else ""
+    return f"ssh -p {port} NAME@{config.server.name if host in _EVERYWHERE else host}"
 
 
 def _short(path: Path | None) -> str:

@@ -18,6 +18,7 @@ from lairchat.model import faults
 from lairchat.model.identity import Link
 from lairchat.model.roles import ServerRole
 from lairchat.storage.database import Database
+from lairchat.transports.ssh_keys import HostKey
 from tests.harness import predictable
 
 NOW = 1_800_000_000_000
@@ -81,6 +82,7 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
         "lair.db",
         "lock",
         "owner-link",
+        "ssh_host_ed25519_key",
     }
     for path in [*data.iterdir(), config_path]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -96,20 +98,52 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
     assert "bin/lair doctor 127.0.0.1\n" in page + "\n"
     assert link.code not in prepared.page(secret=False)
     assert "$(cat " in prepared.page(secret=False)
+    host_key = HostKey.load(data / "ssh_host_ed25519_key")
+    assert f"  created  SSH host key ed25519  {host_key.fingerprint}\n" in page
+    assert "bin/lairctl user key add NAME" in page
+    assert page.endswith(" ssh -p 7024 NAME@127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "how"),
+    [
+        ('endpoint = "tcp:2222"', "ssh -p 2222 NAME@localhost"),
+        ('endpoint = "tcp:2222:interface=0.0.0.0"', "ssh -p 2222 NAME@localhost"),
+        (r'endpoint = "tcp6:2222:interface=\\:\\:1"', "ssh -p 2222 NAME@::1"),
+        ('endpoint = "tcp:0:interface=127.0.0.1"', None),
+        ('endpoint = "unix:/run/lairchat/ssh"', None),
+        ("enabled = false", None),
+    ],
+)
+def test_the_page_says_how_to_reach_the_shell(place: Place, lines: str, how: str | None) -> None:
+    port = Path(place.environ["LAIRCHAT_CONFIG"])
+    port.write_text(f"{port.read_text()}[ssh]\n{lines}\n")
+    page = place.start().page(secret=True)
+    assert ("SSH shell" in page) == (how is not None)
+    assert how is None or page.endswith(how)
+    assert ("SSH host key" in page) == ("enabled" not in lines)
 
 
 def test_a_second_start_finds_everything_as_it_was(place: Place) -> None:
     first = place.start()
     kept = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (place.layout().identity, place.layout().certificate)
+        for path in (
+            place.layout().identity,
+            place.layout().certificate,
+            place.layout().ssh_host_key,
+        )
     }
     second = place.start()
     assert not second.first
     assert second.server_id == first.server_id
     assert second.link == first.link
     assert second.made == []
-    for path in (place.layout().identity, place.layout().certificate):
+    for path in (
+        place.layout().identity,
+        place.layout().certificate,
+        place.layout().ssh_host_key,
+    ):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == kept[path.name]
     assert "first start" not in second.page(secret=True)
 
