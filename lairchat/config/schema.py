@@ -68,7 +68,7 @@ class Ssh(Section, frozen=True):
         "tcp:7024:interface=127.0.0.1"
     )
     manhole: Annotated[
-        bool, _key("Whether the owner may open a Python prompt inside the server.")
+        bool, _key("Whether the owner may open a Python prompt inside the server.", live=True)
     ] = False
 
 
