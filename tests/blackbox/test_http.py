@@ -22,6 +22,7 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from lairchat.demo_server import free_port
+from lairchat.model import limits
 from tests.blackbox.daemon import ROOMY, DaemonTest, RawClient, awaited
 from tests.requirements import require
 
@@ -274,6 +275,27 @@ class Troubled(DaemonTest):
         assert (await deferToThread(self.probe.get, "/health/live"))[0] == 200
         await deferToThread(self.server.process.wait, 10)
         slow.close()
+
+
+class Reloaded(DaemonTest):
+    """A daemon whose operator changes the limits of addresses."""
+
+    @awaited
+    async def test_who_is_made_exempt_asks_as_often_as_it_likes_from_then_on(self) -> None:
+        probe = Probe(self.server.door("http"))
+
+        def ask() -> set[int]:
+            return {probe.get("/health/live")[0] for _ in range(2 * limits.HTTP_BURST)}
+
+        assert await deferToThread(ask) == {200, 429}
+        config = self.server.config.read_text("utf-8")
+        self.server.config.write_text(config + 'exempt = ["127.0.0.0/8"]\n', encoding="utf-8")
+        assert self.server.process is not None
+        self.server.process.send_signal(signal.SIGHUP)
+        await deferToThread(
+            probe.until, lambda: "configuration reloaded" in self.printed(), "the reload"
+        )
+        assert await deferToThread(ask) == {200}
 
 
 class SmallDisk(DaemonTest):

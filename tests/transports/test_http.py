@@ -125,8 +125,10 @@ class Requests(DoorCase):
         assert told["status"] == statuses_in(said)[0]
 
     async def test_an_early_answer_is_not_answered_again_when_the_body_ends(self) -> None:
-        chunked = head("Transfer-Encoding: chunked") + CHUNK * 5_000 + b"0\r\n\r\n" + head()
-        assert await self.statuses(chunked) == [413]
+        start = head("Transfer-Encoding: chunked") + CHUNK * 5_000
+        for rest in (b"0\r\n\r\n" + head(), b"no chunk\r\n" + head()):
+            assert await self.statuses(start + rest) == [413]
+        assert not self.flushLoggedErrors()
 
     async def test_a_long_body_is_refused_before_it_is_read_or_asked_for(self) -> None:
         size = limits.HTTP_BODY_BYTES + 1
