@@ -224,6 +224,7 @@ class ComingIn(SshTest):
         await self.operated()
         found = FINGERPRINT.search(self.printed())
         assert found is not None
+        assert re.search(r"listening on 127\.0\.0\.1:\d+, SSH\n", self.printed())
         path = self.server.data / "ssh_host_ed25519_key"
         assert path.stat().st_mode & 0o777 == 0o600
         shown = subprocess.run(
