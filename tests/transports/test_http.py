@@ -2,10 +2,13 @@
 
 import json
 import re
+import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -434,6 +437,25 @@ class Service(DoorCase):
         connection.close()
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), TIMEOUT)
+
+    async def test_a_unix_socket_is_a_door_too(self) -> None:
+        require("curl")
+        path = Path(tempfile.mkdtemp(), "http")
+        self.addCleanup(shutil.rmtree, path.parent)
+        listener = ChatListener(
+            reactor, f"unix:{path}:mode=600", self.factory, tls=None, on_failure=print
+        )
+        service = HttpService(listener, self.factory)
+        service.startService()
+        self.addCleanup(service.stopService)
+        for arguments, said in (
+            (("http://localhost/?unix",), b"hello unix\n"),
+            (("-X", "TRACE", "http://localhost/"), b"LC-HTTP-METHOD"),
+        ):
+            command = ["curl", "-sS", "--max-time", "20", "--unix-socket", str(path), *arguments]
+            done = await deferToThread(subprocess.run, command, capture_output=True, check=True)
+            assert said in done.stdout
+        assert self.log_lines("from local: 200")
 
     async def test_an_operator_is_told_that_others_can_reach_it(self) -> None:
         await self.started("127.0.0.1")

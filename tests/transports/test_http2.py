@@ -103,6 +103,9 @@ class Programs(Door2):
                 "curl", "-sSk", how, "-w", "%{http_version} %{response_code}", self.url("/?x")
             )
             assert said == f"hello x\n{version} 200"
+            said = await self.run_program("curl", "-sSk", "--head", how, self.url("/?x"))
+            assert said.startswith(f"HTTP/{version} 200")
+            assert "hello" not in said
 
     async def test_nghttp_gets_many_streams_on_one_connection(self) -> None:
         said = await self.run_program("nghttp", "-nv", "-m", "30", "--no-dep", self.url())
