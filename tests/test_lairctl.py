@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +318,70 @@ def test_a_daemon_cannot_ask_for_files_that_nobody_named(tmp_path):
     assert [one.text for one in answers] == ["", "", ""]
     assert {one.why for one in answers} == {"the command does not name it"}
     assert "LC-CTL-LOST" in face.err[0]
+
+
+def answering(*lines: bytes, words: Sequence[str] = ("user", "list")) -> tuple[int, str, str]:
+    """Run lairctl against something that sends these lines and goes away."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        place = Path(directory) / "control"
+        listener.bind(str(place))
+        listener.listen()
+
+        def answer() -> None:
+            with listener.accept()[0] as peer:
+                peer.sendall(b"".join(lines))
+
+        other = threading.Thread(target=answer)
+        other.start()
+        face = Caught()
+        status = lairctl.main(["--data", directory, *words], {}, face)
+        other.join()
+        return status, "".join(face.out), "".join(face.err)
+
+
+HELLO = control.encode(control.Hello("9"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "code"),
+    [
+        ([], 1, "LC-CTL-LOST"),
+        ([b"no JSON\n"], 1, "LC-CTL-LOST"),
+        ([control.encode(control.Done(4))], 4, "LC-CTL-DENIED"),
+        ([HELLO], 1, "LC-CTL-LOST"),
+        ([HELLO, b'{"t": "text"'], 1, "LC-CTL-LOST"),
+        ([HELLO, control.encode(control.Text("a", error=True)), HELLO], 1, "a"),
+    ],
+)
+def test_daemons_that_are_none(lines, status, code):
+    found, out, err = answering(*lines)
+    assert (found, out) == (status, "")
+    assert err.startswith(code)
+    assert "LC-CTL" in err
+
+
+def test_what_was_said_before_the_end_is_shown():
+    # It went away before it was asked, and has said why.
+    said = (HELLO, control.encode(control.Text("too late\n", error=True)))
+    found, _, err = answering(*said, control.encode(control.Done(4)))
+    assert (found, err) == (4, "too late\n")
+
+
+def test_a_name_that_is_no_socket(tmp_path):
+    (tmp_path / "control").mkdir()
+    face = Caught()
+    assert lairctl.main(["--data", str(tmp_path), "user", "list"], {}, face) == 1
+    assert face.err
+
+
+def test_a_socket_that_cannot_be_reached(tmp_path, monkeypatch):
+    def refused(_path: Path) -> tuple[str, int]:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(control, "short_name", refused)
+    face = Caught()
+    assert lairctl.main(["--data", str(tmp_path), "user", "list"], {}, face) == 1
+    assert "too many open files" in face.err[0]
 
 
 # -- more than one, and none
