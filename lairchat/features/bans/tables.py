@@ -36,6 +36,7 @@ server_bans = Table(
     Column("banned_by", Integer, ForeignKey("users.id"), nullable=True),
     Column("banned_at", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=True),
+    sqlite_autoincrement=True,  # a number never means another ban later
 )
 
 

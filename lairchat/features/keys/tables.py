@@ -37,6 +37,7 @@ user_keys = Table(
     Column("added_by", Integer, ForeignKey("users.id"), nullable=True),
     Column("added_at", BigInteger, nullable=False),
     Column("used_at", BigInteger, nullable=True),
+    sqlite_autoincrement=True,  # a number never means another key later
 )
 
 

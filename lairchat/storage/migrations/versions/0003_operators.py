@@ -28,7 +28,7 @@ STATEMENTS = (
     "ALTER TABLE rooms ADD COLUMN erased_to BIGINT",
     """
     CREATE TABLE user_keys (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         user INTEGER NOT NULL,
         digest BLOB NOT NULL,
         kind VARCHAR(40) NOT NULL,
@@ -36,7 +36,6 @@ STATEMENTS = (
         added_by INTEGER,
         added_at BIGINT NOT NULL,
         used_at BIGINT,
-        PRIMARY KEY (id),
         CONSTRAINT uq_user_keys_digest UNIQUE (digest),
         CONSTRAINT fk_user_keys_user FOREIGN KEY (user) REFERENCES users (id),
         CONSTRAINT fk_user_keys_added_by FOREIGN KEY (added_by) REFERENCES users (id)
@@ -45,14 +44,13 @@ STATEMENTS = (
     "CREATE INDEX ix_user_keys_user ON user_keys (user)",
     """
     CREATE TABLE server_bans (
-        id INTEGER NOT NULL,
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         network VARCHAR(43),
         user INTEGER,
         reason VARCHAR(200) NOT NULL,
         banned_by INTEGER,
         banned_at BIGINT NOT NULL,
         until BIGINT,
-        PRIMARY KEY (id),
         CONSTRAINT uq_server_bans_network UNIQUE (network),
         CONSTRAINT uq_server_bans_user UNIQUE (user),
         CONSTRAINT fk_server_bans_user FOREIGN KEY (user) REFERENCES users (id),
