@@ -148,7 +148,7 @@ def test_a_second_start_finds_everything_as_it_was(place: Place) -> None:
     assert "first start" not in second.page(secret=True)
 
 
-@pytest.mark.parametrize("name", ["owner_link", "certificate"])
+@pytest.mark.parametrize("name", ["owner_link", "certificate", "ssh_host_key"])
 def test_a_secret_that_others_can_read_is_refused_with_a_code(place: Place, name: str) -> None:
     place.start()
     path: Path = getattr(place.layout(), name)
