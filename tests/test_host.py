@@ -1,11 +1,15 @@
 """What operators command of a running daemon, through its socket: one daemon, every kind of command."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from lairchat.demo_server import checkout
 from lairchat.transports.certificate import make_self_signed
 from tests.blackbox.daemon import DaemonTest, awaited, lairctl, lairctl_beside
 
@@ -15,6 +19,35 @@ class Hosted(DaemonTest):
         ran = lairctl(self.server, *words)
         assert ran.returncode == status, (words, ran.stdout, ran.stderr)
         return ran.stderr if status else ran.stdout
+
+    def look_at_rates(self) -> None:
+        """Look at the live figures as a script does, until enough is seen."""
+        command = [sys.executable, "-P", "-m", "lairchat.lairctl", "--data", str(self.server.data)]
+        environ = {**os.environ, "PYTHONPATH": str(checkout())}
+        with subprocess.Popen(
+            [*command, "stats", "top", "--json"], stdout=subprocess.PIPE, text=True, env=environ
+        ) as live:
+            assert live.stdout is not None
+            text = ""
+            while "too often" not in text:
+                line = live.stdout.readline()
+                assert line, text
+                text += line
+            live.terminate()
+        assert '"messages stored"' in text
+        assert "per_second" in text
+
+    async def end(self) -> None:
+        """Let an operator stop the server, which then ends as a program does that was not killed."""
+        self.told("server", "shutdown", "--yes")
+        assert self.server.process is not None
+        process = self.server.process
+        for _ in range(200):
+            if process.poll() is not None:
+                break
+            await deferLater(reactor, 0.05)
+        assert process.returncode == 0
+        self.server.process = None
 
     @awaited
     async def test_it_says_how_it_is(self) -> None:
@@ -44,6 +77,10 @@ class Hosted(DaemonTest):
             "LC-RESTORE-RUNNING"
         )
         assert "vacuumed" in self.told("db", "vacuum", "--yes")
+        self.look_at_rates()
+        self.told("log", "level", "debug")
+        assert "cert renew" in self.told("cert", "renew") + self.told("log", "tail")
+        await self.end()
 
     @awaited
     async def test_a_reload_is_all_or_nothing(self) -> None:
@@ -77,6 +114,10 @@ class Hosted(DaemonTest):
         assert "localhost" in self.told("cert", "show")
         self.told("cert", "renew", "--dry-run")
         assert json.loads(self.told("config", "diff", "--json")) == []
+        assert "good" in self.told("config", "check")
+        assert "message_burst" in self.told("config", "show", "limits")
+        assert "at a reload" in self.told("config", "explain", "ssh.manhole")
+        await self.end()
 
     @awaited
     async def test_a_planned_stop_is_replaced_and_taken_back(self) -> None:
@@ -88,12 +129,4 @@ class Hosted(DaemonTest):
         assert "no stop was planned" in self.told("server", "shutdown", "--cancel", "--yes")
         self.told("server", "maintenance", "on", "--yes")
         assert json.loads(self.told("server", "status", "--json"))["state"] == "maintenance"
-        self.told("server", "shutdown", "--yes")
-        assert self.server.process is not None
-        process = self.server.process
-        for _ in range(120):
-            if process.poll() is not None:
-                break
-            await deferLater(reactor, 0.05)
-        assert process.returncode == 0
-        self.server.process = None
+        await self.end()

@@ -211,3 +211,11 @@ def test_nobody_is_asked_where_nobody_can_answer(layout: Layout) -> None:
     assert isinstance(output, Output)
     assert output.status != 0
     assert "--yes" in output.text
+
+
+def test_what_the_database_keeps_is_changed(layout: Layout) -> None:
+    assert "203.0.113.9" in run(layout, "ban add ip 203.0.113.9 --reason x --yes")
+    assert "203.0.113.9" in run(layout, "ban list")
+    layout.database.unlink()
+    assert run(layout, "ban list", 1).startswith("LC-CTL-NONE")
+    assert run(layout, "ban add ip 203.0.113.9 --yes", 1).startswith("LC-CTL-NONE")
