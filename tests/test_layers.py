@@ -175,7 +175,7 @@ RULES = (
             "prepare",
             "settings",
             "tap",
-        )  # fmt: skip
+        )
     ),
 )
 # cli is the half of main that comes after the first paint.
