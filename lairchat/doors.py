@@ -158,6 +158,7 @@ class Doors:
             layout.config.ssh.endpoint,
             factory,
             tls=None,
+            protection="SSH",
             on_failure=self._on_failure,
         )
         self._listeners.append(("ssh", listener))

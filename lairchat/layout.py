@@ -14,6 +14,7 @@ from lairchat.model import limits
 __all__ = ["Layout", "locate"]
 
 LINK_FILE = "owner-link"
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what is bound to is not typed
 
 
 class Layout:
@@ -92,9 +93,10 @@ class Layout:
         """Return host and port of the operators' shell, where it is one that can be typed."""
         ssh = self.config.ssh
         port = configuration.tcp_port(ssh.endpoint)
-        if not ssh.enabled or not ssh.endpoint.startswith("tcp:") or not port:
+        if not ssh.enabled or not ssh.endpoint.startswith(("tcp:", "tcp6:")) or not port:
             return None
-        return configuration.tcp_interface(ssh.endpoint) or self.config.server.name, port
+        host = configuration.tcp_interface(ssh.endpoint)
+        return self.config.server.name if host in EVERYWHERE else host, port
 
     def address(self) -> tuple[str, int]:
         """Return host and port for links: of the first TCP listener, or the default port."""

@@ -279,8 +279,12 @@ def _prepare(
                 f"self-signed {facts.key}, {layout.config.server.name}, {days} days, renews itself",
             )
         )
-    if layout.config.ssh.enabled and not layout.ssh_host_key.exists():
-        made.append(("SSH host key", f"ed25519  {HostKey.create(layout.ssh_host_key).fingerprint}"))
+    if layout.config.ssh.enabled:
+        if layout.ssh_host_key.exists():
+            HostKey.load(layout.ssh_host_key)  # what is wrong with it, the terminal is to say
+        else:
+            shown = HostKey.create(layout.ssh_host_key).fingerprint
+            made.append(("SSH host key", f"ed25519  {shown}"))
     database = migrate.prepare(layout.database, now=now)
     if database.created:
         made.append(("database", f"sqlite {layout.database.name}  (schema {database.schema[:4]})"))

@@ -1,4 +1,4 @@
-"""bin/lair, bin/lair-demo and bin/lair-test set up what they need, whatever gets in their way.
+"""bin/lair, bin/lairctl, bin/lair-demo and bin/lair-test set up what they need, whatever gets in their way.
 
 The launchers are run as they are, by a real shell, in a checkout that is a copy: a small one whose
 setup.py asks for nothing (making its environment takes some seconds all the same, so most tests
@@ -50,7 +50,9 @@ def lay_out(place: Path) -> Path:
     """Make a checkout of what the launchers touch, with programs that only report."""
     shutil.copytree(TOP / "bin", place / "bin")
     (place / "setup.py").write_text(NOTHING_NEEDED)
-    for name in ("lairchat/client/main.py", "lairchat/demo.py", "tests/suite.py"):
+    for name in (
+        "lairchat/client/main.py", "lairchat/demo.py", "lairchat/lairctl.py", "tests/suite.py",
+    ):  # fmt: skip
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(PROGRAM)
     for name in ("lairchat/__init__.py", "lairchat/client/__init__.py"):
@@ -115,7 +117,7 @@ def test_a_start_needs_no_program_but_the_shell_and_the_python_it_made(made, tmp
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("program", ["lair", "lair-demo"])
+@pytest.mark.parametrize("program", ["lair", "lair-demo", "lairctl"])
 def test_the_status_of_the_program_is_the_status_of_the_launcher(made, program):
     assert start(made / "bin" / program, "fail").returncode == 7
     assert start(made / "bin" / program, "win").returncode == 0
@@ -150,7 +152,7 @@ def test_no_other_code_comes_before_that_of_the_checkout(made, tmp_path):
         (trap / name).parent.mkdir(parents=True, exist_ok=True)
         (trap / name).write_text("raise SystemExit('trapped')")
     elsewhere = {"PYTHONPATH": str(trap), "PYTHONSTARTUP": str(trap / "json.py")}
-    for program in ("lair", "lair-demo"):
+    for program in ("lair", "lair-demo", "lairctl"):
         done = start(made / "bin" / program, cwd=trap, env=QUIET_MACHINE | elsewhere)
         assert report(done)["code"] == str(made / "lairchat/__init__.py")
 

@@ -2,12 +2,13 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from lairchat.logs import json_observer, text_observer
+from lairchat.logs import Logbook, json_observer, read_tail, text_observer
 
 HOSTILE = "evil\x1b[2J\nforged line\u202e"
 
@@ -74,3 +75,61 @@ def test_a_traceback_stays_below_its_line() -> None:
 def test_an_event_without_a_message_is_no_line() -> None:
     assert written(text_observer, text="") == ""
     assert written(json_observer, text="") == ""
+
+
+# -- the logbook -----------------------------------------------------------------------------------
+
+
+def test_a_level_is_changed_while_it_is_written() -> None:
+    file = io.StringIO()
+    book = Logbook(text_observer(file), "warn", kept=3)
+    log = Logger("lairchat.test", observer=book.observer)
+    log.info("hidden")
+    book.set_level("info")
+    for number in range(5):
+        log.info("line {number}", number=number)
+    log.warn("{who}", who=HOSTILE)
+    assert "hidden" not in file.getvalue()
+    assert file.getvalue().count("line ") == 5
+    lines = book.lines(after=0, count=9, level="debug")
+    assert [line.number for line in lines] == [4, 5, 6]
+    assert "\x1b" not in lines[-1].text
+    assert [line.text for line in book.lines(after=0, count=1, level="info")] == [lines[-1].text]
+    assert [line.number for line in book.lines(after=4, count=1, level="debug")] == [5]
+    assert [line.number for line in book.lines(after=0, count=9, level="warn")] == [6]
+    assert book.lines(after=6, count=9, level="debug") == []
+
+
+def test_a_failure_is_remembered_by_its_name_and_twisted_is_kept_short() -> None:
+    book = Logbook(None, "debug")
+    assert book.elsewhere
+    try:
+        raise ValueError("no")
+    except ValueError:
+        Logger("lairchat.test", observer=book.observer).failure("it failed")
+    Logger("twisted.internet", observer=book.observer).info("Port 7023 closed")
+    Logger("lairchat.test", observer=book.observer).info("")
+    assert [line.text for line in book.lines(after=0, count=9, level="debug")] == [
+        "it failed: ValueError"
+    ]
+
+
+def test_the_tail_of_a_file_is_read_in_either_format(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    assert read_tail(path, count=9, level="debug") == []
+    with path.open("w") as file:
+        for make in (text_observer, json_observer):
+            log = Logger("lairchat.test", observer=make(file))
+            log.warn("{who} came", who="bob\x1b[2J")
+            log.info("quiet")
+        file.write("    a traceback\n{ not json\n[1]\n{}\n")
+    found = read_tail(path, count=9, level="debug")
+    assert [(line.level, line.number) for line in found] == [
+        ("warn", 1),
+        ("info", 2),
+        ("warn", 3),
+        ("info", 4),
+    ]
+    assert found[0].text == found[2].text
+    assert abs(found[0].at - found[2].at) < 2_000
+    assert [line.number for line in read_tail(path, count=1, level="warn")] == [3]

@@ -18,6 +18,7 @@ from lairchat.model import faults
 from lairchat.model.identity import Link
 from lairchat.model.roles import ServerRole
 from lairchat.storage.database import Database
+from lairchat.transports.ssh_keys import HostKey
 from tests.harness import predictable
 
 NOW = 1_800_000_000_000
@@ -81,6 +82,7 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
         "lair.db",
         "lock",
         "owner-link",
+        "ssh_host_ed25519_key",
     }
     for path in [*data.iterdir(), config_path]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -103,25 +105,57 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
         assert pasted in page + "\n"
     assert link.code not in prepared.page(secret=False)
     assert "$(cat " in prepared.page(secret=False)
+    host_key = HostKey.load(data / "ssh_host_ed25519_key")
+    assert f"  created  SSH host key ed25519  {host_key.fingerprint}\n" in page
+    assert "bin/lairctl user key add NAME" in page
+    assert page.endswith(" ssh -p 7024 NAME@127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "how"),
+    [
+        ('endpoint = "tcp:2222"', "ssh -p 2222 NAME@localhost"),
+        ('endpoint = "tcp:2222:interface=0.0.0.0"', "ssh -p 2222 NAME@localhost"),
+        (r'endpoint = "tcp6:2222:interface=\\:\\:1"', "ssh -p 2222 NAME@::1"),
+        ('endpoint = "tcp:0:interface=127.0.0.1"', None),
+        ('endpoint = "unix:/run/lairchat/ssh"', None),
+        ("enabled = false", None),
+    ],
+)
+def test_the_page_says_how_to_reach_the_shell(place: Place, lines: str, how: str | None) -> None:
+    port = Path(place.environ["LAIRCHAT_CONFIG"])
+    port.write_text(f"{port.read_text()}[ssh]\n{lines}\n")
+    page = place.start().page(secret=True)
+    assert ("SSH shell" in page) == (how is not None)
+    assert how is None or page.endswith(how)
+    assert ("SSH host key" in page) == ("enabled" not in lines)
 
 
 def test_a_second_start_finds_everything_as_it_was(place: Place) -> None:
     first = place.start()
     kept = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (place.layout().identity, place.layout().certificate)
+        for path in (
+            place.layout().identity,
+            place.layout().certificate,
+            place.layout().ssh_host_key,
+        )
     }
     second = place.start()
     assert not second.first
     assert second.server_id == first.server_id
     assert second.link == first.link
     assert second.made == []
-    for path in (place.layout().identity, place.layout().certificate):
+    for path in (
+        place.layout().identity,
+        place.layout().certificate,
+        place.layout().ssh_host_key,
+    ):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == kept[path.name]
     assert "first start" not in second.page(secret=True)
 
 
-@pytest.mark.parametrize("name", ["owner_link", "certificate"])
+@pytest.mark.parametrize("name", ["owner_link", "certificate", "ssh_host_key"])
 def test_a_secret_that_others_can_read_is_refused_with_a_code(place: Place, name: str) -> None:
     place.start()
     path: Path = getattr(place.layout(), name)
@@ -250,13 +284,19 @@ def test_a_lock_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
         prepare.take_lock(tmp_path / "missing" / "lock")
 
 
-def test_a_taken_port_is_refused_with_a_next_step(place: Place) -> None:
+@pytest.mark.parametrize("door", ["listen.chat", "ssh", "http"])
+def test_a_taken_port_is_refused_with_a_next_step(place: Place, door: str) -> None:
+    free = "".join(
+        f'[{other}]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+        for other in ("listen.chat", "ssh", "http")
+        if other != door
+    )
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         (place.root / "port.toml").write_text(
-            f'[listen.chat]\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+            f'{free}[{door}]\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
             '[listen.unix]\nendpoint = "unix:/nowhere/socket"\ntls = false\n'
         )
         with pytest.raises(faults.StartPort, match=f"sport = :{port}"):
@@ -339,18 +379,6 @@ def test_a_taken_port_of_an_operators_door_is_refused_too(place: Place, door: st
         )
         (place.root / "port.toml").write_text(f"{others}{text}enabled = false\n")
         place.start()
-
-
-def test_the_shell_is_named_where_it_can_be_reached_by_typing(place: Place) -> None:
-    for line, expected in (
-        ('endpoint = "tcp:7100:interface=192.0.2.7"', ("192.0.2.7", 7100)),
-        ('endpoint = "tcp:7100"', ("localhost", 7100)),
-        ('endpoint = "tcp:0:interface=127.0.0.1"', None),
-        ('endpoint = "unix:/run/ssh"', None),
-        ("enabled = false", None),
-    ):
-        (place.root / "port.toml").write_text(f"[ssh]\n{line}\n")
-        assert place.layout().ssh_address() == expected, line
 
 
 def test_a_server_in_an_unusual_place_is_named_to_lairctl(place: Place, tmp_path: Path) -> None:

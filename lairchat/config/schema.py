@@ -68,7 +68,7 @@ class Ssh(Section, frozen=True):
         "tcp:7024:interface=127.0.0.1"
     )
     manhole: Annotated[
-        bool, _key("Whether the owner may open a Python prompt inside the server.")
+        bool, _key("Whether the owner may open a Python prompt inside the server.", live=True)
     ] = False
 
 
@@ -218,6 +218,5 @@ def tcp_port(endpoint: str) -> int | None:
 
 def tcp_interface(endpoint: str) -> str:
     """Return the address that a TCP endpoint string listens on; empty for all of them."""
-    fields = endpoint.split(":")[1:]
-    named = dict(field.split("=", 1) for field in fields if "=" in field)
-    return named.get("interface", "").replace("\\", "")
+    named = re.search(r"interface=((?:\\.|[^:\\])*)", endpoint)  # an IPv6 address is escaped
+    return named[1].replace("\\", "") if named else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 
 from lairchat.core.admission import address_of
-from lairchat.model.moments import lasting
+from lairchat.model.phrases import lasting
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import AddressBanned
 

@@ -860,7 +860,7 @@ class NetworkBad(Refusal):
     code = "LC-NETWORK-BAD"
     text = '"{text}" is no {kind}: {why}. Try one like: {like}'
     sample = sample_of(
-        text="203.0.113.7/24", kind="net", why="it has host bits set", like="203.0.113.0/24"
+        text="203.0.113.7/24", kind="network", why="it has host bits set", like="203.0.113.0/24"
     )
 
 

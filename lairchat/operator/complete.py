@@ -102,7 +102,9 @@ async def _values(
     for known, column in _lists(verbs, verb, argument, role):
         asked = {one.field: given[one.field] for one in known.targets if one.field in given}
         if all(one.field in asked for one in known.targets if one.required):
-            return await names(known, asked, column)
+            found = await names(known, asked, column)
+            if found:
+                return found
     return []
 
 

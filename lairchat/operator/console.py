@@ -142,19 +142,26 @@ class Console:
     def _help(self, words: Sequence[str]) -> Output | None:
         """Return the page that was asked for: ``help user``, ``user ?``, ``user lock --help``."""
         head = list(words[: list(words).index(PIPE)] if PIPE in words else words)
-        if head[:1] == ["help"]:
-            topic = head[1:]
-        elif HELP.intersection(head):
-            verb = self.verbs.find(head)
-            asked = next(at for at, word in enumerate(head) if word in HELP)
-            topic = list(verb.words) if verb is not None else head[:asked]
-        else:
+        topic = self._topic(head)
+        if topic is None:
             return None
         try:
-            text = explain(self.verbs, [w for w in topic if w not in HELP], self.role, self.columns)
+            text = explain(self.verbs, topic, self.role, self.columns)
         except Refusal as refusal:
             return Output(f"{safe(str(refusal))}\n", status_of(refusal.code))
         return Output(text)
+
+    def _topic(self, head: list[str]) -> list[str] | None:
+        """Return what is to be explained, or None; a ``?`` may also be a word of a sentence."""
+        if head[:1] == ["help"]:
+            return [word for word in head[1:] if word not in HELP]
+        verb = self.verbs.find(head)
+        known = list(verb.words) if verb is not None else None
+        if "--help" in head[: head.index("--") if "--" in head else None]:
+            return known if known is not None else head[: head.index("--help")]
+        if head[-1:] == ["?"] and (known is None or head == [*known, "?"]):
+            return head[:-1]
+        return None
 
     async def _run(self, line: Line, confirm: Confirm | None) -> Output:
         await self._read_files(line)
@@ -223,9 +230,9 @@ class Console:
             return None
         if line.values.get("follow"):
             return Live.LINES
-        if not line.verb.command.live:
-            return None
-        return Live.SCREEN if line.format is Format.TEXT else Live.LINES
+        # What programs read is given once.
+        live = line.verb.command.live and line.format is Format.TEXT
+        return Live.SCREEN if live else None
 
     async def watch(
         self, words: Sequence[str], emit: Callable[[str], None], until: Until

@@ -335,6 +335,12 @@ class HttpService(Service):
         """Listen, unless that has been done already."""
         super().startService()  # type: ignore[no-untyped-call]
         self.listener.startService()
+        if self.listener.public:
+            log.warn(
+                "{address} can be reached from other computers: so can health and all figures;"
+                " a firewall, or [http] on loopback, keeps them to you",
+                address=self.listener.address,
+            )
 
     def stopService(self) -> "Deferred[None]":
         """Accept no more, and end what is open: the last thing that a probe heard was not ready."""

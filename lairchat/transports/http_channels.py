@@ -4,6 +4,7 @@ What is refused is refused before its body is read, and what follows it is not l
 the other reading of the same bytes.
 """
 
+from abc import abstractmethod
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +80,13 @@ class FrontRequest(Request):
         else:
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
+    @abstractmethod
     def answer_early(self) -> None:
         """Answer before the request is complete: it is refused already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close_behind(self) -> None:
         """See to it that nothing is read behind this request."""
-        raise NotImplementedError
 
     def judge(self) -> Refused | None:
         """Return why this is not answered, or None; the rules are asked once."""
@@ -104,16 +105,17 @@ class FrontRequest(Request):
         self.connection.asked()
         self.notifyFinish().addBoth(lambda _: self.connection.answered())
         refused = self.judge()
+        if refused is not None:
+            self._refuse(refused)
+            return
         path = http_rules.text(self.uri.partition(b"?")[0])
         page = self.site.pages.get(path)
-        if refused is None and page is None:
-            refused = Refused(404, HttpPath(path=path))
-        if refused is None and page is not None:
-            self.connection.sound = True
-            self.page = path
-            Deferred.fromCoroutine(self._ask(page)).addErrback(self._fail)
-        elif refused is not None:
-            self._refuse(refused)
+        if page is None:
+            self._refuse(Refused(404, HttpPath(path=path)))
+            return
+        self.connection.sound = True
+        self.page = path
+        Deferred.fromCoroutine(self._ask(page)).addErrback(self._fail)
 
     async def _ask(self, page: Page) -> None:
         query = http_rules.text(self.uri.partition(b"?")[2])
@@ -224,8 +226,6 @@ class Http1(HTTPChannel):
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a request's head (called by LineReceiver)."""
-        if self.over:
-            return
         if line[:1] in {b" ", b"\t"}:
             self.break_off(http_rules.bad("a line begins with a space"))
             return
@@ -234,11 +234,6 @@ class Http1(HTTPChannel):
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
         """Refuse a line that is longer than any head may be (called by LineReceiver)."""
         self.break_off(http_rules.bad("a line is too long"))
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """Take a piece of a body, or what comes behind a request (called by LineReceiver)."""
-        if not self.over:
-            super().rawDataReceived(data)
 
     def allHeadersReceived(self) -> None:
         """Judge before the body: what is refused is not read, and not asked for with a 100."""
@@ -271,7 +266,7 @@ class Http1(HTTPChannel):
     def break_off(self, refused: Refused) -> None:
         """Answer what is no whole request, and close."""
         if self.over:
-            return
+            return  # a body that was refused for its size goes on with a broken chunk
         self._stop_listening()
         self.connection.broke(refused)
         transport: Any = self.transport

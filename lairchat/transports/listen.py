@@ -42,6 +42,7 @@ class ChatListener(Service):
     endpoint: a Twisted server endpoint string, such as ``tcp:7023:interface=127.0.0.1``.
     tls: None where something else protects the connections: a Unix socket, an onion service.
     protocols: what clients may agree on inside TLS.
+    protection: what protects the connections where it is not TLS, for the log.
     on_failure: called with the refusal when an endpoint that takes its time (an onion service)
     fails after the start; the daemon has to end then. What fails at once is raised by
     ``privilegedStartService``, so that the process exits with status 1.
@@ -56,6 +57,7 @@ class ChatListener(Service):
         *,
         tls: ServerTLS | None,
         protocols: tuple[bytes, ...] = (ALPN,),
+        protection: str = "",
         on_failure: Callable[[Refusal], None],
     ) -> None:
         self.endpoint = endpoint
@@ -65,6 +67,7 @@ class ChatListener(Service):
         self._factory = factory
         if tls is not None:
             self._factory = tls.wrap(factory, reactor, protocols=protocols)
+        self._protection = protection
         self._on_failure = on_failure
         self._listening: Deferred[None] | None = None
         self._refused: Refusal | None = None
@@ -140,8 +143,8 @@ class ChatListener(Service):
             return
         self.port = port
         quieten_accepts(port, self._reactor)
-        protection = "without TLS" if self.tls is None else "TLS"
-        log.info("listening on {address}, {how}", address=self.address, how=protection)
+        how = self._protection or ("without TLS" if self.tls is None else "TLS")
+        log.info("listening on {address}, {how}", address=self.address, how=how)
 
     def _fail(self, refusal: Refusal) -> None:
         self._refused = refusal

@@ -117,6 +117,12 @@ class OperatorTransport(SSHServerTransport):
         """Forget the connection everywhere."""
         self.closing = True
         self.factory.gone(self)
+        if self.caller is not None:
+            self.log.info(
+                "{name} left the shell, from {source}",
+                name=self.caller.name,
+                source=source_of(self.host),
+            )
         super().connectionLost(reason)
 
     def pauseProducing(self) -> None:

@@ -119,6 +119,7 @@ class Runner:
 
     async def run(self, line: bytes) -> int:
         """Run a line, write what it comes to, and return its status."""
+        await deferLater(self._clock, 0)  # others' turn: a thousand lines may come in one piece
         try:
             words = _words(line)
         except Refusal as refusal:

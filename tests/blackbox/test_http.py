@@ -22,6 +22,7 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from lairchat.demo_server import free_port
+from lairchat.model import limits
 from tests.blackbox.daemon import ROOMY, DaemonTest, RawClient, awaited
 from tests.requirements import require
 
@@ -61,6 +62,57 @@ class Probe:
     def until_ready(self) -> None:
         """Wait until the server is ready again."""
         self.until(lambda: self.ready() == (200, []), "ready")
+
+
+def scrape(directory: Path, target: str, how: str = "") -> None:
+    """Let a real Prometheus scrape a daemon where somebody has said three things.
+
+    how: lines for the job's configuration.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="lair-prometheus-", dir=directory))
+    config = scratch / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+        "scrape_configs:\n"
+        "- job_name: lair\n"
+        f"  static_configs: [{{targets: ['{target}']}}]\n{how}"
+    )
+    port = free_port()
+    log = (scratch / "log").open("wb")
+    process = subprocess.Popen(
+        [
+            "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={scratch / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=scratch,
+    )
+    try:
+        prometheus = Probe(port)
+
+        def value(query: str) -> str | None:
+            try:
+                body = prometheus.get(f"/api/v1/query?query={query}")[2]
+                found = json.loads(body)["data"]["result"]
+            except (OSError, ValueError, http.client.HTTPException):
+                return None  # it has not started yet
+            return found[0]["value"][1] if found else None
+
+        prometheus.until(lambda: value("up") == "1", "the first scrape", 40)
+        prometheus.until(lambda: value("lairchat_messages_total") == "3", "the messages")
+        assert value("sum(lairchat_connections)") is not None
+        assert value("lairchat_build_info") == "1"
+        assert value("histogram_quantile(0.99,lairchat_message_fanout_seconds_bucket)") != "NaN"
+        assert float(value("process_resident_memory_bytes") or 0) > 1e6
+        expiry = float(value("lairchat_tls_certificate_expiry_timestamp_seconds-time()") or 0)
+        assert 390 * 86_400 < expiry < 400 * 86_400
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
 
 
 class Healthy(DaemonTest):
@@ -176,53 +228,7 @@ class Healthy(DaemonTest):
         members = await self.friends("alice", "bob")
         for number in range(3):
             await members[0].say(1, f"number {number}")
-        await deferToThread(self.scrape)
-
-    def scrape(self) -> None:
-        directory = Path(tempfile.mkdtemp(prefix="lair-prometheus-", dir=self.directory))
-        config = directory / "prometheus.yml"
-        config.write_text(
-            "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
-            "scrape_configs:\n"
-            "- job_name: lair\n"
-            f"  static_configs: [{{targets: ['127.0.0.1:{self.probe.port}']}}]\n"
-        )
-        port = free_port()
-        log = (directory / "log").open("wb")
-        process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={config}",
-                f"--storage.tsdb.path={directory / 'tsdb'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-        )
-        try:
-            prometheus = Probe(port)
-
-            def value(query: str) -> str | None:
-                try:
-                    body = prometheus.get(f"/api/v1/query?query={query}")[2]
-                    found = json.loads(body)["data"]["result"]
-                except (OSError, ValueError, http.client.HTTPException):
-                    return None  # it has not started yet
-                return found[0]["value"][1] if found else None
-
-            prometheus.until(lambda: value("up") == "1", "the first scrape", 40)
-            prometheus.until(lambda: value("lairchat_messages_total") == "3", "the messages")
-            assert value("sum(lairchat_connections)") is not None
-            assert value("lairchat_build_info") == "1"
-            assert value("histogram_quantile(0.99,lairchat_message_fanout_seconds_bucket)") != "NaN"
-            assert float(value("process_resident_memory_bytes") or 0) > 1e6
-            expiry = float(value("lairchat_tls_certificate_expiry_timestamp_seconds-time()") or 0)
-            assert 390 * 86_400 < expiry < 400 * 86_400
-        finally:
-            process.terminate()
-            process.wait(20)
-            log.close()
+        await deferToThread(scrape, self.directory, f"127.0.0.1:{self.probe.port}")
 
 
 class Troubled(DaemonTest):
@@ -274,6 +280,27 @@ class Troubled(DaemonTest):
         assert (await deferToThread(self.probe.get, "/health/live"))[0] == 200
         await deferToThread(self.server.process.wait, 10)
         slow.close()
+
+
+class Reloaded(DaemonTest):
+    """A daemon whose operator changes the limits of addresses."""
+
+    @awaited
+    async def test_who_is_made_exempt_asks_as_often_as_it_likes_from_then_on(self) -> None:
+        probe = Probe(self.server.door("http"))
+
+        def ask() -> set[int]:
+            return {probe.get("/health/live")[0] for _ in range(2 * limits.HTTP_BURST)}
+
+        assert await deferToThread(ask) == {200, 429}
+        config = self.server.config.read_text("utf-8")
+        self.server.config.write_text(config + 'exempt = ["127.0.0.0/8"]\n', encoding="utf-8")
+        assert self.server.process is not None
+        self.server.process.send_signal(signal.SIGHUP)
+        await deferToThread(
+            probe.until, lambda: "configuration reloaded" in self.printed(), "the reload"
+        )
+        assert await deferToThread(ask) == {200}
 
 
 class SmallDisk(DaemonTest):
@@ -419,3 +446,15 @@ class Encrypted(DaemonTest):
         assert said.stdout.endswith(b"}\n2"), said
         said = await deferToThread(run, "nghttp", "-nv", f"https://127.0.0.1:{port}/metrics")
         assert b":status: 200" in said.stdout, said
+
+    @awaited
+    async def test_a_real_prometheus_scrapes_it_over_tls(self) -> None:
+        require("prometheus")
+        members = await self.friends("alice", "bob")
+        for number in range(3):
+            await members[0].say(1, f"number {number}")
+        certificate = self.server.data / "tls.pem"
+        how = (
+            f"  scheme: https\n  tls_config: {{ca_file: '{certificate}', server_name: localhost}}\n"
+        )
+        await deferToThread(scrape, self.directory, f"127.0.0.1:{self.server.door('http')}", how)

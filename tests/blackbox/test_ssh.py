@@ -224,6 +224,7 @@ class ComingIn(SshTest):
         await self.operated()
         found = FINGERPRINT.search(self.printed())
         assert found is not None
+        assert re.search(r"listening on 127\.0\.0\.1:\d+, SSH\n", self.printed())
         path = self.server.data / "ssh_host_ed25519_key"
         assert path.stat().st_mode & 0o777 == 0o600
         shown = subprocess.run(
@@ -383,7 +384,7 @@ class Hostile(SshTest):
         assert self._resident() - before < 16 * 1024
         began = time.monotonic()
         assert self.ssh("server", "status").returncode == 0
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 5.0
         deaf.send_signal(signal.SIGCONT)
         assert len(deaf.stdout.read(5_000_000)) == 5_000_000  # and when it reads, it goes on
 

@@ -50,6 +50,27 @@ def test_a_source_holds_so_many_strangers_and_others_do_not_notice(door):
     assert len(door) == 2
 
 
+def test_other_bounds_count_at_once(door):
+    for _ in range(3):
+        assert door.arrive(HERE) is None
+    wide = Rate(burst=100, per_second=1)
+    door.change(at_once=5, wasted=wide)
+    for _ in range(2):
+        assert door.arrive(HERE) is None
+    door.change(at_once=1, wasted=wide, exempt=["192.0.2.0/24"])
+    assert door.exempts(HERE)
+    assert [door.arrive(HERE) for _ in range(9)] == [None] * 9
+    for _ in range(9):
+        door.leave(HERE)
+    assert len(door) == 0
+    door.change(at_once=1, wasted=wide)
+    assert [door.arrive(HERE) for _ in range(2)] == [None, "LC-CONNECTIONS"]
+    door.leave(HERE)  # of those that came under the other rule, and are not counted any more
+    door.leave(HERE)
+    assert len(door) == 0
+    assert door.arrive(HERE) is None
+
+
 def test_who_logs_in_is_no_stranger_any_more(door):
     for _ in range(20):
         assert door.arrive(HERE) is None

@@ -347,6 +347,22 @@ def test_connections_of_ended_sessions_close_in_this_turn_after_what_was_for_the
     hub.close_sessions(CAROL, lambda _session: True, "LC-AUTH-TOKEN", "over")
 
 
+def test_a_closed_chat_ends_all_connections_and_lets_nobody_in(house):
+    here, there = house.login(ALICE, ROOM), house.login(BOB, ROOM)
+    assert house.hub.connections() == 2
+    house.hub.close_all(": a new disk")
+    late = house.login(CAROL, ROOM)
+    for peer in (here, there, late):
+        ((what, code, text),) = peer.wire.done
+        assert (what, code) == ("close", "LC-MAINTENANCE")
+        assert ": a new disk" in text
+        assert peer.closed
+    assert house.hub.connections() == 0
+    assert house.hub.people == {}
+    house.hub.maintenance = None
+    assert house.login(ALICE, ROOM).wire.done == []
+
+
 def test_a_session_says_who_it_is_for_logs(house):
     session = house.login(ALICE).session
     assert repr(session) == "<Session 1 user=1 device=1 role=USER>"

@@ -331,6 +331,19 @@ class RateTests(Case):
         self.refused(ANSWER, client=again)
         self.spend(other, 10)
 
+    def test_other_rates_count_at_once_and_what_was_used_still_counts(self):
+        self.spend(self.client, 10)
+        self.server.kernel.change_rates(
+            {**self.rates, "command": Rate(burst=3, per_second=1)}  # and DEAR costs 3 now, not 5
+        )
+        self.refused(ANSWER)
+        self.server.wait(60)
+        self.spend(self.client, 3)
+        self.refused(ANSWER)
+        self.server.wait(60)
+        self.client.ask(DEAR)
+        self.refused(ANSWER)
+
     def test_dear_commands_cost_more(self):
         self.client.ask(DEAR)
         self.client.ask(DEAR)

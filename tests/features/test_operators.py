@@ -65,6 +65,8 @@ def least(kind):
             return least(inner)
         case inspect.ListType():
             return []
+        case inspect.UnionType(includes_none=True):
+            return None
     raise AssertionError(f"no value for {kind}")
 
 

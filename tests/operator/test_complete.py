@@ -91,6 +91,15 @@ class Helping(TestCase):
         for asked in ("thing lock --help", "thing lock ?", "thing lock a --for 2h --help | json"):
             assert self.bench.do(asked).text == page
 
+    def test_a_question_mark_may_be_a_word(self) -> None:
+        assert self.bench.do("thing say are you there ?").text.startswith(
+            "name       are you there ?"
+        )
+        assert self.bench.do("thing say -- --help").status == 0
+        assert self.bench.do("thing lock a ?").status == 2
+        assert "list, lock" in self.bench.do("?").text
+        assert self.bench.do("--help").text == self.bench.do("help").text
+
     def test_what_there_is_not(self) -> None:
         out = self.bench.do("help thnig")
         assert (out.status, out.text.split()[0]) == (2, "LC-CLI-UNKNOWN")

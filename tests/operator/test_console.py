@@ -11,8 +11,9 @@ from lairchat.model.refusal import REFUSALS
 from lairchat.model.roles import ServerRole
 from lairchat.operator.console import Console, Live, Output
 from lairchat.operator.status import Status, status_of
-from tests.operator import hostile
-from tests.operator.consoles import Bench, thing
+from lairchat.wire.contract import Request
+from tests.operator import consoles, hostile
+from tests.operator.consoles import Bench, Facts, thing
 
 
 class Running(TestCase):
@@ -216,7 +217,7 @@ class Watching(TestCase):
     def test_what_goes_on_is_known(self) -> None:
         console = self.bench.console
         assert console.live(["thing", "top"]) == Live.SCREEN
-        assert console.live(["thing", "top", "--json"]) == Live.LINES
+        assert console.live(["thing", "top", "--json"]) is None
         assert console.live(["thing", "log", "--follow"]) == Live.LINES
         assert console.live(["thing", "log"]) is None
         assert console.live(["thing", "zebra"]) is None
@@ -270,3 +271,10 @@ class Greeting(TestCase):
         text = bench.result(bench.console.greeting())
         assert "You are op, owner." in text
         assert text.endswith("help explains, Tab completes, exit leaves.\n")
+
+    def test_a_server_that_does_not_say_how_it_is(self) -> None:
+        self.patch(consoles, "OWN", consoles.command("server status", Request, Facts))
+        bench = Bench()
+        assert "name own | size 1 B | last seen never" in bench.result(bench.console.greeting())
+        bench.server.kernel.close()
+        assert "LC-SHUTDOWN" in bench.result(bench.console.greeting())

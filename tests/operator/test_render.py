@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from enum import Enum
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from lairchat.operator.answer import Answer, answer_of, filtered, shape_of
 from lairchat.operator.cells import clip, pad, safe, width, wrap
 from lairchat.operator.line import Filter, Format
 from lairchat.operator.render import render, summary
+from lairchat.operator.values import as_plain, as_text
 from lairchat.wire.contract import Nothing, Outcome
 from tests.operator import hostile
 from tests.operator.consoles import Both, Facts, Locked, Things, thing
@@ -195,3 +197,23 @@ def test_cells_are_counted_as_terminals_do(text, room):
 def test_wide_letters_are_never_halved():
     assert clip("\u4e2d\u6587\u4e2d\u6587", 7) == "\u4e2d\u6587.."
     assert pad("\u4e2d\u6587\u4e2d\u6587", 7) == "\u4e2d\u6587.. "
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "plain"),
+    [
+        (Colour.RED, "red", "red"),
+        ({"a": 1, "b": None}, "a 1, b -", {"a": 1, "b": None}),
+        (Outcome("x"), "done x, undo -", {"done": "x"}),
+        ([Outcome("x")], "done x, undo -", [{"done": "x"}]),
+        (False, "no", False),
+        (3.0, "3", 3.0),
+    ],
+)
+def test_values_of_any_type_can_be_shown(value, text, plain):
+    assert as_text(value, None) == text
+    assert as_plain(value, None) == plain

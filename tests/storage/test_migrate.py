@@ -432,3 +432,40 @@ def test_the_table_of_the_tests_is_nobodys(path: Path) -> None:
     connection.close()
     with pytest.raises(StartBroken):
         migrate.prepare(path)
+
+
+def test_what_a_server_of_the_second_schema_held_is_in_the_third(
+    path: Path, tmp_path: Path
+) -> None:
+    """People, links and rooms as they were: nobody is locked, no name is kept, nothing is archived."""
+    second = tmp_path / "second"
+    second.mkdir()
+    for name in ("0001_log", "0002_spine"):
+        shutil.copy(migrate.VERSIONS / f"{name}.py", second)
+    migrate.prepare(path, versions=second)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(
+        "INSERT INTO users (id, name, name_key, skeleton, role, state, secret, created_at)"
+        " VALUES (7, 'Alice', 'alice', 'allce', 50, 0, 'x', 1), (8, 'eve', 'eve', 'eve', 20, 1, 'y', 2)"
+    )
+    connection.execute(
+        "INSERT INTO invites (id, code, role, uses, created_by, created_at, expires_at)"
+        " VALUES (3, x'00', 20, 2, 7, 1, 9)"
+    )
+    connection.execute(
+        "INSERT INTO rooms (id, kind, name, name_key, access, posting, crypto, topic, members,"
+        " created_by, created_at) VALUES (5, 'room', 'den', 'den', 'private', 'members', 'plain',"
+        " '', 0, 7, 1)"
+    )
+    connection.close()
+    assert migrate.prepare(path).migrated_from == "0002_spine"
+    connection = sqlite3.connect(path)
+    people = connection.execute(
+        "SELECT name, state, locked_until, lock_reason FROM users"
+    ).fetchall()
+    links = connection.execute("SELECT id, uses, name, skeleton, account FROM invites").fetchall()
+    rooms = connection.execute("SELECT name, archived_at, erased_to FROM rooms").fetchall()
+    connection.close()
+    assert people == [("Alice", 0, None, None), ("eve", 1, None, None)]
+    assert links == [(3, 2, None, None, None)]
+    assert rooms == [("den", None, None)]

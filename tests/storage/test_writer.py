@@ -80,6 +80,19 @@ class InlineWriterTest(SynchronousTestCase):
     def step(self, name: str, work: Any = None, **options: Any) -> Step:
         return Step(self.outcomes, name, work, **options)
 
+    def test_whoever_measures_hears_of_each_group_before_its_callers_do(self) -> None:
+        writer = self.writer(group_units=2)
+        heard: list[Any] = self.outcomes
+        writer.measured = lambda outcome: heard.append(
+            (outcome.done, outcome.running >= 0, outcome.committing >= 0)
+        )
+        for name in ("a", "b", "c"):
+            writer.submit(self.step(name))
+        writer.pump()
+        assert heard == [
+            (2, True, True), ("a", None), ("b", None), (1, True, True), ("c", None)
+        ]  # fmt: skip
+
     def stored(self) -> list[str]:
         return self.successResultOf(self.engine.run(names))
 

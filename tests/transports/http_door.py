@@ -121,7 +121,7 @@ def exchange(port: int, data: bytes, *, close: bool = True) -> bytes:
             connection.sendall(data)
             if close:
                 connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             pass  # it has said why, and that is still to be read
         return read_all(connection)
 

@@ -2,18 +2,24 @@
 
 import json
 import re
+import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from lairchat.model import limits
-from lairchat.transports.http import anonymous
+from lairchat.model.refusals import AddressBanned
+from lairchat.transports.http import HttpService, anonymous
 from lairchat.transports.http_answer import Answer
+from lairchat.transports.listen import ChatListener
 from tests.requirements import require
 from tests.transports.http_door import TIMEOUT, DoorCase, head, read_all, statuses_in
 from tests.transports.loopback import until
@@ -122,8 +128,10 @@ class Requests(DoorCase):
         assert told["status"] == statuses_in(said)[0]
 
     async def test_an_early_answer_is_not_answered_again_when_the_body_ends(self) -> None:
-        chunked = head("Transfer-Encoding: chunked") + CHUNK * 5_000 + b"0\r\n\r\n" + head()
-        assert await self.statuses(chunked) == [413]
+        start = head("Transfer-Encoding: chunked") + CHUNK * 5_000
+        for rest in (b"0\r\n\r\n" + head(), b"no chunk\r\n" + head()):
+            assert await self.statuses(start + rest) == [413]
+        assert not self.flushLoggedErrors()
 
     async def test_a_long_body_is_refused_before_it_is_read_or_asked_for(self) -> None:
         size = limits.HTTP_BODY_BYTES + 1
@@ -403,3 +411,60 @@ class Curl(DoorCase):
         resolve = f"rebound.example:{self.port}:127.0.0.1"
         said = await self.curl("--resolve", resolve, f"http://rebound.example:{self.port}/")
         assert "LC-HTTP-HOST" in said
+
+
+class Service(DoorCase):
+    """The door as a service of the daemon."""
+
+    async def started(self, interface: str) -> HttpService:
+        listener = ChatListener(
+            reactor, f"tcp:0:interface={interface}", self.factory, tls=None, on_failure=print
+        )
+        service = HttpService(listener, self.factory)
+        service.privilegedStartService()
+        service.startService()
+        self.addCleanup(service.stopService)
+        return service
+
+    async def test_a_stop_closes_the_port_and_what_is_open(self) -> None:
+        service = await self.started("127.0.0.1")
+        port = int(service.listener.address.rpartition(":")[2])
+        connection = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        connection.sendall(head())
+        assert statuses_in(await deferToThread(connection.recv, 65_536)) == [200]
+        await service.stopService()
+        assert await deferToThread(read_all, connection) == b""
+        connection.close()
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), TIMEOUT)
+
+    async def test_a_unix_socket_is_a_door_too(self) -> None:
+        require("curl")
+        path = Path(tempfile.mkdtemp(), "http")
+        self.addCleanup(shutil.rmtree, path.parent)
+        listener = ChatListener(
+            reactor, f"unix:{path}:mode=600", self.factory, tls=None, on_failure=print
+        )
+        service = HttpService(listener, self.factory)
+        service.startService()
+        self.addCleanup(service.stopService)
+        for arguments, said in (
+            (("http://localhost/?unix",), b"hello unix\n"),
+            (("-X", "TRACE", "http://localhost/"), b"LC-HTTP-METHOD"),
+        ):
+            command = ["curl", "-sS", "--max-time", "20", "--unix-socket", str(path), *arguments]
+            done = await deferToThread(subprocess.run, command, capture_output=True, check=True)
+            assert said in done.stdout
+        assert self.log_lines("from local: 200")
+
+    async def test_an_operator_is_told_that_others_can_reach_it(self) -> None:
+        await self.started("127.0.0.1")
+        assert not self.log_lines("other computers")
+        await self.started("0.0.0.0")
+        (line,) = self.log_lines("other computers")
+        assert "firewall" in line
+
+    async def test_an_address_that_is_banned_is_not_let_in(self) -> None:
+        self.patch(self.factory, "_refuses", lambda host: AddressBanned(how=""))
+        assert await self.said(head()) == b""
+        assert self.measures.limited.counts["connection"] == 1

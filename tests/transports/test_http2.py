@@ -31,13 +31,17 @@ class Door2(DoorCase):
     async def open(self, clock, tls=None, protocols=None) -> None:
         await super().open(clock, ServerTLS(certified()), PROTOCOLS)
 
-    def dial(self, *alpn: str) -> ssl.SSLSocket:
+    def dial(self, *alpn: str, receive_bytes: int = 0) -> ssl.SSLSocket:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         if alpn:
             context.set_alpn_protocols(list(alpn))
-        raw = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+        raw = socket.socket()
+        if receive_bytes:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        raw.settimeout(TIMEOUT)
+        raw.connect(("127.0.0.1", self.port))
         try:
             connection = context.wrap_socket(raw)
         except ssl.SSLError:
@@ -99,6 +103,9 @@ class Programs(Door2):
                 "curl", "-sSk", how, "-w", "%{http_version} %{response_code}", self.url("/?x")
             )
             assert said == f"hello x\n{version} 200"
+            said = await self.run_program("curl", "-sSk", "--head", how, self.url("/?x"))
+            assert said.startswith(f"HTTP/{version} 200")
+            assert "hello" not in said
 
     async def test_nghttp_gets_many_streams_on_one_connection(self) -> None:
         said = await self.run_program("nghttp", "-nv", "-m", "30", "--no-dep", self.url())
@@ -237,6 +244,55 @@ class Streams(Door2):
 
         assert await deferToThread(reset) == {3: "200"}
         self.waiting[0].callback(Answer(200, b"text/plain", b"late"))
+        assert not self.flushLoggedErrors()
+
+    async def test_a_body_that_ends_where_it_becomes_too_long_is_answered_once(self) -> None:
+        def talk() -> dict[int, str]:
+            talk = Talk(self.dial("h2"))
+            talk.ask(1, end=False)
+            for _ in range(3):
+                talk.h2.send_data(1, bytes(16_384))
+            talk.flush()
+            talk.events(0.2)  # which opens the window again
+            for _ in range(2):
+                talk.h2.send_data(1, bytes(16_384))
+            talk.h2.end_stream(1)
+            talk.flush()
+            return self.statuses(talk.events())
+
+        assert await deferToThread(talk) == {1: "413"}
+        assert not self.flushLoggedErrors()
+
+    async def test_a_stream_that_is_reset_before_its_request_is_complete_is_no_error(self) -> None:
+        def talk() -> dict[int, str]:
+            talk = Talk(self.dial("h2"))
+            talk.ask(1, end=False)
+            talk.h2.reset_stream(1)
+            talk.flush()
+            talk.ask(3)
+            return self.statuses(talk.events())
+
+        assert await deferToThread(talk) == {3: "200"}
+        (server,) = self.factory.connections
+        assert server in self.factory.quiet
+        assert server not in self.factory.asking
+        assert not self.flushLoggedErrors()
+
+    async def test_who_asks_for_answers_and_does_not_read_them_is_cut(self) -> None:
+        """Each ping wants an answer: without an end they would fill the memory."""
+        ping = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)
+
+        def flood() -> None:
+            talk = Talk(self.dial("h2", receive_bytes=4_096))
+            talk.socket.settimeout(TIMEOUT)
+            with self.assertRaises(OSError):
+                for _ in range(10_000):
+                    talk.socket.sendall(ping * 1_000)
+
+        await deferToThread(flood)
+        await until(lambda: not self.factory.connections, "gone")
+        (line,) = self.log_lines("does not read")
+        assert "127.0.0.1" not in line
         assert not self.flushLoggedErrors()
 
     async def test_what_is_no_http_2_ends_the_connection(self) -> None:

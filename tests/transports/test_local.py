@@ -306,7 +306,7 @@ class Leaving(Door):
 
         def sleepily() -> int:
             with Daemon(self.path) as daemon:
-                daemon.send(words("thing", "top", "--json"))
+                daemon.send(words("thing", "top", screen=True))
                 done.wait(WAIT)
                 size = 0
                 while size < 4_000_000:

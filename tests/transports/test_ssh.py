@@ -16,6 +16,7 @@ from twisted.conch.ssh.userauth import (
 )
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.logger import formatEvent, globalLogPublisher
 
 from lairchat.model import limits, refusals
 from lairchat.model.roles import ServerRole
@@ -130,6 +131,21 @@ class ComingIn(DoorCase):
             assert not link.client.inside
             assert link.over
         assert self.wasted() == 3
+
+    def test_a_name_that_is_an_escape_sequence_is_written_down_as_text(self):
+        events = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        for name in (
+            b"\x1b]0;pwned\x07\x1b[2Jalice",
+            b"alice\r\n2026 info  all is well",
+            b"\xff" * 500,
+        ):
+            assert not self.link(Client(name, self.key)).client.inside
+        said = [formatEvent(one) for one in events if "no shell" in str(one.get("log_format"))]
+        assert len(said) == 3
+        assert "\ufffd]0;pwned\ufffd\ufffd[2Jalice" in said[0]
+        assert all(line.isprintable() and len(line) < 240 for line in said)
 
     def test_nobody_finds_out_with_a_public_key_whether_it_is_known(self):
         for key in (self.key, new_key()):

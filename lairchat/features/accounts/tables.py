@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from lairchat.model.ids import DeviceId, SessionId, UserId
-from lairchat.model.moments import lasting
 from lairchat.model.names import name_key, skeleton
+from lairchat.model.phrases import lasting
 from lairchat.model.refusals import AuthLocked
 from lairchat.model.roles import ServerRole
 from lairchat.storage import log

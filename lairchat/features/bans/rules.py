@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from lairchat.features.bans.messages import Kind
 from lairchat.model.refusals import NetworkBad
 
+_WORD = {"ip": "address", "net": "network"}
 _LIKE = {"ip": "203.0.113.7", "net": "203.0.113.0/24"}
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _SUBSCRIBER = 64
@@ -30,7 +31,7 @@ def network_of(kind: Kind, text: str) -> str:
     except ValueError as error:
         why = "it has host bits set" if "host bits" in str(error) else "it cannot be read"
         raise NetworkBad(
-            text=text, kind=kind, why=why, like=_LIKE[kind], field="$.target"
+            text=text, kind=_WORD[kind], why=why, like=_LIKE[kind], field="$.target"
         ) from None
 
 

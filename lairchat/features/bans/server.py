@@ -22,7 +22,7 @@ from lairchat.features.bans import messages, rules, tables
 from lairchat.features.bans.tables import ServerBan
 from lairchat.model import limits, refusals
 from lairchat.model.ids import LOCAL_OPERATOR, UserId
-from lairchat.model.moments import lasting
+from lairchat.model.phrases import counted, lasting
 from lairchat.model.text import display_clip
 from lairchat.wire.contract import Outcome
 
@@ -38,11 +38,6 @@ def find(call: Call, connection: Connection, name: str) -> User:
     role = call.kernel.role_now(connection, actor)
     account_rules.require_over(actor, role, user.id, user.role)
     return user
-
-
-def closing(count: int) -> str:
-    """Say how many connections end."""
-    return f"{count} connection{'' if count == 1 else 's'} closed"
 
 
 async def add(call: Call, request: messages.AddBan) -> Write[Outcome]:
@@ -69,7 +64,7 @@ def _ban_network(call: Call, request: messages.AddBan) -> Write[Outcome]:
     def change(connection: Connection) -> Done[Outcome]:
         before = tables.ban_of_network(connection, network)
         _keep(call, connection, request, network=network, before=before)
-        done = f"banned {network}{lasting(until)} ({closing(hit)})"
+        done = f"banned {network}{lasting(until)} ({counted(hit, 'connection')} closed)"
         undo = f"ban remove {rules.kind_of(network)} {network}"
         return Done(Outcome(done=done, undo=undo), _renewing(kernel, connection, call.now))
 
@@ -98,7 +93,7 @@ async def _ban_user(call: Call, request: messages.AddBan) -> Write[Outcome]:
             hub.close_sessions(user.id, lambda _session: True, refusal.code, refusal.text)
             kernel.standing_changed(user.id)
 
-        done = f"banned {user.name}{lasting(until)} ({closing(hit)})"
+        done = f"banned {user.name}{lasting(until)} ({counted(hit, 'connection')} closed)"
         return Done(Outcome(done=done, undo=f"ban remove user {user.name}"), after)
 
     return Write(change)

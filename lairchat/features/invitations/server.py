@@ -15,9 +15,9 @@ from lairchat.features.invitations import messages
 from lairchat.model import limits, refusals
 from lairchat.model.identity import invite_code
 from lairchat.model.ids import LOCAL_OPERATOR, UserId
-from lairchat.model.moments import lasting
 from lairchat.model.names import check_user_name
 from lairchat.model.permissions import ServerAction, may_server
+from lairchat.model.phrases import counted, lasting
 from lairchat.model.roles import ServerRole
 from lairchat.wire.contract import Outcome
 
@@ -85,13 +85,13 @@ class _Links:
             account_rules.require_over(actor, role, user.id, user.role, own=True)
             accounts.delete_resets(connection, user.id)
             found[:] = [user]
-            return f"lets {user.name} set a new password, which ends {user.name}'s sessions"
+            return f"lets {user.name} set a new password, and ends {user.name}'s sessions then"
 
         return self._make(call, request.period, prepare, resets=found)
 
     def create_invite(self, call: Call, request: messages.CreateInvite) -> Write[messages.LinkMade]:
         """Make a link for so many people."""
-        people = "1 person" if request.uses == 1 else f"{request.uses} people"
+        people = counted(request.uses, "person", "people")
         return self._make(
             call, request.period, lambda _connection: f"lets {people} in", uses=request.uses
         )
@@ -131,7 +131,7 @@ class _Links:
                 account=None if target is None else target.id,
             )
             log.info("user {user} made invite {invite}", user=actor, invite=number)
-            done = f"made invite {number}, which {does}{lasting(expires)}"
+            done = f"made invite {number}, good{lasting(expires)}: {does}"
             undo = f"invite revoke {number}"
             return Done(messages.LinkMade(done=done, undo=undo, link=link))
 

@@ -22,6 +22,7 @@ from lairchat.features.rooms.messages import ROOM_LEFT, RoomLeft
 from lairchat.features.rooms.tables import Room
 from lairchat.model import limits, refusals
 from lairchat.model.ids import LOCAL_OPERATOR, RoomId, SessionId, UserId
+from lairchat.model.phrases import counted
 from lairchat.model.roles import RoomRole
 from lairchat.storage import log as room_log
 from lairchat.wire.contract import Outcome
@@ -183,7 +184,7 @@ def archive(call: Call, request: messages.ArchiveRoom) -> Write[Outcome]:
         seq = rooms.append_state(connection, room.id, body, call.now)
         event = log_rules.state_event(room.id, seq, call.now, body)
         frame = event_frame(MESSAGE.name, event)
-        members = f" ({room.members} members read it)" if not request.restore else ""
+        members = "" if request.restore else f" ({counted(room.members, 'member')} left to read it)"
         undo = f"room archive {room.name}{'' if request.restore else ' --restore'}"
         outcome = Outcome(done=f"{what} #{room.name}{members}", undo=undo)
         return Done(outcome, lambda hub: hub.publish(room.id, frame))
@@ -209,7 +210,7 @@ def delete(call: Call, request: messages.DeleteRoom) -> Write[Outcome]:
                 hub.tell(user, frame)
             go_on_erasing(kernel, True)
 
-        done = f"deleted #{room.name}: {len(inside)} members, {said} messages"
+        done = f"deleted #{room.name}: {counted(len(inside), 'member')}, {counted(said, 'message')}"
         return Done(Outcome(done=done), after)
 
     return Write(change)

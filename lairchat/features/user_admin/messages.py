@@ -60,13 +60,13 @@ class ShowUser(Request, frozen=True):
 
 
 class UserDetails(Reply, frozen=True):
-    """One account, more closely; ``until`` is 0 for a lock or ban without an end."""
+    """One account, more closely; ``until`` is 0 for a lock or ban without an end, or null."""
 
     name: str
     user: Int63
     role: RoleName
     state: State
-    until: Time
+    until: Time | None
     reason: str
     created: Time
     last: Time

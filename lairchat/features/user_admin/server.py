@@ -26,9 +26,9 @@ from lairchat.features.user_admin import messages
 from lairchat.features.user_admin.messages import RoleName, State
 from lairchat.model import limits, refusals
 from lairchat.model.ids import LOCAL_OPERATOR, SessionId, UserId
-from lairchat.model.moments import lasting
 from lairchat.model.names import name_key
 from lairchat.model.permissions import ServerAction, may_server
+from lairchat.model.phrases import counted, lasting
 from lairchat.model.roles import ServerRole
 from lairchat.model.text import display_clip
 from lairchat.wire.contract import Outcome
@@ -48,11 +48,6 @@ def aim(call: Call, connection: Connection, name: str) -> User:
     role = call.kernel.role_now(connection, actor)
     account_rules.require_over(actor, role, user.id, user.role)
     return user
-
-
-def closed(count: int) -> str:
-    """Say how many connections end."""
-    return f"{count} connection{'' if count == 1 else 's'} closed"
 
 
 # -- looking
@@ -156,7 +151,7 @@ async def show_user(call: Call, request: messages.ShowUser) -> Answer[messages.U
             user=one.id,
             role=_role_name(one.role),
             state=held.state,
-            until=held.until,
+            until=None if held.state == "ok" else held.until,
             reason=held.reason,
             created=one.created,
             last=now if connections else last,
@@ -188,7 +183,7 @@ async def lock(call: Call, request: messages.LockUser) -> Write[Outcome]:
             hub.close_sessions(user.id, lambda _session: True, refusal.code, refusal.text)
             kernel.standing_changed(user.id)
 
-        done = f"locked {user.name}{lasting(until)} ({closed(hit)})"
+        done = f"locked {user.name}{lasting(until)} ({counted(hit, 'connection')} closed)"
         return Done(Outcome(done=done, undo=f"user unlock {user.name}"), after)
 
     return Write(change)
@@ -303,7 +298,9 @@ async def close_session(call: Call, request: messages.CloseSession) -> Write[Out
         account_rules.require_over(actor, role, owner.id, owner.role, own=True)
         accounts.end_sessions(connection, [number])
         label = f" on {session.label}" if session.label else ""
-        done = f"ended session {number} of {owner.name}{label} ({closed(hit)})"
+        done = (
+            f"ended session {number} of {owner.name}{label} ({counted(hit, 'connection')} closed)"
+        )
         return Done(Outcome(done=done), lambda hub: _close(hub, owner.id, number))
 
     return Write(change)

@@ -47,7 +47,7 @@ class InviteTests(LinkCase):
     def test_the_link_is_whole_and_lets_as_many_in_as_it_says(self):
         made = self.do(self.local, CREATE_INVITE, uses=2, period=limits.DAY)
         self.assertEqual(
-            made.done, "made invite 1, which lets 2 people in until 2027-01-16 08:00 UTC"
+            made.done, "made invite 1, good until 2027-01-16 08:00 UTC: lets 2 people in"
         )
         self.assertEqual(made.undo, "invite revoke 1")
         self.assertEqual(
@@ -172,7 +172,7 @@ class ResetTests(LinkCase):
     def test_the_owner_of_the_link_sets_a_new_password_and_all_sessions_end(self):
         eve = self.people["eve"]
         made = self.do(self.adam, RESET_PASSWORD, name="EVE")
-        self.assertIn("lets eve set a new password, which ends eve's sessions", made.done)
+        self.assertIn("lets eve set a new password, and ends eve's sessions then", made.done)
         (listed,) = self.listed()
         self.assertEqual((listed.does, listed.name, listed.role), ("reset-password", "eve", ""))
         # Until it is used nothing has changed.

@@ -83,7 +83,7 @@ class ArchiveTests(RoomCase):
     def test_it_is_read_and_left_and_nothing_else(self):
         self.eve.ask(INVITE, room=self.den, name="mona")
         done = self.do(self.adam, ARCHIVE_ROOM, room="den")
-        self.assertEqual(done.done, "archived #den (2 members read it)")
+        self.assertEqual(done.done, "archived #den (2 members left to read it)")
         self.assertEqual(done.undo, "room archive den --restore")
         self.assertEqual(said(self.bob.events("message")[-1]), ("archived", "adam", None, None))
         words = [said(event) for event in self.bob.ask(HISTORY, room=self.den).events]
@@ -139,7 +139,7 @@ class ArchiveTests(RoomCase):
 class DeleteTests(RoomCase):
     def test_it_is_gone_for_everybody_at_once(self):
         done = self.do(self.adam, DELETE_ROOM, room="den")
-        self.assertEqual(done.done, "deleted #den: 2 members, 1 messages")
+        self.assertEqual(done.done, "deleted #den: 2 members, 1 message")
         for client in (self.eve, self.bob):
             (left,) = client.events("room.left")
             self.assertEqual((left.room, left.code), (self.den, "LC-DELETED"))

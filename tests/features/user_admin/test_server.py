@@ -82,6 +82,9 @@ class LookingTests(OperatorCase):
         self.assertEqual((bob.state, bob.until), ("locked", self.server.now() + HOUR * 1000))
         self.assertTrue(bob.reason.isprintable())
         self.assertEqual(bob.connections, 0)
+        self.assertIsNone(eve.until)
+        self.do(self.local, LOCK_USER, name="bob")
+        self.assertEqual(self.do(self.adam, SHOW_USER, name="bob").until, 0)
         self.refuse(UserUnknown, self.adam, SHOW_USER, name="nobody")
 
 

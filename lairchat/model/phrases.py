@@ -1,4 +1,4 @@
-"""Says in words when something is, for sentences that are told to people on other clocks."""
+"""Says times and counts in the words of sentences, for people on any clock."""
 
 from datetime import UTC, datetime
 
@@ -16,3 +16,8 @@ def lasting(until: int | None, reason: str = "") -> str:
     """Return how long something holds and why, to follow it in a sentence: `` until ... (spam)``."""
     end = "" if until is None else f" until {utc(until)}"
     return f"{end} ({reason})" if reason else end
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its word: ``1 member``, ``2 members``; ``many`` where an s is not enough."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
