@@ -115,6 +115,8 @@ def command_failed(state: AppState, event: i.CommandFailed) -> list[Effect]:
         if state.journal is not None:
             notice(state, form.error, error=True)
         return []
+    if state.quitting and not event.ref:
+        return []  # what nobody typed ends with the connection, as was asked for
     give_back(state, typed or chained)
     show_error(state, event.code, event.text)
     return []

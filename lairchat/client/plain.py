@@ -313,8 +313,12 @@ class Plain:
         if not self._ended or self.state.quitting:
             return []
         waiting = any(one.item.mark == ".." for one in self.state.outbox)
+        judged = isinstance(self.state.dialog, Form) and self.state.dialog.busy
+        arriving = self.state.phase == "online" and not self.state.synced
         under_way = self.state.phase in {"starting", "connecting"} or self.state.pending
-        if self.state.phase != "halted" and (waiting or self._held or under_way):
+        if self.state.phase != "halted" and (
+            waiting or self._held or under_way or judged or arriving
+        ):
             return []
         if isinstance(self.state.dialog, Form | Trust) or self._held:
             self.failed = True  # something was asked that nobody answered

@@ -84,6 +84,13 @@ class PlainFace(Terminals):
         assert named.returncode == 0
         assert self.tail("alice", 1) == ["the first message"]
 
+    def test_two_answers_and_no_more_make_an_account(self) -> None:
+        done = self.lair("alice", self.link(), stdin=b"\nlong password of alice\n")
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"now in #lobby" in done.stdout
+        assert b"LC-" not in done.stdout, "nothing failed: leaving ends what was being fetched"
+        assert self.lair("alice", stdin=b"").returncode == 0
+
     def test_a_refused_password_is_followed_by_nothing(self) -> None:
         script = b"\nshort\nlong password of alice\n/join #lobby\nlong password of alice\n"
         done = self.lair("alice", self.link(), stdin=script)

@@ -106,3 +106,14 @@ def test_hostile_names_are_made_safe_wherever_they_enter() -> None:
     for width, height in ((40, 12), (80, 24), (120, 40)):
         page = person.screen(width, height)
         assert not any(c in page for c in "\x1b\x07\u202e")
+
+
+def test_what_was_fetched_ends_without_a_word_when_one_leaves() -> None:
+    person = in_lobby()
+    (ask,) = person.enter("/kick bob")
+    person.state.note = None
+    person.state.quitting = True
+    person.link(i.CommandFailed(0, "LC-BYE", "goodbye"))
+    assert "LC-BYE" not in person.screen()
+    person.link(i.CommandFailed(ask.ref, "LC-BYE", "goodbye"))
+    assert "LC-BYE" in person.screen(), "what was typed has not been done"
