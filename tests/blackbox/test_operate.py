@@ -4,6 +4,8 @@ import json
 import shutil
 import sqlite3
 import time
+import urllib.error
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 from lairchat.demo_server import ServerFailedError
 from lairchat.model.refusals import Maintenance
@@ -244,6 +247,15 @@ class WithoutDaemon(Operated):
 
 
 class Server(Operated):
+    def ready(self) -> int:
+        """Return what a load balancer is told."""
+        url = f"http://127.0.0.1:{self.server.door('http')}/health/ready"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
     @awaited
     async def test_maintenance_closes_the_chat_and_opens_it_again(self) -> None:
         alice, bob = await self.friends("alice", "bob")
@@ -261,7 +273,13 @@ class Server(Operated):
         with self.assertRaises(Maintenance):
             await alice.resume()
         assert json.loads(await self.beside("server", "status", "--json"))["state"] == "maintenance"
+        assert await deferToThread(self.ready) == 503
         assert "the chat is open" in await self.beside("server", "maintenance", "off", "--yes")
+        for _ in range(100):
+            if await deferToThread(self.ready) == 200:
+                break
+            await deferLater(reactor, 0.1)
+        assert await deferToThread(self.ready) == 200
         await alice.resume()
         assert before.seq in {event.seq for event in await alice.log(1)}
 
