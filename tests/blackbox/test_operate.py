@@ -157,9 +157,12 @@ class Backups(Operated):
     async def test_two_at_once_and_a_name_that_is_taken(self) -> None:
         await self.owner()
         both = await gatherResults(
-            [Deferred.fromCoroutine(self.beside("backup", "create")) for _ in range(2)]
+            [Deferred.fromCoroutine(self.beside("backup", "create", "--json")) for _ in range(3)]
         )
-        assert len({text.split(" to ")[1] for text in both}) == 2
+        names = {json.loads(text)["name"] for text in both}
+        assert len(names) == 3
+        for name in names:
+            assert backup.verify(self.server.data / "backups" / name) == []
         await self.beside("backup", "create", "mine")
         said = await self.beside("backup", "create", "mine", status=1)
         assert said.startswith("LC-BACKUP-EXISTS")
