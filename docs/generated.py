@@ -7,6 +7,7 @@ A page cannot say something else than the program does, because nobody writes it
 import re
 from collections.abc import Callable, Iterator
 
+import operator_pages
 import wire_pages
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -101,7 +102,15 @@ def settings() -> Iterator[str]:
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     page.__name__.replace("_", "-"): page
-    for page in (codes, configuration, keys, settings, slash_commands, *wire_pages.PAGES)
+    for page in (
+        codes,
+        configuration,
+        keys,
+        settings,
+        slash_commands,
+        *operator_pages.PAGES,
+        *wire_pages.PAGES,
+    )
 }
 
 

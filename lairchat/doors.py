@@ -9,6 +9,7 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
 
 from lairchat.config import Config
 from lairchat.core import audit
@@ -129,6 +130,9 @@ class Doors:
                 role=caller.role,
                 source=f"ssh:{host}",
                 wait=lambda seconds: deferLater(self._reactor, seconds),
+                apart=lambda work: deferToThreadPool(
+                    self._reactor, self._reactor.getThreadPool(), work
+                ),
             )
 
         factory = SshFactory(

@@ -141,6 +141,8 @@ class Monitoring:
     def _check_draining(self) -> Finding:
         if self._daemon.kernel.closing:
             return Finding(Level.FAIL, "the server is stopping")
+        if self._daemon.hub.maintenance is not None:
+            return Finding(Level.FAIL, "the chat is closed for maintenance")
         return Finding(Level.OK, "commands are taken")
 
     # -- gauges

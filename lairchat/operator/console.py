@@ -35,11 +35,14 @@ Give = Callable[[Command[Any, Any], Mapping[str, Any]], Awaitable[Any]]
 Confirm = Callable[[str], Awaitable[bool]]
 ReadFile = Callable[[str], Awaitable[str]]
 Wait = Callable[[float], Awaitable[None]]
+Apart = Callable[[Callable[[], str]], Awaitable[str]]
 Until = Callable[[float], Awaitable[bool]]
 """Waits so many seconds, or less, and says whether nobody watches any more."""
 
 #: Waits for one's turn between the pages of one answer: in all longer than any sane list takes.
 _PATIENCE = 1_000
+_MANY_ROWS = 500
+"""count: rows that take some 15 ms to write; more are written in another thread."""
 _NAME_ROWS = 2_000
 """count: rows of a list among which Tab looks for names."""
 
@@ -69,6 +72,7 @@ class Console:
     columns: the width of the terminal; doors change it when the window does.
     files: reads a file that the line names, where the caller is not a stranger to the files.
     wait: waits for so many seconds: an answer of many pages may be held up by the caller's rate.
+    apart: does work in another thread: writing a long answer must not hold up everybody's chat.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Console:
         audit: Audit = audits.write,
         files: ReadFile | None = None,
         wait: Wait | None = None,
+        apart: Apart | None = None,
     ) -> None:
         self.verbs = verbs
         self.who = who
@@ -93,6 +98,7 @@ class Console:
         self._audit = audit
         self._files = files
         self._wait = wait
+        self._apart = apart
 
     # -- one command
 
@@ -171,10 +177,18 @@ class Console:
             if not await confirm(await self._question(line)):
                 return Output("nothing was done\n", Status.FAILED)
         answer = await self._ask(line)
-        text = render(filtered(answer, line.filters), line.format, self.columns)
+        text = await self._written(answer, line)
         if line.dry_run and line.format is Format.TEXT:
             text = f"dry run, nothing was done: {text}"
         return Output(text)
+
+    async def _written(self, answer: Answer, line: Line) -> str:
+        def write() -> str:
+            return render(filtered(answer, line.filters), line.format, self.columns)
+
+        if self._apart is None or len(answer.rows or ()) < _MANY_ROWS:
+            return write()
+        return await self._apart(write)
 
     async def _read_files(self, line: Line) -> None:
         """Put the texts of the files that were named in their places."""

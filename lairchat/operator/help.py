@@ -12,7 +12,8 @@ __all__ = ["explain"]
 _GRAMMAR = (
     "",
     "NOUN VERB [TARGET ...] [--flag VALUE ...] [| FILTER]",
-    "filters: json, csv, count, grep TEXT, head N; flags of every command: --json --csv --help",
+    "filters: json, csv, count, grep TEXT, head N",
+    "every command takes --json, --csv, --help",
     "changes take --dry-run (say what would happen) and --yes (do not ask)",
     "more: help NOUN, help NOUN VERB",
 )

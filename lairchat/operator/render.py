@@ -45,7 +45,7 @@ def _text(answer: Answer, columns: int) -> str:
         facts = [fact for fact in facts if fact[0].name not in {"done", "undo"} and fact[1]]
     if facts:
         parts.append(_facts(facts, columns))
-    if answer.rows is not None:
+    if answer.rows or (answer.rows is not None and not facts):
         parts.append(as_table(answer.shape.columns, answer.rows, columns))
     return "".join(parts)
 
@@ -53,10 +53,11 @@ def _text(answer: Answer, columns: int) -> str:
 def _outcome(facts: dict[str, Any], columns: int) -> str:
     """Write what was done and how to undo it, in one line where both fit."""
     done, undo = safe(facts.get("done") or ""), safe(facts.get("undo") or "")
-    if not undo:
-        return f"{done}\n" if done else ""
     line = f"{done}. undo: {undo}"
-    return f"{line}\n" if width(line) <= columns else f"{done}\nundo: {undo}\n"
+    if undo and width(line) <= columns:
+        return f"{line}\n"
+    lines = wrap(done, columns) if done else []
+    return "".join(f"{one}\n" for one in [*lines, *([f"undo: {undo}"] if undo else [])])
 
 
 def _facts(facts: Sequence[tuple[Column, Any]], columns: int) -> str:

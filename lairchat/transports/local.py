@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -110,6 +111,7 @@ class LocalProtocol(LineReceiver):
             role=ServerRole.OWNER,
             source="lairctl",
             files=self._read,
+            apart=self._factory.apart,
         )
         self._say(control.Hello(__version__))
 
@@ -285,6 +287,12 @@ class LocalFactory(Factory):
         self.allowed = frozenset({0, os.geteuid()})
         self.verbs = Verbs(kernel.table)
         self.connections: set[LocalProtocol] = set()
+
+    def apart(self, work: Callable[[], str]) -> "Deferred[str]":
+        """Do work in another thread."""
+        pool = self.reactor.getThreadPool()
+        done: Deferred[str] = deferToThreadPool(self.reactor, pool, work)
+        return done
 
     def buildProtocol(self, _addr: IAddress | None) -> Protocol:
         """Return the protocol of one caller."""

@@ -4,6 +4,8 @@ import json
 import shutil
 import sqlite3
 import time
+import urllib.error
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 from lairchat.demo_server import ServerFailedError
 from lairchat.model.refusals import Maintenance
@@ -154,9 +157,12 @@ class Backups(Operated):
     async def test_two_at_once_and_a_name_that_is_taken(self) -> None:
         await self.owner()
         both = await gatherResults(
-            [Deferred.fromCoroutine(self.beside("backup", "create")) for _ in range(2)]
+            [Deferred.fromCoroutine(self.beside("backup", "create", "--json")) for _ in range(3)]
         )
-        assert len({text.split(" to ")[1] for text in both}) == 2
+        names = {json.loads(text)["name"] for text in both}
+        assert len(names) == 3
+        for name in names:
+            assert backup.verify(self.server.data / "backups" / name) == []
         await self.beside("backup", "create", "mine")
         said = await self.beside("backup", "create", "mine", status=1)
         assert said.startswith("LC-BACKUP-EXISTS")
@@ -244,6 +250,15 @@ class WithoutDaemon(Operated):
 
 
 class Server(Operated):
+    def ready(self) -> int:
+        """Return what a load balancer is told."""
+        url = f"http://127.0.0.1:{self.server.door('http')}/health/ready"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
     @awaited
     async def test_maintenance_closes_the_chat_and_opens_it_again(self) -> None:
         alice, bob = await self.friends("alice", "bob")
@@ -261,7 +276,13 @@ class Server(Operated):
         with self.assertRaises(Maintenance):
             await alice.resume()
         assert json.loads(await self.beside("server", "status", "--json"))["state"] == "maintenance"
+        assert await deferToThread(self.ready) == 503
         assert "the chat is open" in await self.beside("server", "maintenance", "off", "--yes")
+        for _ in range(100):
+            if await deferToThread(self.ready) == 200:
+                break
+            await deferLater(reactor, 0.1)
+        assert await deferToThread(self.ready) == 200
         await alice.resume()
         assert before.seq in {event.seq for event in await alice.log(1)}
 

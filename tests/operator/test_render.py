@@ -150,12 +150,17 @@ def test_facts_and_rows_come_together():
     assert (parsed["state"], parsed["parts"][0]["name"]) == ("good", "anvil")
 
 
+def test_facts_without_rows_say_no_more():
+    assert one(Both("good", [])) == "state  good\n"
+
+
 def test_an_outcome_is_one_sentence_and_how_to_undo_it():
     assert one(Outcome("locked eve until 14:06 (1 session closed)", "user unlock eve")) == (
         "locked eve until 14:06 (1 session closed). undo: user unlock eve\n"
     )
     assert one(Outcome("x" * 70, "user unlock eve")) == f"{'x' * 70}\nundo: user unlock eve\n"
     assert one(Outcome("done")) == "done\n"
+    assert one(Outcome("word " * 17 + "end", "")) == f"{'word ' * 15}word\nword end\n"
     assert one(Locked("locked a", "", "b")) == "locked a\ngiven  b\n"
 
 

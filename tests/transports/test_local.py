@@ -227,6 +227,22 @@ class Talking(Door):
         assert len(came) == 3
         assert "".join(one.text for one in came[:-1]).count("y" * 20_000) == 3
 
+    async def test_an_answer_of_many_rows_holds_nobody_up(self) -> None:
+        threads: list[threading.Thread] = []
+        apart = self.listener._factory.apart
+
+        def noted(work: Callable[[], str]) -> "Deferred[str]":
+            return apart(lambda: threads.append(threading.current_thread()) or work())
+
+        self.patch(self.listener._factory, "apart", noted)
+        self.patch(console, "_MANY_ROWS", 4)
+        came = await self.call(words("thing", "list", "--json"))
+        assert came[0].text.count('"name"') == 4
+        came = await self.call(words("thing", "list", "--like", "bell", "--json"))
+        assert came[0].text.count('"name"') == 1
+        assert len(threads) == 1
+        assert threads[0] is not threading.current_thread()
+
     async def test_a_live_screen(self) -> None:
         came = await self.call(words("thing", "top", screen=True))
         assert came[0].frame

@@ -1,11 +1,6 @@
 """What operators are told, in words."""
 
 
-def sentence(*parts: str) -> str:
-    """Join what there is of these."""
-    return ", ".join(part for part in parts if part)
-
-
 def because(reason: str) -> str:
     """Return a reason as the end of a sentence."""
     return f": {reason}" if reason else ""

@@ -53,14 +53,15 @@ class Place(Protocol):
 class _Handlers:
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._making: set[Path] = set()
 
     # -- backups
 
     async def create(self, call: Call, request: messages.CreateBackup) -> Answer[messages.Made]:
         place = self._place
-        name = request.name or _named_by_time(call.now, place.backups)
+        name = request.name or self._named_by_time(call.now)
         target = self._path(call, name)
-        if target.exists():
+        if self._is_taken(target):
             raise refusals.BackupExists(name=name, field="$.name")
         _need_room(target, _bytes_of(place.database))
         if call.rehearsal:
@@ -71,7 +72,11 @@ class _Handlers:
             return backup.create(place.database, target, now=call.now, beside=place.beside)
 
         began = time.monotonic()
-        manifest = await self._tried("the backup", work)
+        self._making.add(target)
+        try:
+            manifest = await self._tried("the backup", work)
+        finally:
+            self._making.discard(target)
         rows = sum(manifest.contents.counts.values())
         took = f"{time.monotonic() - began:.1f} s"
         done = f"backed up {rows} rows, {rules.in_words(manifest.size)}, to {target} in {took}"
@@ -218,6 +223,19 @@ class _Handlers:
             return migrated
         raise refusals.BackupUnknown(name=name, field="$.name")
 
+    def _is_taken(self, path: Path) -> bool:
+        """Tell whether there is a backup here, or one that is being made."""
+        return path in self._making or path.exists()
+
+    def _named_by_time(self, now: int) -> str:
+        """Return a name for a backup that is not taken: the time, and a number where that is."""
+        name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now // 1000))
+        number, free = 1, name
+        while self._is_taken(self._place.backups / free):
+            number += 1
+            free = f"{name}-{number}"
+        return free
+
     async def _tried(self, what: str, work: Callable[[], T]) -> T:
         """Do work aside, and turn what the disk says into a refusal."""
         try:
@@ -227,16 +245,6 @@ class _Handlers:
         except OSError as error:
             why = f"{Path(str(error.filename or '')).name} {error.strerror or error}".strip()
             raise refusals.BackupFailed(what=what, why=why.lower()) from error
-
-
-def _named_by_time(now: int, directory: Path) -> str:
-    """Return a name for a backup that is not taken: the time, and a number where that is."""
-    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now // 1000))
-    number, free = 1, name
-    while (directory / free).exists():
-        number += 1
-        free = f"{name}-{number}"
-    return free
 
 
 def _told(path: Path) -> messages.Backup:
