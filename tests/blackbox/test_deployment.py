@@ -20,12 +20,12 @@ UNIT = ETC / "systemd" / "lairchat.service"
 INSTALLATION = """
 set -eu
 mount -t tmpfs tmpfs "$1"
-mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-mount --rbind /proc "$1/root/proc"
-mount --rbind /dev "$1/root/dev"
-cp "$2" "$1/root/tmp/lairchat.deb"
-chroot "$1/root" sh -euc '
+mkdir "$1/upper" "$1/work" "$1/system"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/system"
+mount --rbind /proc "$1/system/proc"
+mount --rbind /dev "$1/system/dev"
+cp "$2" "$1/system/tmp/lairchat.deb"
+chroot "$1/system" sh -euc '
     cd /tmp
     dpkg --install lairchat.deb >/dev/null
     lair --version
