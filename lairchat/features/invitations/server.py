@@ -7,6 +7,7 @@ from twisted.logger import Logger
 
 from lairchat.core.call import Call
 from lairchat.core.feature import Feature
+from lairchat.core.hub import Hub
 from lairchat.core.plan import Done, Read, Write
 from lairchat.features.accounts import rules as account_rules
 from lairchat.features.accounts import tables as accounts
@@ -130,10 +131,11 @@ class _Links:
                 name=name if target is None else target.name,
                 account=None if target is None else target.id,
             )
-            log.info("user {user} made invite {invite}", user=actor, invite=number)
             done = f"made invite {number}, good{lasting(expires)}: {does}"
             undo = f"invite revoke {number}"
-            return Done(messages.LinkMade(done=done, undo=undo, link=link))
+            return Done(
+                messages.LinkMade(done=done, undo=undo, link=link), _noting(call, "made", number)
+            )
 
         return Write(change)
 
@@ -176,8 +178,16 @@ def revoke_invite(call: Call, request: messages.RevokeInvite) -> Write[Outcome]:
         if invite is None or invite.uses < 1 or invite.expires <= call.now:
             raise refusals.InviteUnknown(invite=request.invite, field="$.invite")
         accounts.delete_invite(connection, invite.id)
-        log.info("user {user} revoked invite {invite}", user=call.session.user, invite=invite.id)
         kept = f" for {invite.name}" if invite.name else ""
-        return Done(Outcome(done=f"revoked invite {invite.id}{kept}"))
+        done = f"revoked invite {invite.id}{kept}"
+        return Done(Outcome(done=done), _noting(call, "revoked", invite.id))
 
     return Write(change)
+
+
+def _noting(call: Call, did: str, invite: int) -> Callable[[Hub], None]:
+    """Return what writes to the log that something was done: after the commit, or not at all."""
+    user = call.session.user
+    return lambda _hub: log.info(
+        "user {user} {did} invite {invite}", user=user, did=did, invite=invite
+    )

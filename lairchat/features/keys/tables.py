@@ -79,6 +79,14 @@ def keys_of(connection: Connection, user: UserId | None, after: int, limit: int)
     return [KeptKey._make(row) for row in rows]
 
 
+def added_by_others(connection: Connection, user: UserId) -> list[tuple[int, UserId]]:
+    """Return the keys that another account has added to an account's, each with that account."""
+    query = select(user_keys.c.id, user_keys.c.added_by).where(
+        user_keys.c.user == user, user_keys.c.added_by != user
+    )
+    return [(key, UserId(adder)) for key, adder in connection.execute(query)]
+
+
 def count_keys(connection: Connection, user: UserId) -> int:
     """Count the keys of an account."""
     query = select(func.count()).select_from(user_keys).where(user_keys.c.user == user)

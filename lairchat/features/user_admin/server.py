@@ -226,6 +226,7 @@ def set_role(call: Call, request: messages.SetServerRole) -> Write[Outcome]:
         if user.role is granted:
             return Done(Outcome(done=f"{user.name} is {granted.word} already"))
         accounts.set_role(connection, user.id, granted)
+        taken = _shut_behind(connection, user, granted)
         afters = kernel.role_given(connection, user.id, granted, by, call.now)
 
         def after(hub: Hub) -> None:
@@ -235,12 +236,32 @@ def set_role(call: Call, request: messages.SetServerRole) -> Write[Outcome]:
             kernel.standing_changed(user.id)
 
         done = f"{user.name} is {granted.word} now, was {user.role.word}"
+        if taken:
+            done += f" ({counted(taken, 'key')} that others had added taken away)"
         if not accounts.has_owner(connection):
             done += " (nobody owns the server: the next start makes an owner's link)"
         undo = f"user role {user.name} {user.role.word}"
         return Done(Outcome(done=done, undo=undo), after)
 
     return Write(change)
+
+
+def _shut_behind(connection: Connection, user: User, granted: ServerRole) -> int:
+    """Close the ways into an account that rises for those who could not open them now.
+
+    A key or a link from its lowly days would make its maker what it becomes.  Returns how many
+    keys are gone.
+    """
+    if granted <= user.role:
+        return 0
+    accounts.delete_resets(connection, user.id)
+    taken = 0
+    for key, adder in keys.added_by_others(connection, user.id):
+        maker = accounts.user_by_id(connection, adder)
+        if maker is None or may_server(ServerAction.GOVERN, maker.role, target=granted):
+            keys.drop_key(connection, key)
+            taken += 1
+    return taken
 
 
 # -- sessions

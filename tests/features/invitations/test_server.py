@@ -1,6 +1,7 @@
 """Links of operators: whole, for one name, for a forgotten password; once, and no longer than said."""
 
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 
 from lairchat.features.accounts.messages import LIST_SESSIONS, REGISTER
 from lairchat.features.accounts.rules import Registration
@@ -11,7 +12,7 @@ from lairchat.features.invitations.messages import (
     RESET_PASSWORD,
     REVOKE_INVITE,
 )
-from lairchat.features.user_admin.messages import LOCK_USER
+from lairchat.features.user_admin.messages import LOCK_USER, SET_ROLE
 from lairchat.model import limits
 from lairchat.model.identity import Link
 from lairchat.model.refusal import Refusal
@@ -201,6 +202,13 @@ class ResetTests(LinkCase):
         for name in ("bob", "nina", "3ve"):
             self.assertRaises(InviteName, self.newcomer, name, made.link)
 
+    def test_who_rises_leaves_it_behind(self):
+        made = self.do(self.adam, RESET_PASSWORD, name="mona")
+        self.do(self.olga, SET_ROLE, name="mona", role="user")
+        self.assertEqual(len(self.listed()), 1)
+        self.do(self.olga, SET_ROLE, name="mona", role="owner")
+        self.assertRaises(InviteBad, self.newcomer, "mona", made.link, secret=secret_of("new"))
+
     def test_a_lock_is_stronger(self):
         made = self.do(self.adam, RESET_PASSWORD, name="eve")
         self.do(self.adam, LOCK_USER, name="eve")
@@ -228,3 +236,25 @@ class ResetTests(LinkCase):
         self.refuse(Denied, self.adam, RESET_PASSWORD, name="olga")
         self.do(self.adam, RESET_PASSWORD, name="adam")
         self.refuse(UserUnknown, self.adam, RESET_PASSWORD, name="nobody")
+
+
+class LogTests(LinkCase):
+    def test_a_rehearsal_does_not_tell_the_log_what_was_never_done(self):
+        events = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+
+        def logged():
+            found = [formatEvent(event) for event in events]
+            events.clear()
+            return [text for text in found if "invite" in text]
+
+        self.do(self.adam, CREATE_INVITE, dry_run=True)
+        self.assertEqual(logged(), [])
+        self.do(self.adam, CREATE_INVITE)
+        number = self.user("adam")
+        self.assertEqual(logged(), [f"user {number} made invite 1"])
+        self.do(self.adam, REVOKE_INVITE, invite=1, dry_run=True)
+        self.assertEqual(logged(), [])
+        self.do(self.adam, REVOKE_INVITE, invite=1)
+        self.assertEqual(logged(), [f"user {number} revoked invite 1"])

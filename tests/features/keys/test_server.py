@@ -10,6 +10,8 @@ from lairchat.core.portal import ICaller, KnownKey
 from lairchat.features.accounts import tables as accounts
 from lairchat.features.keys.messages import ADD_KEY, LIST_KEYS, REMOVE_KEY
 from lairchat.features.keys.rules import digest_of, fingerprint
+from lairchat.features.keys.tables import drop_key
+from lairchat.features.user_admin.messages import SET_ROLE
 from lairchat.model import limits
 from lairchat.model.refusals import (
     AuthLocked,
@@ -159,6 +161,17 @@ class LoginTests(KeyCase):
         self.assertEqual(told, [self.user("adam")])
         self.assertRaises(UnauthorizedLogin, self.prove, "adam")
 
+    def test_a_key_that_is_removed_while_it_is_looked_at_lets_nobody_in(self):
+        storage = self.server.kernel.storage
+        call = storage.call
+
+        def later(change):
+            call(lambda connection: drop_key(connection, 1))
+            return call(change)
+
+        self.patch(storage, "call", later)
+        self.assertRaises(UnauthorizedLogin, self.prove, "adam")
+
     def test_the_alias_is_for_administrators(self):
         key, blob = new_key()
         self.do(self.local, ADD_KEY, name="mona", key=key)
@@ -169,6 +182,25 @@ class LoginTests(KeyCase):
         self.set_account("adam", role=int(ServerRole.USER))
         self.assertRaises(UnauthorizedLogin, self.prove, "admin")
         self.assertRaises(Denied, self.prove, "adam")
+
+    def test_who_rises_leaves_the_keys_of_others_behind(self):
+        told = []
+        self.server.kernel.standing_watchers.append(told.append)
+        blobs = {}
+        for desk in (self.adam, self.olga, self.local):
+            key, blobs[desk] = new_key()
+            self.do(desk, ADD_KEY, name="eve", key=key)
+        self.do(self.adam, SET_ROLE, name="eve", role="moderator")
+        for blob in blobs.values():
+            self.assertEqual(self.prove("eve", blob)[2], ServerRole.MODERATOR)
+        risen = self.do(self.olga, SET_ROLE, name="eve", role="owner")
+        self.assertEqual(
+            risen.done, "eve is owner now, was moderator (1 key that others had added taken away)"
+        )
+        self.assertRaises(UnauthorizedLogin, self.prove, "eve", blobs[self.adam])
+        for desk in (self.olga, self.local):
+            self.assertEqual(self.prove("eve", blobs[desk])[2], ServerRole.OWNER)
+        self.assertEqual(told[-1], self.user("eve"))
 
     def test_a_locked_account_is_told_so_to_its_own_key_only(self):
         self.set_account("adam", state=accounts.LOCKED)
