@@ -6,12 +6,14 @@ A structured line now, in the namespace ``lairchat.audit``, which no level of th
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
 from twisted.logger import Logger
 
 from lairchat.model import limits
 from lairchat.model.text import display_clip
+from lairchat.wire.shown import Kind, kind_of
 
-__all__ = ["NAMESPACE", "Audit", "Entry", "write"]
+__all__ = ["NAMESPACE", "Audit", "Entry", "described", "write"]
 
 NAMESPACE = "lairchat.audit"
 _LINE_CHARS = 3 * limits.VALUE_CHARS
@@ -23,7 +25,7 @@ class Entry(NamedTuple):
 
     who: account, or ``local:UID``.  source: the door, and the address if it has one.
     line: the command without secrets; of what was not understood only the part that was.
-    status: as the door reports it.  code: of the refusal, or "".
+    status: as the door reports it; over the chat 0 or 1.  code: of the refusal, or "".
     """
 
     who: str
@@ -46,3 +48,14 @@ def write(entry: Entry) -> None:
         status=entry.status,
         code=entry.code or "ok",
     )
+
+
+def described(name: str, request: msgspec.Struct) -> str:
+    """Write a command down as the wire has it, but for what was left out and what files hold."""
+    words = [name]
+    for field in msgspec.structs.fields(request):
+        value = getattr(request, field.name)
+        if value != field.default:
+            shown = "(file)" if kind_of(field.type) is Kind.FILE else repr(value)
+            words.append(f"{field.name}={shown}")
+    return " ".join(words)

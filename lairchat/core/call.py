@@ -15,9 +15,10 @@ class Call:
     now: wall clock in ms when the command arrived.
     key: the command's idempotency id, or None.
     rehearsal: nothing is to happen: an operator asks what would.
+    audited: what the log of operators' commands is to say of it once it is answered, or "".
     """
 
-    __slots__ = ("_session", "id", "kernel", "key", "now", "peer", "rehearsal")
+    __slots__ = ("_session", "audited", "id", "kernel", "key", "now", "peer", "rehearsal")
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Call:
         now: int,
         *,
         rehearsal: bool = False,
+        audited: str = "",
     ) -> None:
         self.kernel = kernel
         self.peer = peer
@@ -35,6 +37,7 @@ class Call:
         self.key = key
         self.now = now
         self.rehearsal = rehearsal
+        self.audited = audited
         # As it is now: who asked may have gone when the writer's turn comes.
         self._session = peer.session
 

@@ -52,6 +52,8 @@ class _DeskPeer(Peer):
 
     __slots__ = ("_ids", "_kernel", "_waiting")
 
+    audits = True
+
     def __init__(self, kernel: Kernel, session: Session, address: str) -> None:
         super().__init__(kernel.hub, _NoWire(), address, 0.0)
         self.session = session

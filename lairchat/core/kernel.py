@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lairchat.core import audit
 from lairchat.core.bans import AddressBans
 from lairchat.core.call import Call
 from lairchat.core.feature import Feature, Handler
@@ -293,7 +294,10 @@ class Kernel:
         request = codec.decode_args(command.request, frame.args)
         key = frame.key if command.keyed else None
         rehearsal = isinstance(request, Change) and request.dry_run
-        return Call(self, peer, frame.id, key, now, rehearsal=rehearsal), request
+        own = command.cli is None or peer.audits
+        audited = "" if own else audit.described(command.name, request)
+        call = Call(self, peer, frame.id, key, now, rehearsal=rehearsal, audited=audited)
+        return call, request
 
     def _run(self, entry: Entry, call: Call, request: Any) -> None:
         command = entry.command
@@ -403,6 +407,7 @@ class Kernel:
                 self._fail(command, call, Failure(error))
                 return
             frame, after = result
+            self._audit(call)
             # First the answer: what ``after`` sends to this connection, or its end, follows it.
             call.peer.push(frame)
             if after is not None:
@@ -420,12 +425,20 @@ class Kernel:
     # -- answers
 
     def _reply(self, command: Command[Any, Any], call: Call, reply: msgspec.Struct) -> None:
+        self._audit(call)
         call.peer.push(ok_frame(call.id, codec.encode_body(reply)))
         call.peer.ended(command.overlap)
 
     def _fail(self, command: Command[Any, Any], call: Call, failure: Failure) -> None:
+        self._audit(call, getattr(failure.value, "code", refusals.Internal.code))
         call.peer.push(self.explain(call.id, command.name, failure))
         call.peer.ended(command.overlap)
+
+    def _audit(self, call: Call, code: str = "") -> None:
+        """Write down what an operator commanded over the chat."""
+        if call.audited:
+            source = f"chat:{call.peer.address}"
+            audit.write(audit.Entry(call.session.name, source, call.audited, int(bool(code)), code))
 
     def explain(self, id: int, what: str, failure: Failure) -> bytes:  # noqa: A002
         """Encode why a command was not done; what nobody expected is logged, not told."""

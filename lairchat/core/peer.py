@@ -45,7 +45,11 @@ class Peer:
     (performance: twisted's ``transport.write`` never refuses).  While the transport is blocked,
     frames wait here; past :data:`limits.OUTBOX_BYTES` room events are dropped and their rooms
     remembered, and the client is told of the gap when it reads again.
+
+    audits: whether who holds it writes down by itself what operators command here.
     """
+
+    audits = False
 
     __slots__ = (
         "address",

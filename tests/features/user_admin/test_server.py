@@ -1,7 +1,10 @@
 """Operators and people: lists, locks, roles, sessions; who is out is out at once."""
 
+from twisted.logger import formatEvent, globalLogPublisher
+
 from lairchat.features.accounts.messages import LOGIN, RESUME
 from lairchat.features.bans.messages import ADD_BAN
+from lairchat.features.keys.messages import ADD_KEY
 from lairchat.features.rooms.messages import MEMBERS, TOPIC
 from lairchat.features.user_admin.messages import (
     CLOSE_SESSION,
@@ -29,6 +32,8 @@ from tests.features.operators import OperatorCase
 from tests.harness import Client
 
 HOUR = limits.HOUR
+# RFC 8032's first test key.
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
 
 
 class LookingTests(OperatorCase):
@@ -206,6 +211,35 @@ class RoleTests(OperatorCase):
         given = self.do(self.local, SET_ROLE, name="olga", role="user", dry_run=True)
         self.assertIn("nobody owns the server", given.done)
         self.assertEqual(self.account("olga").role, ServerRole.OWNER)
+
+
+class ChatTests(OperatorCase):
+    """Operators may command over the chat, where no console writes it down."""
+
+    def test_what_is_commanded_there_is_in_the_audit_log(self):
+        events = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        olga = self.people["olga"]
+        olga.ask(SET_ROLE, name="eve", role="moderator")
+        olga.ask(LIST_USERS)
+        olga.ask(LOCK_USER, name="eve", reason="\x1b[2J", dry_run=True)
+        self.assertRaises(UserUnknown, olga.ask, LOCK_USER, name="nobody")
+        olga.ask(ADD_KEY, name="olga", key=f"ssh-ed25519 {KEY}")
+        self.assertRaises(Denied, self.people["bob"].ask, LIST_USERS)
+        self.do(self.adam, LIST_USERS)
+        texts = [formatEvent(one) for one in events if one["log_namespace"] == "lairchat.audit"]
+        start = f"olga from chat:{olga.peer.address}: admin."
+        self.assertEqual(
+            [text.removeprefix(start) for text in texts],
+            [
+                "user_role name='eve' role='moderator' -> 0 ok",
+                "user_list -> 0 ok",
+                "user_lock name='eve' reason='\\x1b[2J' dry_run=True -> 0 ok",
+                "user_lock name='nobody' -> 1 LC-USER-UNKNOWN",
+                "user_key_add name='olga' key=(file) -> 0 ok",
+            ],
+        )
 
 
 class SessionTests(OperatorCase):
