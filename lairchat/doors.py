@@ -67,7 +67,7 @@ class Doors:
         self._counts: dict[str, Callable[[], int]] = {}
         if layout.config.ssh.enabled:
             self.services.append(self._ssh())
-        self._browsers: Admission | None = None
+        self._site: HttpFactory | None = None
         if layout.config.http.enabled:
             self.services.append(self._http(tls, pages))
 
@@ -83,19 +83,19 @@ class Doors:
         return {name: count() for name, count in self._counts.items()}
 
     def change(self, config: Config) -> None:
-        """Take over the bounds of another configuration; those of chat and SSH are the daemon's."""
-        if self._browsers is not None:
-            self._browsers.change(**_browsers_of(config))
+        """Take over what of another configuration is the doors'; chat's bounds are the daemon's."""
+        if self._site is not None:
+            self._site.admission.change(**_browsers_of(config))
+            self._site.know(_hosts_of(config))
 
     # -- HTTP
 
     def _http(self, tls: ServerTLS, pages: Mapping[str, Page]) -> HttpService:
         config, kernel = self._layout.config, self._kernel
-        self._browsers = Admission(kernel.throttle, **_browsers_of(config))
-        factory = HttpFactory(
+        factory = self._site = HttpFactory(
             pages,
-            hosts=[config.server.name, *config.http.hosts],
-            admission=self._browsers,
+            hosts=_hosts_of(config),
+            admission=Admission(kernel.throttle, **_browsers_of(config)),
             throttle=kernel.throttle,
             measures=kernel.measures,
             clock=self._reactor,
@@ -196,6 +196,11 @@ class Doors:
             "throttle": Name(kernel.throttle, "who has used how much of which rate"),
             "config": Name(lambda: self._layout.config, "config() is the configuration in force"),
         }
+
+
+def _hosts_of(config: Config) -> list[str]:
+    """Return the names under which browsers may ask for this server."""
+    return [config.server.name, *config.http.hosts]
 
 
 def _browsers_of(config: Config) -> dict[str, Any]:

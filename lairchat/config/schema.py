@@ -82,7 +82,7 @@ class Http(Section, frozen=True):
     tls: Annotated[bool, _key("Speak TLS 1.3, and HTTP/2 where the client does.")] = False
     hosts: Annotated[
         list[str],
-        _key("Host names that are answered to beside the server's own and loopback."),
+        _key("Host names that are answered to beside the server's own and loopback.", live=True),
     ] = []
 
 

@@ -215,7 +215,7 @@ class HttpFactory(Factory):
         refuses: Callable[[str], Refusal | None] = lambda _: None,
     ) -> None:
         self.pages = pages
-        self.hosts: Collection[str] = {*http_rules.LOOPBACK, *map(http_rules.canonical, hosts)}
+        self.know(hosts)
         self.admission = admission
         self.measures = measures
         self.clock = clock
@@ -259,6 +259,10 @@ class HttpFactory(Factory):
             self.admission.authenticated(connection.host)
         else:
             self.admission.leave(connection.host)
+
+    def know(self, hosts: Iterable[str]) -> None:
+        """Take other names for this server, from the next request on."""
+        self.hosts: Collection[str] = {*http_rules.LOOPBACK, *map(http_rules.canonical, hosts)}
 
     def stop(self) -> None:
         """End all connections: nobody's work is lost with them."""

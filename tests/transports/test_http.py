@@ -377,6 +377,17 @@ class Shared(DoorCase):
             ]
 
 
+class Names(DoorCase):
+    async def test_other_names_count_from_the_next_request_on(self) -> None:
+        old, new = head(host="chat.example"), head(host="proxy.example")
+        assert await self.statuses(old) == [200]
+        assert await self.statuses(new) == [421]
+        self.factory.know(["proxy.example"])
+        assert await self.statuses(new) == [200]
+        assert await self.statuses(old) == [421]
+        assert await self.statuses(head(host="localhost")) == [200]
+
+
 class Curl(DoorCase):
     """What operators have at hand."""
 
