@@ -265,6 +265,7 @@ def _prepare(
     if layout.config_path is None:
         path = configuration.user_config(environ, home)
         if _write_config(path):
+            layout.config_path = path  # a reload that does not find it any more says so
             made.append(("config", f"{_short(path)}  (keys commented)"))
     if first:
         words = " ".join(identity.id.words())

@@ -71,6 +71,11 @@ def test_the_template_shows_every_key_at_its_default() -> None:
         ('[server]\nname = "two words"\n', "etc/lairchat.toml:2:1", "--print-config"),
         ("[tls\n", "etc/lairchat.toml:1:", "toml.io"),
         ("x = = 1\n", "etc/lairchat.toml:1:5", "toml.io"),
+        (
+            "[listen.chat]\n[listen.chat]\n",
+            "etc/lairchat.toml:2:13",
+            "[listen.chat] twice. Put its",
+        ),
         ("[listen.a]\ntls = true\n[listen.b]\ntls = 3\n", "etc/lairchat.toml:4:1", ""),
         ("listen = 3\n", "etc/lairchat.toml:1:1", ""),
         ("limits.message_burst = 0\n", "etc/lairchat.toml:1:1", ""),

@@ -87,6 +87,7 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
     for path in [*data.iterdir(), config_path]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     assert config_path.read_text() == config.template()
+    assert prepared.layout.config_path == config_path  # what a reload is to read
     page = prepared.page(secret=True)
     words = " ".join(prepared.server_id.words())
     for expected in ("first start", str(config_path), words, "ECDSA P-256", "397 days", "schema"):

@@ -18,6 +18,7 @@ TEXT_BYTES = 1024 * 1024
 Place = tuple[int, int]
 
 _TOML_ADVICE = "Texts stand in double quotes; see toml.io for the rest."
+_TWICE_ADVICE = "Put its keys below the one that is there already."
 _JSON_ADVICE = "Names and texts stand in double quotes; see json.org for the rest."
 
 
@@ -56,8 +57,18 @@ def _toml_tree(text: str, where: str) -> dict[str, Any]:
         said = str(error)
     found = re.search(r"^(.*) \(at line (\d+), column (\d+)\)$", said)
     if found:
-        _refuse(where, (int(found[2]), int(found[3])), found[1], _TOML_ADVICE)
+        advice = _TWICE_ADVICE if found[1].endswith("twice") else _TOML_ADVICE
+        _refuse(where, (int(found[2]), int(found[3])), _with_tables(found[1]), advice)
     _refuse(where, _place_at(text, len(text)), said, _TOML_ADVICE)
+
+
+_NAME = re.compile(r"'(.*?)'")
+_NAMES = re.compile(r"\('.+?',?\)")
+
+
+def _with_tables(said: str) -> str:
+    """Write tables as in the file, where tomllib writes them as Python does."""
+    return _NAMES.sub(lambda tuple_: f"[{'.'.join(re.findall(_NAME, tuple_[0]))}]", said)
 
 
 _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
