@@ -271,7 +271,7 @@ class Host(Files):
         lines = self._daemon.logbook.lines(
             after=request.after, count=request.lines, level=request.level
         )
-        return [messages.LogLine(line.at, line.level, line.text, line.number) for line in lines]
+        return [messages.LogLine(line.number, line.at, line.level, line.text) for line in lines]
 
     def set_log_level(self, level: str) -> None:
         """Choose the least that is logged."""

@@ -273,7 +273,7 @@ class _Host(Files):
     def log_lines(self, request: admin.TailLog) -> list[admin.LogLine]:
         """Return the last lines of the file that a daemon in the background writes."""
         lines = read_tail(self.layout.log, count=request.lines, level=request.level)
-        return [admin.LogLine(line.at, line.level, line.text, line.number) for line in lines]
+        return [admin.LogLine(line.number, line.at, line.level, line.text) for line in lines]
 
 
 def _audit_observer(layout: Layout) -> ILogObserver | None:

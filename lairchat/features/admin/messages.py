@@ -172,10 +172,10 @@ class TailLog(Request, frozen=True):
 class LogLine(Reply, frozen=True):
     """One line of the log; numbers rise by one from the start of the server."""
 
+    number: Int63
     at: Time
     level: str
     text: str
-    number: Int63
 
 
 class LogLines(Reply, frozen=True):

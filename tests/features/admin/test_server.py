@@ -119,7 +119,7 @@ class Admin(TestCase):
         assert self.ask(m.SHUTDOWN).undo == ""
 
     def test_lines_that_are_followed_say_where_to_go_on(self):
-        self.host.lines = [m.LogLine(1, "info", f"line {n}", n) for n in (1, 2, 3)]
+        self.host.lines = [m.LogLine(n, 1, "info", f"line {n}") for n in (1, 2, 3)]
         assert self.ask(m.LOG_TAIL).next is None
         followed = self.ask(m.LOG_TAIL, follow=True)
         assert followed.next == 3
