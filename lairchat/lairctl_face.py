@@ -59,7 +59,12 @@ class Face:
         sys.stdout.flush()
 
     def error(self, text: str) -> None:
-        """Write to standard error."""
+        """Write to standard error; on a terminal long lines are broken between words."""
+        if sys.stderr.isatty():
+            # Imported here: measuring takes longer to import than most commands take.
+            from lairchat.operator.cells import fold
+
+            text = fold(text, os.get_terminal_size(sys.stderr.fileno()).columns or _PLAIN_COLUMNS)
         sys.stderr.write(text)
         sys.stderr.flush()
 

@@ -481,7 +481,7 @@ def test_a_prompt(server, terminal):
     screen.type("user show x\x03")
     screen.line("")
     screen.line("log tail --follow")
-    screen.until("LEVEL")
+    screen.until(" info ")
     screen.type("\x03")
     screen.line("user list | count")
     screen.until("lairctl> user list | count")
@@ -491,6 +491,16 @@ def test_a_prompt(server, terminal):
     screen.until("lairctl>")
     screen.type("\x04")
     assert screen.wait() == 0
+
+
+def test_a_refusal_is_broken_between_words(server, terminal):
+    for words in (("user", "show", "n" * 30), ("user", "lcok", "n" * 30)):
+        whole = " ".join(inside(server, *words)[2].split())
+        assert len(whole) > 60
+        screen = terminal(*words, columns=60)
+        assert screen.wait() != 0
+        lines = [line.strip() for line in screen.text.splitlines() if line.strip()]
+        assert " ".join(" ".join(lines).split()) == whole
 
 
 def test_a_live_screen(server, terminal):

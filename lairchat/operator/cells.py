@@ -4,7 +4,7 @@ from wcwidth import iter_graphemes, wcswidth
 
 from lairchat.model.text import display_safe
 
-__all__ = ["MARK", "clip", "pad", "safe", "width", "wrap"]
+__all__ = ["MARK", "clip", "fold", "pad", "safe", "width", "wrap"]
 
 MARK = ".."
 """What stands at the end of a text that was cut."""
@@ -59,3 +59,8 @@ def wrap(text: str, room: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def fold(text: str, room: int) -> str:
+    """Break the lines of a safe text that are longer than ``room``, as wrap() does."""
+    return "\n".join("\n".join(wrap(line, room)) for line in text.split("\n"))

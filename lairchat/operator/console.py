@@ -18,7 +18,7 @@ from lairchat.model.roles import ServerRole
 from lairchat.operator import complete as completion
 from lairchat.operator.answer import Answer, Shape, answer_of, filtered, shape_of
 from lairchat.operator.audit import describe
-from lairchat.operator.cells import safe
+from lairchat.operator.cells import fold, safe
 from lairchat.operator.complete import Completion
 from lairchat.operator.help import explain
 from lairchat.operator.line import HELP, Filter, Format, Line, parse
@@ -48,10 +48,14 @@ _NAME_ROWS = 2_000
 
 
 class Output(NamedTuple):
-    """What a command line came to: text for standard output, or with a status for standard error."""
+    """What a command line came to: text for standard output, or with a status for standard error.
+
+    code: of the refusal, or what else the log calls it.
+    """
 
     text: str
     status: int = Status.OK
+    code: str = ""
 
 
 class Live:
@@ -115,18 +119,17 @@ class Console:
         self, words: Sequence[str], do: Callable[[Line], Awaitable[Output]]
     ) -> Output:
         """Understand the words, do it, and write down what came of it."""
-        said, code = self._only_known(words), ""
+        said = self._only_known(words)
         try:
             line = self._understood(words)
             said = describe(line)
             output = await do(line)
         except Refusal as refusal:
-            code = refusal.code
-            output = Output(f"{safe(str(refusal))}\n", status_of(code))
+            output = _refused(refusal)
         except BaseException:
             self._audit(Entry(self.who, self.source, said, Status.FAILED, "LC-INTERNAL"))
             raise
-        self._audit(Entry(self.who, self.source, said, output.status, code))
+        self._audit(Entry(self.who, self.source, said, output.status, output.code))
         return output
 
     def _understood(self, words: Sequence[str]) -> Line:
@@ -154,7 +157,7 @@ class Console:
         try:
             text = explain(self.verbs, topic, self.role, self.columns)
         except Refusal as refusal:
-            return Output(f"{safe(str(refusal))}\n", status_of(refusal.code))
+            return _refused(refusal)
         return Output(text)
 
     def _topic(self, head: list[str]) -> list[str] | None:
@@ -165,8 +168,8 @@ class Console:
         known = list(verb.words) if verb is not None else None
         if "--help" in head[: head.index("--") if "--" in head else None]:
             return known if known is not None else head[: head.index("--help")]
-        if head[-1:] == ["?"] and (known is None or head == [*known, "?"]):
-            return head[:-1]
+        if head[-1:] == ["?"] and (verb is None or head == [*verb.words, "?"] or not verb.wordy):
+            return known if known is not None else head[:-1]
         return None
 
     async def _run(self, line: Line, confirm: Confirm | None) -> Output:
@@ -175,7 +178,7 @@ class Console:
             if confirm is None:
                 raise CliAsks
             if not await confirm(await self._question(line)):
-                return Output("nothing was done\n", Status.FAILED)
+                return Output("nothing was done\n", Status.FAILED, "declined")
         answer = await self._ask(line)
         text = await self._written(answer, line)
         if line.dry_run and line.format is Format.TEXT:
@@ -198,10 +201,11 @@ class Console:
 
     async def _question(self, line: Line) -> str:
         """Return what to ask before a command: what it would do, found out by a rehearsal."""
-        if not line.verb.changes:
-            return f"{safe(describe(line))}\nDo it? y/N "
-        reply = await self._give(line.verb.command, {**line.values, "dry_run": True})
-        return f"would do: {safe(reply.done)}\nDo it? y/N "
+        what = safe(describe(line))
+        if line.verb.changes:
+            reply = await self._give(line.verb.command, {**line.values, "dry_run": True})
+            what = f"would do: {safe(reply.done)}"
+        return f"{fold(what, self.columns)}\nDo it? y/N "
 
     # -- answers of many pages
 
@@ -326,6 +330,10 @@ _FRAME_SECONDS = 1.0
 """seconds between two frames of a live screen."""
 _FOLLOW_SECONDS = 0.5
 """seconds between two looks at what is followed."""
+
+
+def _refused(refusal: Refusal) -> Output:
+    return Output(f"{safe(str(refusal))}\n", status_of(refusal.code), refusal.code)
 
 
 def _wanted(filters: Sequence[Filter]) -> int | None:

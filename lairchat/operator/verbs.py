@@ -87,6 +87,11 @@ class Verb:
         return issubclass(self.command.request, Change)
 
     @property
+    def wordy(self) -> bool:
+        """Whether a target takes all that is left of the line: a sentence, or a key."""
+        return any(target.rest for target in self.targets)
+
+    @property
     def usage(self) -> str:
         """How it is written: ``user lock NAME [--for TIME]``."""
         shown = [self.name]

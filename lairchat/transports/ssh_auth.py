@@ -28,7 +28,9 @@ from lairchat.core.portal import Caller, KnownKey
 from lairchat.model import limits, refusals
 from lairchat.model.refusal import Refusal
 from lairchat.model.text import display_clip
+from lairchat.operator.cells import fold
 from lairchat.transports.ssh_keys import acceptable, fingerprint_of, proves
+from lairchat.transports.ssh_session import COLUMNS
 
 if TYPE_CHECKING:
     from lairchat.transports.ssh import OperatorTransport
@@ -155,7 +157,8 @@ class KeyAuthentication(SSHService):
         self._refuse()
 
     def _tell(self, refusal: Refusal) -> None:
-        text = NS(f"{refusal}\r\n".encode())
+        # A client shows it before there is a terminal whose width could be known.
+        text = NS(fold(f"{refusal}\n", COLUMNS).replace("\n", "\r\n").encode())
         self.transport.sendPacket(MSG_USERAUTH_BANNER, text + NS(b""))
 
     def _refuse(self) -> None:

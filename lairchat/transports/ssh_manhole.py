@@ -21,7 +21,7 @@ from lairchat.model.text import display_safe
 from lairchat.operator.console import Status, status_of
 from lairchat.transports.ssh_session import COLUMNS, ROWS, OperatorSession, Size
 
-BANNER = "A Python prompt inside of the server: what you do here is done, and holds up everybody.\n"
+BANNER = "A Python prompt inside of the server: what runs here holds up everybody.\n"
 
 
 class Name(NamedTuple):

@@ -14,6 +14,7 @@ from lairchat.core.portal import Caller
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import CliLong, CliText
+from lairchat.operator.cells import fold
 from lairchat.operator.console import Console, Live, Output, Status, split, status_of
 from lairchat.transports.ssh_session import COLUMNS, OperatorSession
 from lairchat.transports.ssh_terminal import Terminal
@@ -155,8 +156,10 @@ class Runner:
     def _write(self, output: Output) -> int:
         if output.status == Status.OK:
             self._session.say(output.text)
+        elif self._terminal is None:
+            self._session.say_error(output.text)  # whole lines, for programs
         else:
-            self._session.say_error(output.text)
+            self._session.say_error(fold(output.text, self.console.columns))
         return output.status
 
 

@@ -88,7 +88,13 @@ class Helping(TestCase):
         assert "--dry-run" in page
         assert "--yes" in page
         assert "Needs the role admin." in page
-        for asked in ("thing lock --help", "thing lock ?", "thing lock a --for 2h --help | json"):
+        for asked in (
+            "thing lock --help",
+            "thing lock ?",
+            "thing lock a ?",
+            "thing lock a --for 2h ?",
+            "thing lock a --for 2h --help | json",
+        ):
             assert self.bench.do(asked).text == page
 
     def test_a_question_mark_may_be_a_word(self) -> None:
@@ -96,7 +102,7 @@ class Helping(TestCase):
             "name       are you there ?"
         )
         assert self.bench.do("thing say -- --help").status == 0
-        assert self.bench.do("thing lock a ?").status == 2
+        assert self.bench.do("thing lock ? a").status == 2
         assert "list, lock" in self.bench.do("?").text
         assert self.bench.do("--help").text == self.bench.do("help").text
 

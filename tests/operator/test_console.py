@@ -46,12 +46,12 @@ class Running(TestCase):
 
     def test_a_change_that_asks_is_rehearsed_first(self) -> None:
         out = self.bench.do("thing lock bell --for 2h", True)
-        assert out == ("locked bell. undo: thing unlock bell\n", 0)
+        assert out == ("locked bell. undo: thing unlock bell\n", 0, "")
         assert [rehearsal for _, rehearsal in self.bench.said] == [True, False]
         assert self.bench.questions == ["would do: locked bell\nDo it? y/N "]
 
     def test_a_no_is_a_no(self) -> None:
-        assert self.bench.do("thing lock bell", False) == ("nothing was done\n", 1)
+        assert self.bench.do("thing lock bell", False) == ("nothing was done\n", 1, "declined")
         assert [rehearsal for _, rehearsal in self.bench.said] == [True]
         assert self.bench.do("thing drop 'a b'", False).status == 1
         assert self.bench.questions[-1] == "thing drop 'a b'\nDo it? y/N "
@@ -173,7 +173,7 @@ class Logging(TestCase):
         assert self.logged("thing lock a --no-loud --dry-run") == (
             "thing lock a --no-loud --dry-run", 0, "",
         )  # fmt: skip
-        assert self.logged("thing lock a", False) == ("thing lock a", 1, "")
+        assert self.logged("thing lock a", False) == ("thing lock a", 1, "declined")
         assert self.logged("thing show zebra") == ("thing show zebra", 3, "LC-USER-UNKNOWN")
 
     def test_what_was_not_understood_may_be_a_secret(self) -> None:
@@ -223,7 +223,7 @@ class Watching(TestCase):
         assert console.live(["thing", "zebra"]) is None
 
     def test_a_screen_is_asked_for_again_every_second(self) -> None:
-        assert self.watch("thing top", 3) == ("", 0)
+        assert self.watch("thing top", 3) == ("", 0, "")
         assert len(self.emitted) == 3
         assert self.waits == [1.0] * 3
         assert len(self.bench.entries) == 1

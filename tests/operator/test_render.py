@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lairchat.operator.answer import Answer, answer_of, filtered, shape_of
-from lairchat.operator.cells import clip, pad, safe, width, wrap
+from lairchat.operator.cells import clip, fold, pad, safe, width, wrap
 from lairchat.operator.line import Filter, Format
 from lairchat.operator.render import render, summary
 from lairchat.operator.values import as_plain, as_text
@@ -197,6 +197,9 @@ def test_cells_are_counted_as_terminals_do(text, room):
     assert width(clip(shown, room)) <= room
     assert width(pad(shown, room)) == room
     assert " ".join(wrap(shown, room)) == shown
+    folded = fold(f"{shown}\n{shown}\n", room)
+    assert folded.replace("\n", " ") == f"{shown} {shown} "
+    assert all(width(line) <= room or " " not in line for line in folded.split("\n"))
 
 
 def test_wide_letters_are_never_halved():

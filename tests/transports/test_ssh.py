@@ -162,6 +162,7 @@ class ComingIn(DoorCase):
         assert not link.client.inside
         (banner,) = link.client.auth.banners
         assert b"LC-AUTH-LOCKED" in banner
+        assert max(map(len, banner[4:].split(b"\r\n"))) <= 80
 
     def test_a_failing_checker_lets_nobody_in_and_is_logged(self):
         self.refusal = RuntimeError("on purpose")

@@ -78,6 +78,14 @@ class Typed(ShellCase):
         self.type(channel, "exit\r")
         assert (channel.status, channel.is_closed) == (0, True)
 
+    def test_a_refusal_is_broken_between_words(self):
+        channel = self.shell()
+        word = "x" * 60
+        self.type(channel, f"\x0cthing show {word}\r")
+        refusal = self.shows(channel)[1:-1]
+        assert refusal[0].startswith("LC-")
+        assert " ".join(refusal) == self.bench.do(f"thing show {word}").text.rstrip()
+
     def test_ctrl_d_leaves_an_empty_line_only(self):
         channel = self.shell()
         self.type(channel, "ab\x01\x04")
