@@ -42,10 +42,6 @@ class Desk:
         """
         return self._peer.give(command, arguments)
 
-    def close(self) -> None:
-        """Let nothing that is still under way reach a caller who has gone."""
-        self._peer.closed = True
-
 
 class _DeskPeer(Peer):
     """A connection whose other end is in this process: answers become Deferreds."""

@@ -79,7 +79,6 @@ class LocalProtocol(LineReceiver):
 
     def __init__(self, factory: "LocalFactory") -> None:
         self._factory = factory
-        self._desk: Desk | None = None
         self._console: Console | None = None
         self._running = False
         self._question: Deferred[Any] | None = None
@@ -103,10 +102,9 @@ class LocalProtocol(LineReceiver):
         self.transport.registerProducer(self._backlog, True)
         who = f"local:{uid}"
         session = Session(SessionId(0), LOCAL_OPERATOR, DeviceId(0), who, ServerRole.OWNER)
-        self._desk = Desk(self._factory.kernel, session, "local")
         self._console = Console(
             self._factory.verbs,
-            self._desk.give,
+            Desk(self._factory.kernel, session, "local").give,
             who=who,
             role=ServerRole.OWNER,
             source="lairctl",
@@ -116,11 +114,9 @@ class LocalProtocol(LineReceiver):
         self._say(control.Hello(__version__))
 
     def connectionLost(self, _reason: Failure = connectionDone) -> None:
-        """Let nothing wait for a caller who has gone."""
+        """Let nothing wait for a caller who has gone; what was begun comes to its end."""
         self._gone = True
         self._factory.connections.discard(self)
-        if self._desk is not None:
-            self._desk.close()
         self._answer(None)
         self._wake()
 

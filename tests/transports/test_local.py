@@ -304,6 +304,29 @@ class Leaving(Door):
         await self.soon(self.audited)
         assert [rehearsal for _, rehearsal in self.bench.said] == [True]
 
+    async def test_who_leaves_before_the_last_page_is_written_down(self) -> None:
+        kernel, seen = self.bench.server.kernel, []
+        receive = kernel.receive
+
+        def late(peer: Any, frame: Any) -> None:
+            """Let the second page be asked for once the caller has gone."""
+            seen.append(frame)
+            if len(seen) == 1:
+                receive(peer, frame)
+                return
+            gone = Deferred.fromCoroutine(self.gone())
+            gone.addCallback(lambda _: receive(peer, frame))
+
+        self.patch(kernel, "receive", late)
+
+        def leave() -> None:
+            with Daemon(self.path) as daemon:
+                daemon.send(words("thing", "list"))
+
+        await self.apart(leave)
+        await self.soon(self.audited)
+        assert self.audited() == [(f"local:{os.getuid()}", "thing list", 0)]
+
     async def test_a_screen_nobody_looks_at_ends(self) -> None:
         def look() -> None:
             with Daemon(self.path) as daemon:
