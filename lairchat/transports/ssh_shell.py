@@ -145,8 +145,7 @@ class Runner:
                 lambda emit, until: self.console.watch(words, emit, until),
                 screen=live == Live.SCREEN,
             )
-        work = Deferred.fromCoroutine(self.console.run(words, terminal.confirm))
-        return await terminal.until_left(work)
+        return await terminal.until_left(lambda confirm: self.console.run(words, confirm))
 
     async def _until_closed(self, seconds: float) -> bool:
         await deferLater(self._clock, seconds)

@@ -4,8 +4,8 @@ Promises not to know: what the lines mean.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -30,6 +30,7 @@ _LEAVING = "q or Ctrl-C leaves"
 Complete = Callable[[str, int], Awaitable[tuple[int, Sequence[str]]]]
 Emit = Callable[[str], None]
 Until = Callable[[float], Awaitable[bool]]
+Confirm = Callable[[str], Awaitable[bool]]
 
 
 class Terminal:
@@ -187,9 +188,15 @@ class Terminal:
 
     # -- what runs until it ends, or somebody leaves it
 
-    async def until_left(self, work: "Deferred[T]") -> T | None:
-        """Return what work comes to, or None when somebody presses Ctrl-C first; it goes on."""
+    async def until_left(self, start: Callable[[Confirm], Coroutine[Any, Any, T]]) -> T | None:
+        """Return what work comes to, or None when somebody presses Ctrl-C first; it goes on.
+
+        start: begins it, given what asks; whoever has left has said no to all that is asked later.
+        """
         first: Deferred[T | None] = Deferred()
+
+        async def confirm(question: str) -> bool:
+            return not first.called and await self.confirm(question)
 
         def settle(result: T | Failure | None) -> None:
             if not first.called:
@@ -198,7 +205,7 @@ class Terminal:
                 self.log.failure("a command that nobody waited for failed", result)
 
         self._leave = lambda: settle(None)
-        work.addBoth(settle)
+        Deferred.fromCoroutine(start(confirm)).addBoth(settle)
         try:
             return await first
         finally:

@@ -150,6 +150,19 @@ class Typed(ShellCase):
         assert len(self.bench.said) == 1
         assert self.bench.entries[-1].line.startswith("thing lock bell")
 
+    def test_ctrl_c_before_a_question_is_a_no_to_it(self):
+        channel = self.shell()
+        settle, self.bench.server.settle = self.bench.server.settle, lambda: None
+        self.type(channel, "thing lock bell\r")
+        self.type(channel, "\x03")
+        self.bench.server.settle = settle
+        self.pump()
+        assert self.shows(channel)[-1] == PROMPT.rstrip()
+        self.type(channel, "y\r")
+        assert [one.dry_run for one, _ in self.bench.said] == [True]
+        self.type(channel, "\x0cthing own\r")
+        assert self.shows(channel)[-1] == PROMPT.rstrip()
+
     def test_whoever_goes_away_from_a_question_has_said_no(self):
         channel = self.shell()
         self.type(channel, "thing lock bell\r")
