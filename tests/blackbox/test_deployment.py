@@ -30,7 +30,10 @@ chroot "$1/system" sh -euc '
     dpkg --install lairchat.deb >/dev/null
     lair --version
     lairctl --version
-    env XDG_CONFIG_HOME=/tmp/x /usr/lib/lairchat/bin/twistd lairchat --check-config
+    install -m 0644 /usr/share/doc/lairchat/lairchat.toml /etc/lairchat/
+    export HOME=/tmp/x
+    /usr/lib/lairchat/bin/twistd lairchat --check-config
+    lairctl config show server.data
     ls /lib/systemd/system/lairchat.service
     dpkg --purge lairchat >/dev/null
     test ! -e /usr/lib/lairchat && test ! -e /usr/bin/lair && echo purged'
@@ -100,4 +103,7 @@ class DebianPackage(TestCase):
             said = run(*words, str(place / "system"), str(package), seconds=120).splitlines()
         assert said[0].startswith("lair ")
         assert said[1].startswith("lairctl ")
+        assert said[2] == "/etc/lairchat/lairchat.toml: good"
+        # lairctl looks where the unit puts the data.
+        assert said[4].split() == ["server.data", '"/var/lib/lairchat"', "lairchat.toml:8:1"]
         assert said[-2:] == ["/lib/systemd/system/lairchat.service", "purged"]
