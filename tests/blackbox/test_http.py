@@ -302,6 +302,27 @@ class Reloaded(DaemonTest):
         )
         assert await deferToThread(ask) == {200}
 
+    @awaited
+    async def test_a_name_that_is_added_is_answered_to_from_then_on(self) -> None:
+        probe = Probe(self.server.door("http"))
+
+        def ask() -> int:
+            return probe.get("/health/live", Host="proxy.example")[0]
+
+        assert await deferToThread(ask) == 421
+        config = self.server.config.read_text("utf-8")
+        named = re.sub(
+            r"^\[http\]$", '[http]\nhosts = ["Proxy.Example"]', config, flags=re.MULTILINE
+        )
+        assert named != config
+        self.server.config.write_text(named, encoding="utf-8")
+        assert self.server.process is not None
+        self.server.process.send_signal(signal.SIGHUP)
+        await deferToThread(
+            probe.until, lambda: "applied: http.hosts" in self.printed(), "the reload"
+        )
+        assert await deferToThread(ask) == 200
+
 
 class SmallDisk(DaemonTest):
     """A daemon whose data directory is a file system of 128 MB."""
