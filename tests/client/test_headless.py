@@ -486,7 +486,7 @@ class Holding(Programs):
         bob = self.person("bob").enter()
         alice.leave()
         self.network.tamper = lambda frames: [one for one in frames if not answers_send(one)]
-        refusal = await self.refused(alice, faults.SendQueued, 0.5)
+        refusal = await self.refused(alice, faults.SendQueued, 2.0)
         assert headless.exit_status(refusal) == os.EX_TEMPFAIL
         self.network.tamper = None
         kept = Profile(alice.root, IDENTITY.id, "alice").outbox()
@@ -502,7 +502,7 @@ class Holding(Programs):
         alice.leave()
         self.patch(Profile, "keep_outbox", full_disk)
         self.network.tamper = lambda frames: [one for one in frames if not answers_send(one)]
-        await self.refused(alice, faults.SendUnsent, 0.5)
+        await self.refused(alice, faults.SendUnsent, 2.0)
 
     @awaited
     async def test_many_at_once_wait_for_the_one_that_connects(self):
