@@ -101,6 +101,17 @@ def test_what_needs_a_daemon_says_so(layout: Layout, line: str) -> None:
     assert run(layout, line, 1).startswith("LC-NO-DAEMON")
 
 
+def test_half_a_backup_of_a_killed_server_goes_with_the_next_one(layout: Layout) -> None:
+    half = layout.backups / ".20260101T000000Z.partial"
+    half.mkdir(parents=True)
+    (half / backup.DATABASE).write_bytes(b"half")
+    (layout.backups / "mine.partial").mkdir()
+    run(layout, "backup create --dry-run")
+    assert half.exists()
+    run(layout, "backup create one")
+    assert {path.name for path in layout.backups.iterdir()} == {"one", "mine.partial"}
+
+
 def test_backups_are_made_proven_and_put_back(layout: Layout, tmp_path: Path) -> None:
     assert "dry run" in run(layout, "backup create one --dry-run")
     assert json.loads(run(layout, "backup list --json")) == []

@@ -25,6 +25,7 @@ FORMAT = 1
 """number: format of the manifest."""
 
 _PRIVATE_DIRECTORY = 0o700
+_UNFINISHED = ".{}.partial"
 
 
 class BackupError(Exception):
@@ -92,7 +93,7 @@ def create(database: Path, destination: Path, *, now: int, beside: Iterable[Path
     """
     if destination.exists():
         raise BackupError(f"{destination} exists; a backup is never written over")
-    partial = destination.with_name(f".{destination.name}.partial")
+    partial = destination.with_name(_UNFINISHED.format(destination.name))
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(_PRIVATE_DIRECTORY)
     try:
@@ -111,6 +112,12 @@ def create(database: Path, destination: Path, *, now: int, beside: Iterable[Path
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return manifest
+
+
+def forget_unfinished(directory: Path) -> None:
+    """Delete what backups have left that were killed; the caller knows that none is being made."""
+    for path in directory.glob(_UNFINISHED.format("*")):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _copy_beside(files: Iterable[Path], directory: Path) -> dict[str, str]:

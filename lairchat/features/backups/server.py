@@ -63,8 +63,8 @@ class _Handlers:
         target = self._path(call, name)
         if self._is_taken(target):
             raise refusals.BackupExists(name=name, field="$.name")
-        _need_room(target, _bytes_of(place.database))
         if call.rehearsal:
+            _need_room(target, _bytes_of(place.database))
             return Answer(messages.Made(done=f"back up to {target}", name=name, path=str(target)))
 
         def work() -> Manifest:
@@ -74,6 +74,9 @@ class _Handlers:
         began = time.monotonic()
         self._making.add(target)
         try:
+            # First: half a backup of a server that was killed may be what the disk is full of.
+            await place.aside(lambda: backup.forget_unfinished(place.backups))
+            _need_room(target, _bytes_of(place.database))
             manifest = await self._tried("the backup", work)
         finally:
             self._making.discard(target)
