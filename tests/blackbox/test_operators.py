@@ -222,6 +222,8 @@ def test_operators_changes_can_be_rehearsed_and_no_read_asks():
         assert verb.command.role >= ServerRole.MODERATOR or verb.words[0] == "invite", verb.name
         for one in verb.flags:
             assert one.form is not Form.TEXT or one.value_word, verb.name
+        for one in (*verb.targets, *verb.flags):
+            assert one.doc.endswith("."), (verb.name, one.word)
 
 
 def test_what_the_issue_names_is_there():

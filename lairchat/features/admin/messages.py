@@ -52,20 +52,32 @@ class Status(Reply, frozen=True):
 
 
 class Maintain(Change, frozen=True):
-    """Close the chat to everybody, or open it again; the operators' doors stay open."""
+    """Close the chat to everybody, or open it again; the operators' doors stay open.
+
+    mode: on closes it, off opens it.
+    reason: why; those who are sent away are told.
+    """
 
     mode: Literal["on", "off"]
     reason: NoticeText = ""
 
 
 class Broadcast(Change, frozen=True):
-    """Tell everybody who is connected something."""
+    """Tell everybody who is connected something.
+
+    text: what to say.
+    """
 
     text: Annotated[str, Meta(min_length=1, max_length=NOTICE_CHARS)]
 
 
 class Shutdown(Change, frozen=True):
-    """Stop the server, after a while if asked; ``cancel`` takes that back."""
+    """Stop the server, after a while if asked; ``cancel`` takes that back.
+
+    after: how long until then; otherwise now.
+    reason: why; everybody is told.
+    cancel: go on after all.
+    """
 
     after: Annotated[Span, flag("in")] = 0
     reason: NoticeText = ""
@@ -160,6 +172,8 @@ class RenewCertificate(Change, frozen=True):
 class TailLog(Request, frozen=True):
     """Ask for the last lines of the log, or those after the line with the number ``after``.
 
+    lines: how many at most.
+    level: this level and those above it only.
     follow: go on with what comes.
     """
 
@@ -186,7 +200,10 @@ class LogLines(Reply, frozen=True):
 
 
 class SetLogLevel(Change, frozen=True):
-    """Choose the least that is logged, until the next start or reload."""
+    """Choose the least that is logged, until the next start or reload.
+
+    level: what is below it is left out.
+    """
 
     level: Level
 
@@ -207,7 +224,11 @@ class Checked(Reply, frozen=True):
 
 
 class ShowConfig(Request, frozen=True):
-    """List the keys in force, all or those whose names begin so."""
+    """List the keys in force, all or those whose names begin so.
+
+    key: its name, or that of its table.
+    changed: only those that the file or the environment sets.
+    """
 
     key: KeyName = ""
     changed: bool = False
@@ -228,7 +249,10 @@ class KeysInForce(Reply, frozen=True):
 
 
 class ExplainKey(Request, frozen=True):
-    """Ask what a key means."""
+    """Ask what a key means.
+
+    key: its name, with that of its table: limits.message_burst.
+    """
 
     key: KeyName
 

@@ -16,7 +16,10 @@ BackupText = Annotated[str, Meta(max_length=1_024)]
 
 
 class CreateBackup(Change, frozen=True):
-    """Copy the database, in use or not, under a name; by default the time."""
+    """Copy the database, in use or not, under a name; by default the time.
+
+    name: what to call it; otherwise the time.
+    """
 
     name: BackupText = ""
 
@@ -54,7 +57,10 @@ class Backups(Reply, frozen=True):
 
 
 class VerifyBackup(Request, frozen=True):
-    """Prove that a backup can be put back."""
+    """Prove that a backup can be put back.
+
+    name: its name, or the path of its directory.
+    """
 
     name: BackupText
 
@@ -75,7 +81,11 @@ class Sound(Reply, frozen=True):
 
 
 class RestoreBackup(Change, frozen=True):
-    """Put a backup back where no server runs."""
+    """Put a backup back where no server runs.
+
+    name: its name, or the path of its directory.
+    replace: also where a database is; that one is kept beside.
+    """
 
     name: BackupText
     replace: bool = False
@@ -114,7 +124,10 @@ class DatabaseStatus(Reply, frozen=True):
 
 
 class CheckDatabase(Request, frozen=True):
-    """Look for damage. problems: list what is found, instead of refusing."""
+    """Look for damage.
+
+    problems: list what is found, instead of ending with a refusal.
+    """
 
     problems: Annotated[bool, flag("list")] = False
 

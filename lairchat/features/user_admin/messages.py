@@ -53,7 +53,7 @@ class UserList(Reply, frozen=True):
 class ShowUser(Request, frozen=True):
     """Show an account.
 
-    name: whose.
+    name: whose account.
     """
 
     name: NameText
