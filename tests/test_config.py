@@ -242,6 +242,7 @@ def test_every_key_is_checked_in_json_too() -> None:
     [
         ("x = " + "[" * 100_000, "etc/lairchat.toml"),
         ("[limits]\nmessage_per_second = nan\n", "etc/lairchat.toml:2:1"),
+        ("[limits]\nmessage_burst = " + "1" * 5_000, "a number that is too long"),
         ("[limits]\nmessage_per_second = inf\n", "etc/lairchat.toml:2:1"),
         ('[server]\nname = "x', "etc/lairchat.toml:2:"),
         ('[server]\nname = """x', "etc/lairchat.toml:2:"),

@@ -18,6 +18,7 @@ TEXT_BYTES = 1024 * 1024
 Place = tuple[int, int]
 
 _TOML_ADVICE = "Texts stand in double quotes; see toml.io for the rest."
+_LONG_NUMBER = "it holds a number that is too long"
 _TWICE_ADVICE = "Put its keys below the one that is there already."
 _JSON_ADVICE = "Names and texts stand in double quotes; see json.org for the rest."
 
@@ -55,6 +56,8 @@ def _toml_tree(text: str, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         said = str(error)
+    except ValueError:  # not tomllib's own: an integer of more digits than Python turns into one
+        _refuse(where, None, _LONG_NUMBER, _TOML_ADVICE)
     found = re.search(r"^(.*) \(at line (\d+), column (\d+)\)$", said)
     if found:
         advice = _TWICE_ADVICE if found[1].endswith("twice") else _TOML_ADVICE
@@ -121,7 +124,7 @@ def _json_tree(text: str, where: str) -> dict[str, Any]:
         at = next(token.start() for token in _TOKEN.finditer(text) if token[0] == word)
         _refuse(where, _place_at(text, at), f"{word} is no value of JSON", _JSON_ADVICE)
     except ValueError:  # an integer of more digits than Python turns into a number
-        _refuse(where, None, "it holds a number that is too long", _JSON_ADVICE)
+        _refuse(where, None, _LONG_NUMBER, _JSON_ADVICE)
     if not isinstance(tree, dict):
         _refuse(where, (1, 1), "it is no object", 'An example: {"log": {"level": "warn"}}')
     seen: set[tuple[str, ...]] = set()
