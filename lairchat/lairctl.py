@@ -20,6 +20,7 @@ from lairchat.model import faults
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import NoDaemon
 from lairchat.operator.status import Status, status_of
+from lairchat.operator.words import split
 
 __all__ = ["main", "parser", "run"]
 
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], face: Face) -> in
     """Do what the command line says; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
+        if len(options.words) == 1:
+            # A whole line in quotes, as ssh takes it; nothing in quotes is no wish for a prompt.
+            options.words = split(options.words[0]) or options.words
         layout = find(options.config, options.data, environ, Path.home())
         try:
             daemon = Daemon(layout.control)

@@ -92,6 +92,14 @@ def inside(server: DemoServer, *words: str) -> tuple[int, str, str]:
 # -- for scripts
 
 
+def test_a_line_may_be_one_argument_as_for_ssh(server):
+    words = ("user", "list", "|", "count")
+    assert inside(server, " ".join(words)) == inside(server, *words) == (0, "0\n", "")
+    status, _, err = inside(server, "user show 'no")
+    assert (status, err.split()[0]) == (2, "LC-CLI-QUOTE")
+    assert inside(server, "")[0] == 2
+
+
 def test_a_script_gets_json_and_a_status(server):
     status, out, err = ctl(server, "server", "status", "--json")
     assert (status, err) == (0, "")
