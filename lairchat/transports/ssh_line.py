@@ -6,6 +6,7 @@ around the cursor is drawn, so that no terminal's idea of wrapping matters.
 
 import codecs
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from wcwidth import wcswidth, wcwidth
@@ -13,6 +14,8 @@ from wcwidth import wcswidth, wcwidth
 from lairchat.model import limits
 from lairchat.model.text import display_safe
 
+_CELL_CHARS = 2
+"""characters: so many share a cell in what people type; of more not all are shown at once."""
 ESCAPE_CHARS = 32
 """characters: a longer escape sequence is none; what it holds is dropped."""
 
@@ -208,16 +211,19 @@ class Line:
 
     def _window(self, room: int) -> tuple[int, int]:
         """Return what of the text is shown: all of it, or what is around the cursor."""
-        widths = [_cells(char) for char in self.text]
-        if sum(widths) <= room:
-            return 0, len(widths)
+        # A line is drawn for every key: only what could be seen of it is looked at.
+        low = max(0, self.cursor - room * _CELL_CHARS)
+        high = min(len(self.text), self.cursor + room * _CELL_CHARS)
+        widths = [_cells(char) for char in self.text[low:high]]
+        if len(widths) == len(self.text) and sum(widths) <= room:
+            return low, high
         room -= 2  # the marks
         start = end = self.cursor
-        while start and widths[start - 1] <= room:
+        while start > low and widths[start - 1 - low] <= room:
             start -= 1
-            room -= widths[start]
-        while end < len(widths) and widths[end] <= room:
-            room -= widths[end]
+            room -= widths[start - low]
+        while end < high and widths[end - low] <= room:
+            room -= widths[end - low]
             end += 1
         return start, end
 
@@ -242,6 +248,7 @@ _EDITS: dict[str, Callable[[Line], None]] = {
 """What each editing key does."""
 
 
+@lru_cache(maxsize=1_024)
 def _cells(char: str) -> int:
     return max(0, wcwidth(display_safe(char)))
 

@@ -9,6 +9,7 @@ from wcwidth import wcswidth
 
 from lairchat.model import limits
 from lairchat.model.text import display_safe
+from lairchat.transports import ssh_line
 from lairchat.transports.ssh_line import Key, Keys, Line
 
 
@@ -130,6 +131,18 @@ def test_a_line_that_does_not_fit_shows_what_is_around_the_cursor():
     row, column = line.shown("> ", 40)
     assert (row[2], row[-1]) == ("<", ">")
     assert line_after(text="short").shown("> ", 40) == ("> short", 7)
+
+
+@pytest.mark.parametrize("char", ["x", "\u0301"])
+def test_only_what_can_be_seen_of_a_line_is_looked_at(char, monkeypatch):
+    # Somebody may send a key a packet, and a thousand packets in one piece.
+    looked_at = []
+    cells = ssh_line._cells
+    monkeypatch.setattr(ssh_line, "_cells", lambda one: looked_at.append(one) or cells(one))
+    line = line_after(text=char * limits.OPERATOR_LINE_CHARS)
+    row, _ = line.shown("> ", 80)
+    assert 0 < len(looked_at) <= 4 * 80
+    assert len(row) <= 4 * 80
 
 
 def check_row(text: str, columns: int, cursor: int) -> None:
