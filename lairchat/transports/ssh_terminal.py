@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from wcwidth import wcswidth
@@ -162,6 +163,7 @@ class Terminal:
 
     async def _complete(self, line: Line, complete: Complete) -> None:
         """Put in what is certain, or list what is possible."""
+        await deferLater(self._clock, 0)  # others' turn: a thousand Tabs may come in one piece
         start, words = await complete(line.text, line.cursor)
         common = _common(words)
         if len(words) == 1:

@@ -113,6 +113,18 @@ class Typed(ShellCase):
         self.type(channel, "\x15thing show c\t")
         assert self.shows(channel)[-1] == PROMPT + "thing show cup-a"
 
+    def test_one_tab_at_a_time_lets_others_have_their_turn(self):
+        turns = []
+        channel = self.shell()
+        for number in range(3):
+            self.clock.callLater(0, turns.append, number)
+        channel.write(b"nothing like it" + 20 * b"\t")
+        self.links[-1].pump()
+        assert b"\a" not in channel.out
+        self.pump()
+        assert turns == [0, 1, 2]
+        assert channel.out.count(b"\a") == 20
+
     def test_history_and_the_cleared_screen(self):
         channel = self.shell()
         self.type(channel, "thing own\r\x0c\x1b[A")
