@@ -470,7 +470,7 @@ def test_a_question_is_answered_at_the_terminal(server, terminal):
     screen.until("y/N")
     screen.line("y")
     assert screen.wait() == 0
-    assert inside(server, "server", "shutdown", "--cancel", "--yes")[0] == 0
+    assert inside(server, "server", "shutdown", "--cancel")[0] == 0
 
 
 def test_a_prompt(server, terminal):

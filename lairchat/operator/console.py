@@ -174,7 +174,7 @@ class Console:
 
     async def _run(self, line: Line, confirm: Confirm | None) -> Output:
         await self._read_files(line)
-        if line.verb.command.asks and not line.yes and not line.dry_run:
+        if line.asks:
             if confirm is None:
                 raise CliAsks
             if not await confirm(await self._question(line)):

@@ -63,6 +63,14 @@ class Line:
     yes: bool = False
     dry_run: bool = False
 
+    @property
+    def asks(self) -> bool:
+        """Whether the operator is to be asked before it is done."""
+        command = self.verb.command
+        if not command.asks or self.yes or self.dry_run:
+            return False
+        return command.undoes is None or self.values.get(command.undoes[0]) != command.undoes[1]
+
 
 def parse(verbs: Verbs, words: Sequence[str], role: ServerRole, *, files: bool = False) -> Line:
     """Return what the words say; raises CliUnknown, CliUsage, CliFilter.

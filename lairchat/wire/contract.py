@@ -90,6 +90,7 @@ class Command(msgspec.Struct, Generic[Req, Rep], frozen=True, eq=False, kw_only=
         arguments as flags; None: not offered to operators.  The kernel proves the role of whoever
         gives such a command anew, in the transaction that acts.
     asks: whether operators are asked before it is done: it ends or destroys something.
+    undoes: an argument and its value with which it only takes that back; then nobody is asked.
     live: whether its answer is asked for again every second while an operator looks at it.
     http: method and path of the REST API.
     doc: one sentence in the present tense.
@@ -109,6 +110,7 @@ class Command(msgspec.Struct, Generic[Req, Rep], frozen=True, eq=False, kw_only=
     on: str = ""
     cli: str | None = None
     asks: bool = False
+    undoes: tuple[str, str | bool] | None = None
     live: bool = False
     http: str | None = None
 

@@ -277,7 +277,7 @@ class Server(Operated):
             await alice.resume()
         assert json.loads(await self.beside("server", "status", "--json"))["state"] == "maintenance"
         assert await deferToThread(self.ready) == 503
-        assert "the chat is open" in await self.beside("server", "maintenance", "off", "--yes")
+        assert "the chat is open" in await self.beside("server", "maintenance", "off")
         for _ in range(100):
             if await deferToThread(self.ready) == 200:
                 break
@@ -315,7 +315,7 @@ class Server(Operated):
         await self.beside("server", "shutdown", "--in", "1h", "--yes")
         status = json.loads(await self.beside("server", "status", "--json"))
         assert "stops in" in status["notice"]
-        assert "goes on" in await self.beside("server", "shutdown", "--cancel", "--yes")
+        assert "goes on" in await self.beside("server", "shutdown", "--cancel")
         sent = await alice.say(1, "the last word")
         process = self.server.process
         await self.beside("server", "shutdown", "--reason", "moving", "--yes")

@@ -136,7 +136,14 @@ def command(cli: str, request: type[Request], reply: type[Any], **more: Any) -> 
 
 LIST = command("thing list", ListThings, Things)
 SHOW = command("thing show {name}", ShowThing, Facts)
-LOCK = command("thing lock {name}", LockThing, Locked, asks=True, overlap=Overlap.WRITE)
+LOCK = command(
+    "thing lock {name}",
+    LockThing,
+    Locked,
+    asks=True,
+    undoes=("how", "soft"),
+    overlap=Overlap.WRITE,
+)
 SAY = command("thing say {text...}", SayThing, Facts)
 KEEP = command("thing key add {name} {key}", KeepKey, Locked)
 DROP = command("thing drop {name}", ShowThing, Nothing, asks=True)

@@ -56,6 +56,11 @@ class Running(TestCase):
         assert self.bench.do("thing drop 'a b'", False).status == 1
         assert self.bench.questions[-1] == "thing drop 'a b'\nDo it? y/N "
 
+    def test_what_only_takes_back_is_not_asked(self) -> None:
+        assert self.bench.do("thing lock bell --how soft", False).status == 0
+        assert self.bench.do("thing lock bell --how hard", False).status == 1
+        assert len(self.bench.questions) == 1
+
     def test_what_would_be_refused_is_not_asked(self) -> None:
         assert self.bench.do("thing lock nobody", True).status == 3
         assert self.bench.questions == []

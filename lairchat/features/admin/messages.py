@@ -320,6 +320,7 @@ MAINTENANCE = Command(
     overlap=Overlap.WRITE,
     cli="server maintenance {mode}",
     asks=True,
+    undoes=("mode", "off"),
 )
 BROADCAST = Command(
     name="admin.server_broadcast",
@@ -341,6 +342,7 @@ SHUTDOWN = Command(
     overlap=Overlap.WRITE,
     cli="server shutdown",
     asks=True,
+    undoes=("cancel", True),
 )
 STATS = Command(
     name="admin.stats_show",

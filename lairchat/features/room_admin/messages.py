@@ -149,6 +149,7 @@ ARCHIVE_ROOM = Command(
     overlap=Overlap.WRITE,
     cli="room archive {room}",
     asks=True,
+    undoes=("restore", True),
 )
 DELETE_ROOM = Command(
     name="admin.room_delete",
