@@ -236,9 +236,14 @@ async def ask(
     """
     asking = Deferred.fromCoroutine(_ask(session, request, work, told))
     try:
-        return await asking.addTimeout(session.patience, session.reactor)
+        return await asking.addTimeout(session.patience, session.reactor, _timed_out)
     except defer.TimeoutError:
         raise late() from None
+
+
+def _timed_out(result: Any, _seconds: float) -> Any:
+    """Call every failure after the time was up a time-out: a connection has an error of its own."""
+    return Failure(defer.TimeoutError()) if isinstance(result, Failure) else result
 
 
 async def _ask(

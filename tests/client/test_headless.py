@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.task import LoopingCall, deferLater
 
 from lairchat.client import cli, effects, headless, holding, inputs, mailslot, start
@@ -523,6 +524,15 @@ class Holding(Programs):
         self.network.waiting[0].callback(None)
         await gatherResults(sending)
         await self.until(lambda: sorted(bob.texts()) == [str(number) for number in range(8)])
+
+    @awaited
+    async def test_the_time_is_up_while_it_connects_to_the_holder(self):
+        """A connection that is cancelled says so in its own words; the script hears of the time."""
+        alice = self.person("alice").enter()
+        alice.leave()
+        never = Deferred(lambda one: one.errback(ConnectingCancelledError(None)))
+        self.patch(holding.UNIXClientEndpoint, "connect", lambda *_: never)
+        await self.refused(alice, faults.SendUnsent, 0.01)
 
     @awaited
     async def test_a_profile_that_never_comes_free(self):
