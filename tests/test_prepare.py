@@ -108,7 +108,6 @@ def test_a_first_start_makes_everything_private_and_says_so(place: Place) -> Non
     assert "$(cat " in prepared.page(secret=False)
     host_key = HostKey.load(data / "ssh_host_ed25519_key")
     assert f"  created  SSH host key ed25519  {host_key.fingerprint}\n" in page
-    assert "bin/lairctl user key add NAME" in page
     assert page.endswith(" ssh -p 7024 NAME@127.0.0.1")
 
 
