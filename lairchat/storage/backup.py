@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -211,6 +211,7 @@ def restore(
 
 def _move_aside(database: Path) -> Path:
     """Give a database and its logs other names, the same for all: they belong together."""
+    _fold_log(database)
     number = 1
     while (aside := database.with_name(f"{database.name}.replaced-{number}")).exists():
         number += 1
@@ -220,6 +221,16 @@ def _move_aside(database: Path) -> Path:
             one.rename(f"{aside}{end}")
     sync_directory(database.parent)
     return aside
+
+
+def _fold_log(database: Path) -> None:
+    """Put what the write-ahead log holds into the database: a crash may part two files, not one.
+
+    A database that is too damaged for that is moved as it is.
+    """
+    if database.exists() and database.stat().st_size:
+        with suppress(sqlite3.Error), closing(sqlite.connect(database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _restore_files(backup: Path, manifest: Manifest, directory: Path | None) -> list[str]:

@@ -1,11 +1,13 @@
 """Backups: online, proven, put back; damage is found (issue 2, "Storage")."""
 
+import contextlib
 import json
 import os
 import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,44 @@ def test_what_cannot_be_backed_up(tmp_path: Path) -> None:
         backup.create(tmp_path / "empty.db", tmp_path / "kept", now=0)
     assert not (tmp_path / "kept").exists()
     assert not list(tmp_path.glob(".kept*"))
+
+
+def test_a_crash_while_the_old_database_is_moved_loses_nothing_of_it(
+    path: Path, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = tmp_path / "died" / "lair.db"
+    died.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:  # of a server that was killed
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("CREATE TABLE late (x)")
+        connection.execute("INSERT INTO late VALUES (7)")
+        connection.commit()
+        for end in ("", "-wal"):
+            shutil.copyfile(f"{path}{end}", f"{died}{end}")
+    rename = Path.rename
+    renamed: list[str] = []
+
+    def crash(source: Path, target: str) -> Path:
+        if renamed:
+            raise OSError("the power fails here")
+        renamed.append(target)
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", crash)
+    with contextlib.suppress(OSError):
+        backup.restore(kept, died, replace=True)
+    (found,) = [one for one in (died, died.with_name("lair.db.replaced-1")) if holds_seven(one)]
+    assert found.name == "lair.db.replaced-1"
+
+
+def holds_seven(path: Path) -> bool:
+    """Tell whether this is the database with its last row."""
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(path)) as connection,
+    ):
+        return connection.execute("SELECT x FROM late").fetchall() == [(7,)]
+    return False
 
 
 def test_a_backup_that_was_killed_is_not_in_the_way(path: Path) -> None:
