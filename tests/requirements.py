@@ -73,6 +73,7 @@ COMPONENTS = {
     "ssh": _program("ssh", "openssh-client"),
     "strace": _program("strace", "strace"),
     "systemd-analyze": _program("systemd-analyze", "systemd"),
+    "systemd-socket-activate": _program("systemd-socket-activate", "systemd"),
     "tmux": _program("tmux", "tmux"),
 }
 

@@ -1,13 +1,19 @@
 """What etc/ has for operators: the unit for systemd, the container, the Debian package."""
 
 import re
+import shutil
+import socket
+import ssl
 import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 from unittest import TestCase
 
 import pytest
 
+from lairchat.demo_server import checkout, free_port
 from tests.requirements import require
 
 pytestmark = pytest.mark.blackbox
@@ -72,6 +78,49 @@ class Systemd(TestCase):
             )
             complaints = [line for line in done.stderr.decode().splitlines() if "lairchat" in line]
             assert complaints == []
+
+
+class SocketActivation(TestCase):
+    def test_the_server_answers_whoever_had_it_started(self) -> None:
+        require("systemd-socket-activate")
+        unit = (ETC / "systemd" / "lairchat.socket").read_text()
+        (endpoint,) = re.findall(r'^# .*endpoint = "(.+)"$', unit, re.MULTILINE)
+        (name,) = re.findall(r"^FileDescriptorName=(.+)$", unit, re.MULTILINE)
+        place = Path(tempfile.mkdtemp(prefix="lair-test-"))
+        self.addCleanup(shutil.rmtree, place)
+        config, port = place / "lairchat.toml", free_port()
+        config.write_text(
+            f'[listen.chat]\nendpoint = "{endpoint}"\n'
+            "[ssh]\nenabled = false\n[http]\nenabled = false\n"
+        )
+        process = subprocess.Popen(
+            [
+                *("systemd-socket-activate", f"--listen=127.0.0.1:{port}", f"--fdname={name}"),
+                *(f"--setenv=PYTHONPATH={checkout()}", f"--setenv=HOME={place}"),
+                *(sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()"),
+                *("-n", "--pidfile=", "lairchat"),
+                *("--config", str(config), "--data", str(place / "data")),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with connected(port) as plain, context.wrap_socket(plain) as connection:
+            assert connection.version() == "TLSv1.3"
+
+
+def connected(port: int) -> socket.socket:
+    """Connect as soon as somebody listens."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=30)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 class Container(TestCase):
