@@ -102,7 +102,6 @@ class Stats(Reply, frozen=True):
 
     connections: authenticated; strangers: not yet. units: changes committed, in groups.
     running, committing: ms that the writer has spent in and at the end of groups.
-    lag: ms that the last turn of the reactor came late.
     """
 
     up: Span
