@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from lairchat.config.keys import values
+from lairchat.config.keys import key_of, values
 from lairchat.config.schema import CREDENTIAL, Config, Listen, Section, flaws
 from lairchat.config.text import TEXT_BYTES, is_json, locate, tree_of
 from lairchat.model import faults
@@ -170,8 +170,14 @@ def _explain(error: str, tree: dict[str, Any]) -> tuple[list[str], str, str]:
     if unknown := re.search(r"unknown field `(.+?)`", reason):
         path = [*path, unknown[1]]
         return path, f'unknown key "{path[-1]}"{_inside(path[:-1])}', _suggest(path)
-    problem = f'"{path[-1] if path else "?"}"{_inside(path[:-1])}: {reason}'
-    return path, problem, "See what it may be: twistd lairchat --print-config"
+    key = key_of(".".join(path))
+    if key is None:
+        advice = "See what it may be: twistd lairchat --print-config"
+    elif "matching regex" in reason:
+        reason, advice = "not of the right form", key.meaning
+    else:
+        advice = f"It takes {key.takes}."
+    return path, f'"{path[-1] if path else "?"}"{_inside(path[:-1])}: {reason}', advice
 
 
 def _listener_at_fault(listeners: Any) -> list[str]:
