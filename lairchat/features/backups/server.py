@@ -19,6 +19,7 @@ from lairchat.core.plan import Answer
 from lairchat.features.backups import messages, rules, tables
 from lairchat.model import refusals
 from lairchat.model.ids import LOCAL_OPERATOR
+from lairchat.model.phrases import counted
 from lairchat.storage import backup, check
 from lairchat.storage.backup import BackupError, Manifest
 from lairchat.wire.contract import Outcome
@@ -127,7 +128,8 @@ class _Handlers:
         if place.database.parent.exists():
             _need_room(place.database, manifest.size)
         rows = sum(contents.counts.values())
-        what = f"{len(contents.rooms)} rooms, {rows} rows, schema {contents.schema[:4]}"
+        holds = f"{counted(len(contents.rooms), 'room')}, {counted(rows, 'row')}"
+        what = f"{holds}, schema {contents.schema[:4]}"
         if call.rehearsal:
             return Answer(messages.Restored(done=f"put back {what}, to {place.database}"))
         restored = await self._tried(

@@ -188,6 +188,5 @@ def revoke_invite(call: Call, request: messages.RevokeInvite) -> Write[Outcome]:
 def _noting(call: Call, did: str, invite: int) -> Callable[[Hub], None]:
     """Return what writes to the log that something was done: after the commit, or not at all."""
     user = call.session.user
-    return lambda _hub: log.info(
-        "user {user} {did} invite {invite}", user=user, did=did, invite=invite
-    )
+    who = "the host's operator" if user == LOCAL_OPERATOR else f"user {user}"
+    return lambda _hub: log.info("{who} {did} invite {invite}", who=who, did=did, invite=invite)
