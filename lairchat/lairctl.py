@@ -15,7 +15,7 @@ from lairchat import __version__
 from lairchat.config import Config, default_data
 from lairchat.lairctl_face import Face
 from lairchat.lairctl_link import Daemon, NotRunningError
-from lairchat.layout import Layout, locate
+from lairchat.layout import Layout, home_directory, locate
 from lairchat.model import faults
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import NoDaemon
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], face: Face) -> in
         if len(options.words) == 1:
             # A whole line in quotes, as ssh takes it; nothing in quotes is no wish for a prompt.
             options.words = split(options.words[0]) or options.words
-        layout = find(options.config, options.data, environ, Path.home())
+        layout = find(options.config, options.data, environ, home_directory())
         try:
             daemon = Daemon(layout.control)
         except NotRunningError:

@@ -11,7 +11,7 @@ from lairchat import config as configuration
 from lairchat.config import Config
 from lairchat.model import limits
 
-__all__ = ["Layout", "locate"]
+__all__ = ["Layout", "home_directory", "locate"]
 
 LINK_FILE = "owner-link"
 EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what is bound to is not typed
@@ -108,6 +108,14 @@ class Layout:
                     host = self.config.server.name
                 return host, port
         return self.config.server.name, limits.PORT
+
+
+def home_directory() -> Path:
+    """Return the home directory; of a user without one, as systemd's dynamic ones, the root."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def locate(

@@ -22,7 +22,7 @@ from lairchat import __version__
 from lairchat import config as configuration
 from lairchat.config import Config
 from lairchat.features.accounts.server import owner_code
-from lairchat.layout import Layout, locate
+from lairchat.layout import Layout, home_directory, locate
 from lairchat.model import faults
 from lairchat.model.identity import Link, ServerId
 from lairchat.storage import migrate
@@ -365,5 +365,5 @@ def how_to_run(program: str) -> str:
 def _short(path: Path | None) -> str:
     """Write a path with ~ for the home directory."""
     text = str(path)
-    home = str(Path.home())
+    home = str(home_directory())
     return "~" + text[len(home) :] if text.startswith(home + "/") else text

@@ -11,7 +11,7 @@ from typing import Any
 from lairchat import config as configuration
 from lairchat.config import Loaded
 from lairchat.features.admin import messages, rules
-from lairchat.layout import Layout
+from lairchat.layout import Layout, home_directory
 from lairchat.model.refusals import KeyUnknown
 from lairchat.prepare import read_certificate
 from lairchat.transports.tls import ServerTLS
@@ -27,7 +27,7 @@ class Settings:
     ) -> None:
         self._layout = layout
         self._environ = environ
-        self._home = home or Path.home()
+        self._home = home or home_directory()
 
     # -- what is in force
 

@@ -20,7 +20,7 @@ from twisted.python.logfile import LogFile
 from lairchat import config as configuration
 from lairchat.daemon import Daemon, Terminal, process_start
 from lairchat.host import wall_clock
-from lairchat.layout import Layout, locate
+from lairchat.layout import Layout, home_directory, locate
 from lairchat.logs import Logbook, json_observer, text_observer
 from lairchat.model.refusal import Refusal
 from lairchat.prepare import prepare
@@ -66,7 +66,7 @@ def makeService(options: Options) -> IService:
         sys.stdout.write(configuration.template())
         raise SystemExit(0)
     try:
-        layout = locate(options["config"], options["data"], os.environ, Path.home())
+        layout = locate(options["config"], options["data"], os.environ, home_directory())
         if options["check-config"]:
             checked = Settings(layout).check()
             sys.stdout.write(f"{checked.file}: {checked.result}\n")
@@ -74,7 +74,7 @@ def makeService(options: Options) -> IService:
         prepared = prepare(
             layout,
             environ=os.environ,
-            home=Path.home(),
+            home=home_directory(),
             now=wall_clock(),
             random=secrets.token_bytes,
         )

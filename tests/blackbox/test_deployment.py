@@ -20,6 +20,8 @@ pytestmark = pytest.mark.blackbox
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ETC = CHECKOUT / "etc"
+#: Runs a program as a number that no account has.
+UNKNOWN_USER = ("unshare", "--user", "--map-user=64506", "--map-group=64506")
 UNIT = ETC / "systemd" / "lairchat.service"
 
 #: Installs and removes the package in a system of its own: this one, with all changes on top of it.
@@ -122,6 +124,47 @@ def connected(port: int) -> socket.socket:
         except ConnectionRefusedError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+class DynamicUser(TestCase):
+    def test_a_user_without_a_name_and_a_home_runs_the_server(self) -> None:
+        """What DynamicUser is where libnss-systemd is not installed."""
+        # Where user namespaces may not be made, at least without HOME; tests/test_layout.py has more.
+        able = subprocess.run([*UNKNOWN_USER, "true"], capture_output=True, check=False, timeout=20)
+        unknown = UNKNOWN_USER if able.returncode == 0 else ()
+        with tempfile.TemporaryDirectory(prefix="lair-test-") as directory:
+            place = Path(directory)
+            doors = "".join(
+                f'[{name}]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+                for name in ("listen.chat", "ssh", "http")
+            )
+            (place / "lairchat.toml").write_text(doors)
+            command = "from twisted.scripts.twistd import run; run()"
+            words = ["--nodaemon", "--pidfile=", "lairchat", "--config", f"{place}/lairchat.toml"]
+            with subprocess.Popen(
+                [
+                    *unknown,
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    command,
+                    *words,
+                    "--data",
+                    f"{place}/data",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(checkout())},
+            ) as server:
+                assert server.stdout is not None
+                said = b""
+                while b"Ready in" not in said and (line := server.stdout.readline()):
+                    said += line
+                server.terminate()
+                said += server.stdout.read()
+            assert b"Ready in" in said, said.decode()
+            assert f"data in {place}/data ".encode() in said
 
 
 class Container(TestCase):
