@@ -185,6 +185,8 @@ class Request2(FrontRequest):
 
     def requestReceived(self, command: bytes, path: bytes | None, version: bytes) -> None:
         """Take the request (called by the stream); CONNECT has no path."""
+        if self._complete:
+            return  # answered early; the end of it came before its stream was gone
         super().requestReceived(command, path or b"*", version)  # type: ignore[no-untyped-call]
 
     def answer_early(self) -> None:

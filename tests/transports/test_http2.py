@@ -221,6 +221,33 @@ class Streams(Door2):
         assert await deferToThread(talk) == {1: "405", 3: "200"}
         assert not self.flushLoggedErrors()
 
+    async def test_a_request_that_ends_while_its_early_answer_waits_is_answered_once(self) -> None:
+        def talk() -> dict[int, str]:
+            talk = Talk(self.dial("h2"))
+            talk.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+            talk.flush()
+            talk.events(0.2)
+            talk.ask(1, end=False)
+            events: list[h2.events.Event] = []
+            for pieces in (3, 2):
+                for _ in range(pieces):
+                    talk.h2.send_data(1, bytes(16_384))
+                talk.flush()
+                events += talk.events(0.2)  # which opens the window again; then it was too much
+            talk.h2.end_stream(1)
+            talk.flush()
+            events += talk.events(0.2)
+            talk.h2.increment_flow_control_window(65_535, 1)
+            talk.flush()
+            events += talk.events()
+            assert [one.stream_id for one in events if isinstance(one, h2.events.StreamEnded)] == [
+                1
+            ]
+            return self.statuses(events)
+
+        assert await deferToThread(talk) == {1: "413"}
+        assert not self.flushLoggedErrors()
+
     async def test_a_stream_that_is_reset_while_its_page_is_made_is_no_error(self) -> None:
         talk = await deferToThread(lambda: Talk(self.dial("h2")))
 
