@@ -112,7 +112,7 @@ def _chat(server: DemoServer) -> int:
     leave_in_order()
     try:
         return client.wait()
-    except BaseException:
+    except BaseException:  # a signal's SystemExit, or Ctrl-C: nobody else would end the client
         client.terminate()  # it gives the terminal back
         client.wait(CLIENT_SECONDS)
         raise

@@ -38,7 +38,7 @@ class Daemon:
             # Whom the kernel's word does not let in is told so in place of a greeting.
             if not isinstance(self.receive(), control.Hello):
                 raise faults.ControlDenied(path=self._path)
-        except BaseException:
+        except BaseException:  # Ctrl-C while it waits, too: the socket is nobody's then
             self._socket.close()
             raise
 

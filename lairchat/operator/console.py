@@ -126,7 +126,7 @@ class Console:
             output = await do(line)
         except Refusal as refusal:
             output = _refused(refusal)
-        except BaseException:
+        except BaseException:  # cancelled by a caller who left, too: what was begun is written down
             self._audit(Entry(self.who, self.source, said, Status.FAILED, "LC-INTERNAL"))
             raise
         self._audit(Entry(self.who, self.source, said, output.status, output.code))

@@ -87,7 +87,7 @@ class TenThousandGuesses(DaemonTest):
         assert isinstance(first, Error), first
         assert first.code == "LC-AUTH-DELAY", first
         assert first.retry_after is not None
-        time.sleep(first.retry_after)
+        time.sleep(first.retry_after)  # the delay that the server told is what is tried
         client.send(login(2, "alice", secret))
         second = client.receive()
         client.close()

@@ -64,7 +64,7 @@ class Probe:
         self.until(lambda: self.ready() == (200, []), "ready")
 
 
-def scrape(directory: Path, target: str, how: str = "") -> None:
+def assert_scrapes(directory: Path, target: str, how: str = "") -> None:
     """Let a real Prometheus scrape a daemon where somebody has said three things.
 
     how: lines for the job's configuration.
@@ -228,7 +228,7 @@ class Healthy(DaemonTest):
         members = await self.friends("alice", "bob")
         for number in range(3):
             await members[0].say(1, f"number {number}")
-        await deferToThread(scrape, self.directory, f"127.0.0.1:{self.probe.port}")
+        await deferToThread(assert_scrapes, self.directory, f"127.0.0.1:{self.probe.port}")
 
 
 class Troubled(DaemonTest):
@@ -434,7 +434,7 @@ class Strangers(DaemonTest):
                     continue
                 except OSError:
                     live.discard(connection)
-            time.sleep(0.5)
+            time.sleep(0.5)  # between two looks at who still lives
 
     def is_turned_away(self, port: int) -> bool:
         """Say whether a new connection is closed at once."""
@@ -478,4 +478,6 @@ class Encrypted(DaemonTest):
         how = (
             f"  scheme: https\n  tls_config: {{ca_file: '{certificate}', server_name: localhost}}\n"
         )
-        await deferToThread(scrape, self.directory, f"127.0.0.1:{self.server.door('http')}", how)
+        await deferToThread(
+            assert_scrapes, self.directory, f"127.0.0.1:{self.server.door('http')}", how
+        )

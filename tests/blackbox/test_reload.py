@@ -115,7 +115,7 @@ class Reload(DaemonTest):
             files[name].chmod(0o600)
         return files
 
-    async def break_it(self, config: Path, kinds: dict[str, str], good: str) -> None:
+    async def assert_each_refused(self, config: Path, kinds: dict[str, str], good: str) -> None:
         alice, bob = await self.friends("alice", "bob")
         before = await self.values()
         chatter = Chatter(alice, bob)
@@ -154,7 +154,7 @@ class Reload(DaemonTest):
     @awaited
     async def test_no_broken_toml_changes_or_drops_anything(self) -> None:
         good = self.server.config.read_text()
-        await self.break_it(self.server.config, BROKEN_TOML, good)
+        await self.assert_each_refused(self.server.config, BROKEN_TOML, good)
 
     @awaited
     async def test_no_broken_json_changes_or_drops_anything(self) -> None:
@@ -164,7 +164,7 @@ class Reload(DaemonTest):
         good = json.dumps(tree, indent=1)
         self.server.config.write_text(good)
         self.server.start()
-        await self.break_it(self.server.config, BROKEN_JSON, good)
+        await self.assert_each_refused(self.server.config, BROKEN_JSON, good)
 
     @awaited
     async def test_a_good_one_is_applied_whole_and_says_what_waits(self) -> None:

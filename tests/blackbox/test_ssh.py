@@ -378,15 +378,27 @@ class Hostile(SshTest):
         self.addCleanup(deaf.kill)
         assert deaf.stdout is not None
         self.addCleanup(deaf.stdout.close)
-        time.sleep(3)
+        self._until_still(deaf.pid)
         deaf.send_signal(signal.SIGSTOP)
-        time.sleep(2)
+        self._until_still(self.server.pid)
         assert self._resident() - before < 16 * 1024
         began = time.monotonic()
         assert self.ssh("server", "status").returncode == 0
         assert time.monotonic() - began < 5.0
         deaf.send_signal(signal.SIGCONT)
         assert len(deaf.stdout.read(5_000_000)) == 5_000_000  # and when it reads, it goes on
+
+    def _until_still(self, pid: int) -> None:
+        """Wait until a process has used no processor for half a second: all its buffers are full."""
+        deadline, used = time.monotonic() + PATIENCE, -1
+        while True:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            now = int(fields[11]) + int(fields[12])  # ticks in user mode and in the kernel's
+            if now - used <= 1:
+                return
+            used = now
+            assert time.monotonic() < deadline, "it never comes to rest"
+            time.sleep(0.5)
 
     def _resident(self) -> int:
         status = Path(f"/proc/{self.server.pid}/status").read_text()

@@ -65,7 +65,7 @@ class TwoTerminals(Terminals):
         alice.until("LC-NET", "retry")
         alice.line("said while it was away")
         alice.until("said while it was away", "..")
-        time.sleep(1)
+        time.sleep(1)  # so that the first attempt has failed, and another one must come
         self.server.start()
         bob.until("said while it was away", "connected again", seconds=40)
         alice.until("connected again")

@@ -126,7 +126,8 @@ class Beside(Programs):
         await self.refusal_of(headless.send(session, "#lobby", "for later"), faults.SendQueued)
         self.network.refusal = None
         self.network.wait(3)
-        await self.until(lambda: bob.texts() == ["for later"])
+        await self.until(bob.texts)
+        assert bob.texts() == ["for later"]
 
     @awaited
     async def test_a_holder_that_does_not_answer(self):
@@ -134,7 +135,8 @@ class Beside(Programs):
         alice = self.holder("alice")
         self.patch(mailslot.Slot, "lineReceived", lambda slot, line: None)
         session = self.session(alice, patience=0.3)
-        await self.refusal_of(headless.send(session, "#lobby", "x"), faults.ProfileLocked)
+        refusal = await self.refusal_of(headless.send(session, "#lobby", "x"), faults.ProfileLocked)
+        assert headless.exit_status(refusal) == os.EX_CONFIG
 
     @awaited
     async def test_send(self):
@@ -398,7 +400,8 @@ class Holding(Programs):
         alice.say("queued")
         alice.leave()
         await headless.send(self.session(alice), "#lobby", "from cron")
-        await self.until(lambda: bob.texts() == ["queued", "from cron"])
+        await self.until(lambda: len(bob.texts()) == 2)
+        assert bob.texts() == ["queued", "from cron"]
 
     @awaited
     async def test_two_at_once(self):
@@ -414,7 +417,8 @@ class Holding(Programs):
         await gatherResults(
             [Deferred.fromCoroutine(one(session, n)) for n, session in enumerate(sessions)]
         )
-        await self.until(lambda: sorted(bob.texts()) == ["0", "1", "2"])
+        await self.until(lambda: len(bob.texts()) == 3)
+        assert sorted(bob.texts()) == ["0", "1", "2"]
 
     @awaited
     async def test_the_holder_ends_before_it_answers(self):
@@ -503,7 +507,8 @@ class Holding(Programs):
         alice.leave()
         self.patch(Profile, "keep_outbox", full_disk)
         self.network.tamper = lambda frames: [one for one in frames if not answers_send(one)]
-        await self.refused(alice, faults.SendUnsent, 2.0)
+        refusal = await self.refused(alice, faults.SendUnsent, 2.0)
+        assert headless.exit_status(refusal) == os.EX_TEMPFAIL
 
     @awaited
     async def test_many_at_once_wait_for_the_one_that_connects(self):
@@ -523,7 +528,8 @@ class Holding(Programs):
         self.network.slow = False
         self.network.waiting[0].callback(None)
         await gatherResults(sending)
-        await self.until(lambda: sorted(bob.texts()) == [str(number) for number in range(8)])
+        await self.until(lambda: len(bob.texts()) == 8)
+        assert sorted(bob.texts()) == [str(number) for number in range(8)]
 
     @awaited
     async def test_the_time_is_up_while_it_connects_to_the_holder(self):
@@ -532,7 +538,8 @@ class Holding(Programs):
         alice.leave()
         never = Deferred(lambda one: one.errback(ConnectingCancelledError(None)))
         self.patch(holding.UNIXClientEndpoint, "connect", lambda *_: never)
-        await self.refused(alice, faults.SendUnsent, 0.01)
+        refusal = await self.refused(alice, faults.SendUnsent, 0.01)
+        assert headless.exit_status(refusal) == os.EX_TEMPFAIL
 
     @awaited
     async def test_a_profile_that_never_comes_free(self):

@@ -328,8 +328,9 @@ class RateTests(Case):
         again, other = self.enter(), self.enter("2 USER")
         self.spend(self.client, 5)
         self.spend(again, 5)
-        self.refused(ANSWER, client=again)
+        self.assertIsInstance(self.refused(ANSWER, client=again), refusals.RateLimited)
         self.spend(other, 10)
+        self.assertEqual(self.server.kernel.measures.limited.counts["command"], 1)
 
     def test_other_rates_count_at_once_and_what_was_used_still_counts(self):
         self.spend(self.client, 10)

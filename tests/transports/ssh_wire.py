@@ -242,6 +242,7 @@ class SshCase(TestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def make_programs(self) -> Any:
+        """Return what runs commands; each case has its own."""
         raise NotImplementedError
 
     def know(self, name: str, key: Key, role: ServerRole = ServerRole.OWNER, user: int = 1) -> None:
