@@ -1,24 +1,19 @@
 """The operators' shell, as the real OpenSSH client meets it."""
 
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
 import socket
-import struct
 import subprocess
-import termios
 import time
 from pathlib import Path
 
-import pyte
 import pytest
 
 from tests.blackbox.daemon import awaited
 from tests.blackbox.operators import PATIENCE, OperatorTest, program
+from tests.blackbox.terminals import Terminal
 
 pytestmark = pytest.mark.blackbox
 
@@ -26,78 +21,16 @@ MANHOLE = '[ssh]\nendpoint = "tcp:0:interface=127.0.0.1"\nmanhole = true\n'
 FINGERPRINT = re.compile(r"SSH host key +ed25519 +(SHA256:\S{43})")
 
 
-class Seat:
-    """A person at a terminal with ``ssh`` in it, and what pyte shows of it."""
-
-    def __init__(self, line: list[str], columns: int = 80, rows: int = 24) -> None:
-        self.screen = pyte.Screen(columns, rows)
-        self.stream = pyte.ByteStream(self.screen)
-        self.output = b""
-        self.master, slave = pty.openpty()
-        self._set_size(columns, rows)
-        self.process = subprocess.Popen(
-            line,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads
-        )
-        os.close(slave)
-
-    def _set_size(self, columns: int, rows: int) -> None:
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def resize(self, columns: int, rows: int) -> None:
-        self.screen.resize(rows, columns)
-        self._set_size(columns, rows)
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def read(self, seconds: float = 0.05) -> None:
-        ready, _, _ = select.select([self.master], [], [], seconds)
-        if ready:
-            try:
-                data = os.read(self.master, 65_536)
-            except OSError:
-                return
-            self.output += data
-            self.stream.feed(data)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.screen.display)
-
-    def until(self, *texts: str, gone: str = "") -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if all(text in self.text for text in texts) and not (gone and gone in self.text):
-                return
-            self.read()
-        raise AssertionError(f"waited for {texts} without {gone!r}:\n{self.text}")
-
-    def wait(self) -> int:
-        deadline = time.monotonic() + PATIENCE
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self.read()
-        self.read(0)
-        return self.process.wait(1)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-
-
 class SshTest(OperatorTest):
-    def sit_down(self, *words: str, columns: int = 80, rows: int = 24, name: str = "alice") -> Seat:
-        seat = Seat(self.ssh_line(name, "-t", "127.0.0.1", *words), columns, rows)
+    def sit_down(
+        self, *words: str, columns: int = 80, rows: int = 24, name: str = "alice"
+    ) -> Terminal:
+        line = self.ssh_line(name, "-t", "127.0.0.1", *words)
+        seat = Terminal(self.directory / "seat", program=line, columns=columns, rows=rows)
         self.addCleanup(seat.close)
         return seat
 
-    def prompt(self, **size: int) -> Seat:
+    def prompt(self, **size: int) -> Terminal:
         seat = self.sit_down(**size)
         seat.until("alice@localhost> ")
         return seat

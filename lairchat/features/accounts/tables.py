@@ -31,7 +31,7 @@ from sqlalchemy.engine import Connection
 from lairchat.model.ids import DeviceId, SessionId, UserId
 from lairchat.model.names import name_key, skeleton
 from lairchat.model.phrases import lasting
-from lairchat.model.refusals import AuthLocked
+from lairchat.model.refusals import AuthLocked, UserUnknown
 from lairchat.model.roles import ServerRole
 from lairchat.storage import log
 from lairchat.storage.schema import metadata
@@ -178,6 +178,14 @@ def user_by_name(connection: Connection, name: str) -> User | None:
     """Return the user of this name, in any case of its letters, or None."""
     row = connection.execute(select(*_USER).where(users.c.name_key == name_key(name))).first()
     return None if row is None else _user(row)
+
+
+def require_user(connection: Connection, name: str, field: str = "$.name") -> User:
+    """Return the user of this name; raises UserUnknown, which names the field that it stood in."""
+    user = user_by_name(connection, name)
+    if user is None:
+        raise UserUnknown(name=name, field=field)
+    return user
 
 
 def user_by_id(connection: Connection, user: UserId) -> User | None:

@@ -31,9 +31,7 @@ log = Logger()
 
 def find(call: Call, connection: Connection, name: str) -> User:
     """Return the account of this name, if the caller may ban it; raises why not."""
-    user = accounts.user_by_name(connection, name)
-    if user is None:
-        raise refusals.UserUnknown(name=name, field="$.target")
+    user = accounts.require_user(connection, name, "$.target")
     actor = call.session.user
     role = call.kernel.role_now(connection, actor)
     account_rules.require_over(actor, role, user.id, user.role)

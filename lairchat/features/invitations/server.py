@@ -78,9 +78,7 @@ class _Links:
         found: list[User] = []
 
         def prepare(connection: Connection) -> str:
-            user = accounts.user_by_name(connection, request.name)
-            if user is None:
-                raise refusals.UserUnknown(name=request.name, field="$.name")
+            user = accounts.require_user(connection, request.name)
             actor = call.session.user
             role = call.kernel.role_now(connection, actor)
             account_rules.require_over(actor, role, user.id, user.role, own=True)

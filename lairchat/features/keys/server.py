@@ -96,20 +96,12 @@ class KeyChecker:
 # -- commands
 
 
-def find(connection: Connection, name: str) -> User:
-    """Return the account of this name; raises UserUnknown."""
-    user = accounts.user_by_name(connection, name)
-    if user is None:
-        raise refusals.UserUnknown(name=name, field="$.name")
-    return user
-
-
 def aim(call: Call, connection: Connection, name: str) -> User:
     """Return the account whose keys are to change; raises what keeps the caller from it.
 
     One's own are one's own to change.
     """
-    user, actor = find(connection, name), call.session.user
+    user, actor = accounts.require_user(connection, name), call.session.user
     role = call.kernel.role_now(connection, actor)
     account_rules.require_over(actor, role, user.id, user.role, own=True)
     return user
@@ -155,7 +147,7 @@ def list_keys(_call: Call, request: messages.ListKeys) -> Read[messages.KeyList]
     """List the keys of everybody, or of one account."""
 
     def query(connection: Connection) -> messages.KeyList:
-        user = find(connection, request.name).id if request.name else None
+        user = accounts.require_user(connection, request.name).id if request.name else None
         found = tables.keys_of(connection, user, request.after, limits.OPERATOR_PAGE + 1)
         page = found[: limits.OPERATOR_PAGE]
         names = accounts.names_of(connection, {key.user for key in page})

@@ -46,9 +46,7 @@ def aim(connection: Connection, session: Session, action: RoomAction, room: int,
     there, role = rooms.room_for(connection, RoomId(room), session.user)
     # Whoever may do it to nobody learns nothing of names.
     room_rules.require(action, there, role, target=RoomRole.GUEST)
-    user = accounts.user_by_name(connection, name)
-    if user is None:
-        raise refusals.UserUnknown(name=name, field="$.name")
+    user = accounts.require_user(connection, name)
     if user.id == session.user:
         raise refusals.OnSelf(field="$.name")
     target = rooms.role_of(connection, there.id, user.id)

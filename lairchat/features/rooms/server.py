@@ -87,14 +87,6 @@ def infos(
     return told
 
 
-def someone(connection: Connection, name: str) -> accounts.User:
-    """Return the account of this name; raises UserUnknown."""
-    user = accounts.user_by_name(connection, name)
-    if user is None:
-        raise refusals.UserUnknown(name=name, field="$.name")
-    return user
-
-
 # -- entering and leaving
 
 
@@ -240,7 +232,7 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
     def change(connection: Connection) -> Done[Nothing]:
         room, role = tables.room_for(connection, RoomId(request.room), session.user)
         rules.require(RoomAction.INVITE, room, role)
-        guest = someone(connection, request.name)
+        guest = accounts.require_user(connection, request.name)
         target = tables.role_of(connection, room.id, guest.id)
         rules.require(RoomAction.INVITE, room, role, target=target)
         call.kernel.joining(connection, room.id, guest.id)
@@ -385,7 +377,7 @@ def open_direct(call: Call, request: messages.OpenDirect) -> Write[messages.Room
     session = call.session
 
     def change(connection: Connection) -> Done[messages.RoomInfo]:
-        other = someone(connection, request.name)
+        other = accounts.require_user(connection, request.name)
         if other.id == session.user:
             raise refusals.OnSelf(field="$.name")
         there = tables.direct_between(connection, session.user, other.id)

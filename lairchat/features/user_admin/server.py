@@ -34,17 +34,9 @@ from lairchat.model.text import display_clip
 from lairchat.wire.contract import Outcome
 
 
-def find(connection: Connection, name: str) -> User:
-    """Return the account of this name; raises UserUnknown."""
-    user = accounts.user_by_name(connection, name)
-    if user is None:
-        raise refusals.UserUnknown(name=name, field="$.name")
-    return user
-
-
 def aim(call: Call, connection: Connection, name: str) -> User:
     """Return the account that the caller may lock; raises why not."""
-    user, actor = find(connection, name), call.session.user
+    user, actor = accounts.require_user(connection, name), call.session.user
     role = call.kernel.role_now(connection, actor)
     account_rules.require_over(actor, role, user.id, user.role)
     return user
@@ -216,7 +208,7 @@ def set_role(call: Call, request: messages.SetServerRole) -> Write[Outcome]:
     by = "the server" if session.user == LOCAL_OPERATOR else session.name
 
     def change(connection: Connection) -> Done[Outcome]:
-        user = find(connection, request.name)
+        user = accounts.require_user(connection, request.name)
         actor = kernel.role_now(connection, session.user)
         refusal = may_server(ServerAction.SET_SERVER_ROLE, actor, target=user.role, granted=granted)
         if user.id == session.user:
@@ -271,7 +263,7 @@ async def list_sessions(call: Call, request: messages.ListSessions) -> Answer[me
     """List sessions; their connections are known here, on the reactor's thread."""
 
     def query(connection: Connection) -> tuple[list[AnySession], dict[UserId, str]]:
-        user = find(connection, request.name).id if request.name else None
+        user = accounts.require_user(connection, request.name).id if request.name else None
         found = accounts.sessions_after(connection, request.after, limits.OPERATOR_PAGE + 1, user)
         return found, accounts.names_of(connection, {one.user for one in found})
 
