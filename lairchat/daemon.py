@@ -50,7 +50,7 @@ from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import ShuttingDown
 from lairchat.monitoring import Monitoring
 from lairchat.notify import ALIVE, READY, STOPPING, Notifier
-from lairchat.prepare import load_certificate, take_lock
+from lairchat.prepare import at_once, load_certificate, take_lock
 from lairchat.storage.answers import Answers
 from lairchat.storage.database import Database
 from lairchat.storage.unavailable import StorageUnavailable
@@ -117,6 +117,7 @@ class Daemon(MultiService):
         )
         self.database.writer.on_fatal = self._fatal
         self._compose()
+        at_once(layout.database, self.kernel.open)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def _compose(self) -> None:

@@ -107,7 +107,6 @@ class Offline:
         )
         who = f"local:{os.getuid()}"
         session = Session(SessionId(0), LOCAL_OPERATOR, DeviceId(0), who, ServerRole.OWNER)
-        self.storage.composed = True
         self._desk = Desk(self.kernel, session, "offline")
 
     def give(self, command: Any, arguments: Any) -> "Deferred[Any]":
@@ -145,7 +144,6 @@ class _Storage:
         self._layout = layout
         self._clock = clock
         self._database: Database | None = None
-        self.composed = False
 
     @property
     def database(self) -> Database:
@@ -164,9 +162,6 @@ class _Storage:
 
     def read(self, query: Callable[[Any], T]) -> "Deferred[T]":
         """Run a query."""
-        if not self.composed:
-            # A feature that wants a picture of the database for connections; there are none.
-            return Deferred()
         return self._opened(lambda database: database.read(query))
 
     def call(self, change: Callable[[Any], T]) -> "Deferred[T]":

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.task import Clock
 
@@ -36,6 +36,9 @@ from lairchat.transports.certificate import (
 from lairchat.transports.identity import ServerIdentity
 from lairchat.transports.keyfiles import TooOpenError, read_private, write_private
 from lairchat.transports.ssh_keys import HostKey
+
+T = TypeVar("T")
+
 
 # -- the directory and its lock
 
@@ -336,13 +339,16 @@ def _owner_link(
 def _owner_code(
     path: Path, known: str | None, now: int, random: Callable[[int], bytes]
 ) -> str | None:
-    """Ask the accounts for the owner's code; the database is open only for this."""
+    """Ask the accounts for the owner's code."""
+    return at_once(path, lambda connection: owner_code(connection, known, now, random))
+
+
+def at_once(path: Path, change: Callable[[Any], T]) -> T:
+    """Run a change where no reactor runs yet; the database is open only for this."""
     database = Database.open(f"sqlite:///{path}", reactor=Clock(), inline=True)
-    outcome: list[str | None] = []
+    outcome: list[T] = []
     failures: list[Any] = []
-    database.call(lambda connection: owner_code(connection, known, now, random)).addCallbacks(
-        outcome.append, failures.append
-    )
+    database.call(change).addCallbacks(outcome.append, failures.append)
     database.pump()
     database.close()
     if failures:

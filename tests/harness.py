@@ -133,6 +133,7 @@ class Server:
             random=self.random,
             rates=rates or PLENTY,
         )
+        self.look(self.kernel.open)
 
     def now(self) -> int:
         """Return the wall clock, ms."""

@@ -45,6 +45,8 @@ class Feature:
     upkeep: runs about once an hour in a transaction of its own (now in ms, sessions with a live
         connection); says whether it has to go on in another one, so that no sweep holds up the
         writer for long.
+    opening: runs once, in a transaction of its own, before anything listens: for what a door has to know
+        of the database before its first stranger comes; what it raises keeps the server from starting.
     composed: runs once, when the kernel is whole: for what listens to the hub.
     """
 
@@ -61,6 +63,7 @@ class Feature:
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
     services: tuple[IService, ...] = ()
     upkeep: Upkeep | None = None
+    opening: "Callable[[Kernel, Connection], None] | None" = None
     composed: "Callable[[Kernel], None] | None" = None
 
 

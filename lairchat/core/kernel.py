@@ -168,6 +168,12 @@ class Kernel:
             if feature.composed is not None:
                 feature.composed(self)
 
+    def open(self, connection: Connection) -> None:
+        """Let every feature look at the database before anybody is let in."""
+        for feature in self.features:
+            if feature.opening is not None:
+                feature.opening(self, connection)
+
     def change_rates(self, rates: Mapping[str, Rate]) -> None:
         """Take over other rates; what members have used of the old ones still counts."""
         self.rates = rates

@@ -185,11 +185,9 @@ def admitting(connection: Connection, user: UserId, now: int) -> None:
         raise refusals.AuthBanned(name=name, how=lasting(ban.until, ban.reason))
 
 
-def composed(kernel: Kernel) -> None:
-    """Give the doors the bans that are kept; whoever came before that is looked at again."""
-    reading = kernel.storage.read(lambda connection: tables.networks(connection, kernel.now()))
-    reading.addCallback(kernel.bans.replace)
-    reading.addErrback(lambda failure: log.failure("the bans could not be read", failure))
+def opening(kernel: Kernel, connection: Connection) -> None:
+    """Give the doors the bans that are kept: a server that cannot read them lets nobody in."""
+    kernel.bans.replace(tables.networks(connection, kernel.now()))
 
 
 def make() -> Feature:
@@ -204,5 +202,5 @@ def make() -> Feature:
         },
         admitting=admitting,
         upkeep=lambda connection, now, _live: tables.forget_bans(connection, now),
-        composed=composed,
+        opening=opening,
     )
