@@ -142,7 +142,7 @@ def test_without_a_command_and_a_terminal_there_is_nothing_to_do(server):
 
 
 def test_the_reader_of_a_pipe_may_leave(server):
-    line = f"{sys.executable} -P -c \"$1\" --data '{server.data}' config show | head -n 1"
+    line = f"'{sys.executable}' -P -c \"$1\" --data '{server.data}' config show | head -n 1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {line}; exit ${{PIPESTATUS[0]}}", "-", RUN],
         env=environment(), capture_output=True, text=True, check=False, timeout=60,

@@ -31,7 +31,7 @@ class Manuals(TestCase):
 
     def test_bash_completes(self) -> None:
         script = f"""
-            source {ETC}/completions/bash/lair
+            source "{ETC}/completions/bash/lair"
             COMP_WORDS=(lair "$1"); COMP_CWORD=1; COMP_LINE="lair $1"; COMP_POINT=${{#COMP_LINE}}
             _shtab_lair
             printf '%s\\n' "${{COMPREPLY[@]}}"

@@ -59,7 +59,7 @@ class Guide(TestCase):
         for name, imports in PROGRAMS.items():
             self.program(
                 name,
-                f'exec {sys.executable} -P -c \'import sys; sys.argv[0] = "{name}"\n'
+                f'exec "{sys.executable}" -P -c \'import sys; sys.argv[0] = "{name}"\n'
                 f'{imports}\nsys.exit(run())\' "$@"',
             )
         (self.home / ".ssh").mkdir(mode=0o700)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import sys
 
@@ -68,7 +69,7 @@ class CursesFace(Terminals):
         )
         self.addCleanup(shell.close)
         shell.until("shell>")
-        shell.line(f'{sys.executable} -P -c "$RUN"')
+        shell.line(f'{shlex.quote(sys.executable)} -P -c "$RUN"')
         shell.until("[!#lobby PLAIN]")
         shell.type("a draft")
         shell.until("[!#lobby PLAIN] a draft")
