@@ -217,6 +217,16 @@ class Kernel:
                     return role
         raise refusals.Denied
 
+    def role_left(self, connection: Connection, user: UserId) -> ServerRole | None:
+        """Return a user's role as :meth:`role_now` does; None for one who is locked, banned, gone.
+
+        For what somebody has left behind that is good only while they may still make it.
+        """
+        try:
+            return self.role_now(connection, user)
+        except (refusals.Denied, refusals.AuthBanned):
+            return None
+
     def admitting(self, connection: Connection, user: UserId) -> None:
         """Let every feature refuse a user who is about to be let in, or to act as an operator."""
         for feature in self.features:

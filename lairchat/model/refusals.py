@@ -101,6 +101,7 @@ __all__ = [
     "ShuttingDown",
     "SshEnded",
     "SshKeyBad",
+    "SshKeySuspended",
     "SshKeyTaken",
     "SshKeyUnknown",
     "SshKeysMax",
@@ -870,6 +871,17 @@ class SshKeyBad(Refusal):
     code = "LC-SSH-KEY-BAD"
     text = "this is no key for the shell: {why}. Take the line that ~/.ssh/id_ed25519.pub holds."
     sample = sample_of(why="ssh-dss keys are too weak")
+
+
+class SshKeySuspended(Refusal):
+    """Whoever added the key to the account may not do so any more."""
+
+    code = "LC-SSH-KEY-SUSPENDED"
+    text = (
+        "this key is suspended: who added it to {name} may not do that any more. "
+        "Ask somebody who may to add it again: user key add {name} FILE"
+    )
+    sample = sample_of(name="alice")
 
 
 class SshKeyTaken(Refusal):

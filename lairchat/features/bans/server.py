@@ -20,6 +20,8 @@ from lairchat.features.accounts import tables as accounts
 from lairchat.features.accounts.tables import User
 from lairchat.features.bans import messages, rules, tables
 from lairchat.features.bans.tables import ServerBan
+from lairchat.features.keys import rules as key_rules
+from lairchat.features.keys import tables as keys
 from lairchat.model import limits, refusals
 from lairchat.model.ids import LOCAL_OPERATOR, UserId
 from lairchat.model.phrases import counted, lasting
@@ -85,13 +87,16 @@ async def _ban_user(call: Call, request: messages.AddBan) -> Write[Outcome]:
         user = find(call, connection, request.target)
         before = tables.ban_of_user(connection, user.id)
         _keep(call, connection, request, user=user.id, before=before)
+        left = keys.added_to_others(connection, user.id)
         refusal = refusals.AuthBanned(name=user.name, how=lasting(until, reason))
 
         def after(hub: Hub) -> None:
             hub.close_sessions(user.id, lambda _session: True, refusal.code, refusal.text)
-            kernel.standing_changed(user.id)
+            for one in {user.id, *left.values()}:
+                kernel.standing_changed(one)
 
         done = f"banned {user.name}{lasting(until)} ({counted(hit, 'connection')} closed)"
+        done += key_rules.suspended(len(left), user.name)
         return Done(Outcome(done=done, undo=f"ban remove user {user.name}"), after)
 
     return Write(change)
@@ -194,7 +199,7 @@ def make() -> Feature:
     """Build the feature."""
     return Feature(
         name="bans",
-        needs=("accounts",),
+        needs=("accounts", "keys"),
         handlers={
             messages.ADD_BAN: add,
             messages.LIST_BANS: list_bans,

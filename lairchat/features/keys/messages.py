@@ -1,6 +1,6 @@
 """Keys of operators on the wire."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -11,6 +11,7 @@ from lairchat.wire.objects import Int63
 from lairchat.wire.shown import PublicFile, Time
 
 NameText = Annotated[str, Meta(max_length=128)]
+KeyState = Literal["ok", "suspended"]
 
 
 class AddKey(Change, frozen=True):
@@ -37,7 +38,11 @@ class ListKeys(Request, frozen=True):
 
 
 class KeyInfo(Reply, frozen=True):
-    """One key; ``used`` is 0 until it has let its owner in."""
+    """One key; ``used`` is 0 until it has let its owner in.
+
+    by: who has added it; empty for the host's operator.
+    state: suspended while whoever has added it may not do so any more; it opens nothing then.
+    """
 
     key: Int63
     user: str
@@ -46,6 +51,8 @@ class KeyInfo(Reply, frozen=True):
     label: str
     added: Time
     used: Time
+    by: str
+    state: KeyState
 
 
 class KeyList(Reply, frozen=True):

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from lairchat.model import limits
+from lairchat.model.phrases import counted
 from lairchat.model.refusals import SshKeyBad
 from lairchat.model.text import display_clip
 
@@ -27,6 +28,13 @@ class PublicKey(NamedTuple):
     kind: str
     digest: bytes
     comment: str
+
+
+def suspended(keys: int, name: str) -> str:
+    """Return what to tell whoever takes somebody's rights away, of the keys that hang on them."""
+    if not keys:
+        return ""
+    return f" ({counted(keys, 'key')} that {name} added to others suspended: user key list)"
 
 
 def digest_of(blob: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Answers for the keys of operators, and proves who calls by one of them.
 
-Whoever adds a key to an account can become it: rank protects accounts from that, and it is judged
-in the transaction that adds it.
+Whoever adds a key to an account can become it: rank protects accounts from that.  It is judged in
+the transaction that adds the key, and again in each that lets somebody in by it: an administrator
+who was demoted, locked or banned must not come back by a key that he has left in another account.
 """
 
 from typing import Any
@@ -23,8 +24,9 @@ from lairchat.features.accounts.tables import User
 from lairchat.features.keys import messages, rules, tables
 from lairchat.features.keys.tables import KeptKey
 from lairchat.model import limits, refusals
-from lairchat.model.ids import LOCAL_OPERATOR, UserId
+from lairchat.model.ids import LOCAL_OPERATOR
 from lairchat.model.names import name_key
+from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.roles import ServerRole
 from lairchat.model.text import display_clip
 from lairchat.wire.contract import Outcome
@@ -46,8 +48,8 @@ class KeyChecker:
         """Fire with who this is.
 
         Fails with UnauthorizedLogin for a key that is not this account's, the same as for an
-        account that is not there; to its owner with AuthLocked, AuthBanned, or Denied for a role
-        that has nothing to do in the shell.
+        account that is not there; to its owner with AuthLocked, AuthBanned, Denied for a role that
+        has nothing to do in the shell, or SshKeySuspended.
         """
         return Deferred.fromCoroutine(self._prove(credentials))
 
@@ -90,7 +92,20 @@ class KeyChecker:
         self._kernel.admitting(connection, account.id)
         if account.role < ServerRole.MODERATOR:
             raise refusals.Denied
+        if not _stands(self._kernel, connection, key, account.role):
+            raise refusals.SshKeySuspended(name=account.name)
         return Caller(account.id, account.name, account.role), key.id
+
+
+def _stands(kernel: Kernel, connection: Connection, key: KeptKey, role: ServerRole) -> bool:
+    """Say whether whoever has added a key to an account of this role may still do so.
+
+    Derived each time, not kept: a lock that runs out, or a role that is given back, heals it.
+    """
+    if key.by is None or key.by == key.user:
+        return True
+    adder = kernel.role_left(connection, key.by)
+    return adder is not None and may_server(ServerAction.GOVERN, adder, target=role) is None
 
 
 # -- commands
@@ -108,11 +123,11 @@ def aim(call: Call, connection: Connection, name: str) -> User:
 
 
 def add_key(call: Call, request: messages.AddKey) -> Write[messages.KeyAdded]:
-    """Give an account a key; giving it again is harmless."""
+    """Give an account a key; giving it again is harmless, and wakes one that is suspended."""
     key = rules.parse(request.key)
     label = display_clip(request.label.strip(), limits.LABEL_CHARS) or key.comment
     shown = rules.fingerprint(key.digest)
-    actor = call.session.user
+    by = None if call.session.user == LOCAL_OPERATOR else call.session.user
 
     def change(connection: Connection) -> Done[messages.KeyAdded]:
         user = aim(call, connection, request.name)
@@ -121,7 +136,11 @@ def add_key(call: Call, request: messages.AddKey) -> Write[messages.KeyAdded]:
             if known.user != user.id:
                 names = accounts.names_of(connection, [known.user])
                 raise refusals.SshKeyTaken(fingerprint=shown, name=names[known.user], field="$.key")
-            done = f"{user.name} has the key {shown} already"
+            if _stands(call.kernel, connection, known, user.role):
+                done = f"{user.name} has the key {shown} already"
+            else:
+                tables.take_over(connection, known.id, by)
+                done = f"key {known.id} of {user.name} is not suspended any more: {shown}"
             return Done(messages.KeyAdded(done=done, fingerprint=shown))
         if tables.count_keys(connection, user.id) >= limits.KEYS_PER_USER:
             raise refusals.SshKeysMax(limit=limits.KEYS_PER_USER, name=user.name)
@@ -131,7 +150,7 @@ def add_key(call: Call, request: messages.AddKey) -> Write[messages.KeyAdded]:
             digest=key.digest,
             kind=key.kind,
             label=label,
-            by=None if actor == LOCAL_OPERATOR else actor,
+            by=by,
             now=call.now,
         )
         done = f"added key {number} to {user.name}: {key.kind} {shown}"
@@ -143,31 +162,34 @@ def add_key(call: Call, request: messages.AddKey) -> Write[messages.KeyAdded]:
     return Write(change)
 
 
-def list_keys(_call: Call, request: messages.ListKeys) -> Read[messages.KeyList]:
+def list_keys(call: Call, request: messages.ListKeys) -> Read[messages.KeyList]:
     """List the keys of everybody, or of one account."""
 
     def query(connection: Connection) -> messages.KeyList:
         user = accounts.require_user(connection, request.name).id if request.name else None
         found = tables.keys_of(connection, user, request.after, limits.OPERATOR_PAGE + 1)
         page = found[: limits.OPERATOR_PAGE]
-        names = accounts.names_of(connection, {key.user for key in page})
+        told = [_told(call.kernel, connection, key) for key in page]
         more = len(found) > len(page)
-        return messages.KeyList(
-            keys=[_told(key, names) for key in page], next=page[-1].id if more else None
-        )
+        return messages.KeyList(keys=told, next=page[-1].id if more else None)
 
     return Read(query)
 
 
-def _told(key: KeptKey, names: dict[UserId, str]) -> messages.KeyInfo:
+def _told(kernel: Kernel, connection: Connection, key: KeptKey) -> messages.KeyInfo:
+    user = accounts.user_by_id(connection, key.user)
+    by = None if key.by is None else accounts.user_by_id(connection, key.by)
+    assert user is not None  # a foreign key
     return messages.KeyInfo(
         key=key.id,
-        user=names[key.user],
+        user=user.name,
         fingerprint=rules.fingerprint(key.digest),
         kind=key.kind,
         label=key.label,
         added=key.added,
         used=key.used or 0,
+        by="" if by is None else by.name,
+        state="ok" if _stands(kernel, connection, key, user.role) else "suspended",
     )
 
 

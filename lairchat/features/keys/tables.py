@@ -42,7 +42,10 @@ user_keys = Table(
 
 
 class KeptKey(NamedTuple):
-    """A key of an account; ``used`` is None until it has let somebody in."""
+    """A key of an account; ``used`` is None until it has let somebody in.
+
+    by: who has added it; None for the host's operator.
+    """
 
     id: int
     user: UserId
@@ -51,6 +54,7 @@ class KeptKey(NamedTuple):
     label: str
     added: int
     used: int | None
+    by: UserId | None
 
 
 _KEPT = (
@@ -61,6 +65,7 @@ _KEPT = (
     user_keys.c.label,
     user_keys.c.added_at,
     user_keys.c.used_at,
+    user_keys.c.added_by,
 )
 
 
@@ -85,6 +90,19 @@ def added_by_others(connection: Connection, user: UserId) -> list[tuple[int, Use
         user_keys.c.user == user, user_keys.c.added_by != user
     )
     return [(key, UserId(adder)) for key, adder in connection.execute(query)]
+
+
+def added_to_others(connection: Connection, adder: UserId) -> dict[int, UserId]:
+    """Return the keys that an account has added to others, each with whose it is."""
+    query = select(user_keys.c.id, user_keys.c.user).where(
+        user_keys.c.added_by == adder, user_keys.c.user != adder
+    )
+    return {key: UserId(user) for key, user in connection.execute(query)}
+
+
+def take_over(connection: Connection, key: int, by: UserId | None) -> None:
+    """Note that somebody else stands for a key from now on (None: the host's operator)."""
+    connection.execute(update(user_keys).where(user_keys.c.id == key).values(added_by=by))
 
 
 def count_keys(connection: Connection, user: UserId) -> int:

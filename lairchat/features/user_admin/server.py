@@ -20,6 +20,7 @@ from lairchat.features.accounts.messages import SESSION_ENDED, SessionEnded
 from lairchat.features.accounts.tables import AnySession, Listed, Lock, User
 from lairchat.features.bans import tables as bans
 from lairchat.features.bans.tables import ServerBan
+from lairchat.features.keys import rules as key_rules
 from lairchat.features.keys import tables as keys
 from lairchat.features.rooms import tables as rooms
 from lairchat.features.user_admin import messages
@@ -169,13 +170,16 @@ async def lock(call: Call, request: messages.LockUser) -> Write[Outcome]:
     def change(connection: Connection) -> Done[Outcome]:
         user = aim(call, connection, request.name)
         accounts.set_lock(connection, user.id, Lock(until, reason))
+        left = keys.added_to_others(connection, user.id)
         refusal = refusals.AuthLocked(name=user.name, how=lasting(until, reason))
 
         def after(hub: Hub) -> None:
             hub.close_sessions(user.id, lambda _session: True, refusal.code, refusal.text)
-            kernel.standing_changed(user.id)
+            for one in {user.id, *left.values()}:
+                kernel.standing_changed(one)
 
         done = f"locked {user.name}{lasting(until)} ({counted(hit, 'connection')} closed)"
+        done += key_rules.suspended(len(left), user.name)
         return Done(Outcome(done=done, undo=f"user unlock {user.name}"), after)
 
     return Write(change)
@@ -219,23 +223,45 @@ def set_role(call: Call, request: messages.SetServerRole) -> Write[Outcome]:
             return Done(Outcome(done=f"{user.name} is {granted.word} already"))
         accounts.set_role(connection, user.id, granted)
         taken = _shut_behind(connection, user, granted)
+        left = _lapsing(connection, user, granted)
         afters = kernel.role_given(connection, user.id, granted, by, call.now)
 
         def after(hub: Hub) -> None:
             hub.set_role(user.id, granted)
             for tell in afters:
                 tell(hub)
-            kernel.standing_changed(user.id)
+            for one in {user.id, *left.values()}:
+                kernel.standing_changed(one)
 
         done = f"{user.name} is {granted.word} now, was {user.role.word}"
         if taken:
             done += f" ({counted(taken, 'key')} that others had added taken away)"
+        done += key_rules.suspended(len(left), user.name)
         if not accounts.has_owner(connection):
             done += " (nobody owns the server: the next start makes an owner's link)"
         undo = f"user role {user.name} {user.role.word}"
         return Done(Outcome(done=done, undo=undo), after)
 
     return Write(change)
+
+
+def _lapsing(connection: Connection, user: User, granted: ServerRole) -> dict[int, UserId]:
+    """Return the keys that an account may not add any more to those who have them, each with whose.
+
+    keys.server judges that anew at every login; this finds who is in by one of them.
+    """
+
+    def may(role: ServerRole, holder: UserId) -> bool:
+        other = accounts.user_by_id(connection, holder)
+        assert other is not None  # a foreign key
+        return may_server(ServerAction.GOVERN, role, target=other.role) is None
+
+    left = keys.added_to_others(connection, user.id)
+    return {
+        key: holder
+        for key, holder in left.items()
+        if may(user.role, holder) and not may(granted, holder)
+    }
 
 
 def _shut_behind(connection: Connection, user: User, granted: ServerRole) -> int:

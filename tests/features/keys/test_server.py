@@ -8,16 +8,18 @@ from twisted.cred.error import UnauthorizedLogin
 
 from lairchat.core.portal import ICaller, KnownKey
 from lairchat.features.accounts import tables as accounts
+from lairchat.features.bans.messages import ADD_BAN, REMOVE_BAN
 from lairchat.features.keys.messages import ADD_KEY, LIST_KEYS, REMOVE_KEY
 from lairchat.features.keys.rules import digest_of, fingerprint
 from lairchat.features.keys.tables import drop_key
-from lairchat.features.user_admin.messages import SET_ROLE
+from lairchat.features.user_admin.messages import LOCK_USER, SET_ROLE, UNLOCK_USER
 from lairchat.model import limits
 from lairchat.model.refusals import (
     AuthLocked,
     Denied,
     SshKeyBad,
     SshKeysMax,
+    SshKeySuspended,
     SshKeyTaken,
     SshKeyUnknown,
     UserUnknown,
@@ -201,6 +203,86 @@ class LoginTests(KeyCase):
         for desk in (self.olga, self.local):
             self.assertEqual(self.prove("eve", blobs[desk])[2], ServerRole.OWNER)
         self.assertEqual(told[-1], self.user("eve"))
+
+    def given_by_adam(self, to="mona"):
+        """Have adam leave a key in another account; return it, and as what SSH sends it."""
+        key, blob = new_key()
+        self.do(self.adam, ADD_KEY, name=to, key=key)
+        return key, blob
+
+    def state(self, name="mona"):
+        return [(key.by, key.state) for key in self.listed(name)]
+
+    def test_a_list_says_who_has_added_each_key_and_when(self):
+        self.do(self.desk("adam"), ADD_KEY, name="adam", key=new_key()[0])
+        self.server.wait(60)
+        self.given_by_adam()
+        self.assertEqual(
+            [(key.user, key.by, key.state) for key in self.listed()],
+            [("adam", "", "ok"), ("adam", "adam", "ok"), ("mona", "adam", "ok")],
+        )
+        self.assertEqual(self.listed("mona")[0].added, self.server.now())
+
+    def test_who_is_demoted_does_not_come_back_by_a_key_left_in_another_account(self):
+        _, blob = self.given_by_adam()
+        self.given_by_adam("eve")
+        told = []
+        self.server.kernel.standing_watchers.append(told.append)
+        fallen = self.do(self.olga, SET_ROLE, name="adam", role="moderator")
+        self.assertEqual(
+            fallen.done,
+            "adam is moderator now, was admin "
+            "(2 keys that adam added to others suspended: user key list)",
+        )
+        self.assertEqual(set(told), {self.user(name) for name in ("adam", "mona", "eve")})
+        self.assertRaises(SshKeySuspended, self.prove, "mona", blob)
+        self.assertEqual(self.state(), [("adam", "suspended")])
+        self.assertEqual(self.listed("mona")[0].used, 0)
+        self.do(self.olga, SET_ROLE, name="adam", role="admin")
+        self.assertEqual(self.prove("mona", blob)[1], "mona")
+
+    def test_nor_who_is_locked_or_banned(self):
+        _, blob = self.given_by_adam()
+        for shut, opened in (
+            ((LOCK_USER, {"name": "adam"}), (UNLOCK_USER, {"name": "adam"})),
+            (
+                (ADD_BAN, {"kind": "user", "target": "adam"}),
+                (REMOVE_BAN, {"kind": "user", "target": "adam"}),
+            ),
+        ):
+            told = []
+            self.server.kernel.standing_watchers[:] = [told.append]
+            done = self.do(self.olga, shut[0], **shut[1]).done
+            self.assertIn("(1 key that adam added to others suspended: user key list)", done)
+            self.assertEqual(set(told), {self.user("adam"), self.user("mona")})
+            self.assertRaises(SshKeySuspended, self.prove, "mona", blob)
+            self.assertEqual(self.state(), [("adam", "suspended")])
+            self.do(self.olga, opened[0], **opened[1])
+            self.assertEqual(self.prove("mona", blob)[1], "mona")
+
+    def test_who_may_adds_a_suspended_key_again_and_stands_for_it(self):
+        key, blob = self.given_by_adam()
+        self.do(self.olga, ADD_KEY, name="mona", key=key)
+        self.assertEqual(self.state(), [("adam", "ok")])  # it stood already
+        self.do(self.olga, SET_ROLE, name="adam", role="user")
+        self.refuse(Denied, self.desk("mona"), ADD_KEY, name="mona", key=key)
+        again = self.do(self.olga, ADD_KEY, name="mona", key=key)
+        self.assertIn("key 2 of mona is not suspended any more", again.done)
+        self.assertEqual(self.state(), [("olga", "ok")])
+        self.assertEqual(self.prove("mona", blob)[1], "mona")
+
+    def test_keys_of_ones_own_and_of_the_host_stay_good(self):
+        key, blob = new_key()
+        self.do(self.adam, ADD_KEY, name="adam", key=key)
+        self.do(self.olga, SET_ROLE, name="adam", role="moderator")
+        for one in (blob, self.blob):
+            self.assertEqual(self.prove("adam", one)[2], ServerRole.MODERATOR)
+
+    def test_who_rises_past_the_one_who_added_a_key_is_not_reached_by_it(self):
+        """Behind the back of `user role`, which would have taken the key away."""
+        _, blob = self.given_by_adam()
+        self.set_account("mona", role=int(ServerRole.ADMIN))
+        self.assertRaises(SshKeySuspended, self.prove, "mona", blob)
 
     def test_a_locked_account_is_told_so_to_its_own_key_only(self):
         self.set_account("adam", state=accounts.LOCKED)
