@@ -119,8 +119,11 @@ SERVER_ROLE_NEEDED = {
 }
 """The least role on the server for each action."""
 
-SERVER_RANKED = frozenset({ServerAction.SET_SERVER_ROLE, ServerAction.GOVERN})
-"""Actions aimed at an account: nobody becomes an owner by giving an owner's account a key."""
+SERVER_RANKED = frozenset(
+    {ServerAction.SET_SERVER_ROLE, ServerAction.GOVERN, ServerAction.REVOKE_INVITE}
+)
+"""Actions aimed at an account, or at what it has made: nobody becomes an owner by giving an owner's
+account a key, and no moderator undoes what an owner has sent out."""
 
 
 def may_room(

@@ -232,10 +232,17 @@ def test_every_cell_of_giving_server_roles(role):
         assert outcome is cell(grid, row, column), (target, granted)
 
 
-def test_nobody_governs_an_equal_but_owners():
+@pytest.mark.parametrize(
+    ("action", "least"),
+    [
+        (ServerAction.GOVERN, ServerRole.ADMIN),
+        (ServerAction.REVOKE_INVITE, ServerRole.MODERATOR),
+    ],
+)
+def test_nobody_reaches_an_equal_but_owners(action, least):
     for role, target in product(ServerRole, ServerRole):
-        allowed = role >= ServerRole.ADMIN and (target < role or role is ServerRole.OWNER)
-        refusal = may_server(ServerAction.GOVERN, role, target=target)
+        allowed = role >= least and (target < role or role is ServerRole.OWNER)
+        refusal = may_server(action, role, target=target)
         assert refusal is (None if allowed else REFUSALS["LC-DENIED"]), (role, target)
 
 

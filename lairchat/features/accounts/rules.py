@@ -156,6 +156,53 @@ def require_over(
         raise refusal
 
 
+def require_revocable(
+    actor: UserId,
+    role: ServerRole,
+    maker: UserId | None,
+    maker_role: ServerRole,
+    *,
+    resets: bool,
+) -> None:
+    """Refuse to withdraw a link that rank protects; one's own are one's own to withdraw.
+
+    maker: None for the host's operator, who ranks with owners.
+    resets: it sets a password anew, which is for administrators alone.  Raises Denied.
+    """
+    if actor == maker:
+        return
+    needed = [may_server(ServerAction.REVOKE_INVITE, role, target=maker_role)]
+    if resets:
+        needed.append(may_server(ServerAction.GOVERN, role))
+    for refusal in needed:
+        if refusal is not None:
+            raise refusal
+
+
+def link_stands(
+    maker: ServerRole | None,
+    *,
+    grants: ServerRole,
+    named: bool,
+    resets: ServerRole | None,
+    own: bool,
+) -> bool:
+    """Say whether who made a link may still make it: otherwise it would outlive that right.
+
+    maker: the role now; None for one who is locked, banned or gone.
+    grants, named: what it makes of a newcomer, and whether it is kept for a name.
+    resets: the role of the account whose password it sets, None where it makes an account.
+    own: that account is the maker's.
+    """
+    if maker is None:
+        return False
+    if resets is not None:
+        return own or may_server(ServerAction.GOVERN, maker, target=resets) is None
+    if named:
+        return may_server(ServerAction.SET_SERVER_ROLE, maker, granted=grants) is None
+    return may_server(ServerAction.CREATE_INVITE, maker) is None
+
+
 def same_name(one: str, other: str) -> bool:
     """Say whether two names are the same account's."""
     return name_key(one) == name_key(other)

@@ -11,6 +11,7 @@ from lairchat.core.admission import source_of
 from lairchat.core.call import Call
 from lairchat.core.feature import After, Feature
 from lairchat.core.hub import Hub
+from lairchat.core.kernel import Kernel
 from lairchat.core.plan import Done, Read, Write
 from lairchat.core.portal import DerivedSecret, ICaller, SessionToken
 from lairchat.core.session import Session
@@ -193,6 +194,8 @@ class _Doors:
         )
         if role is ServerRole.OWNER and tables.has_owner(connection):
             raise refusals.InviteBad(field="$.invite")
+        if invite is not None and not _stands(call.kernel, connection, invite):
+            raise refusals.InviteBad(field="$.invite")
         kept = None if invite is None else invite.name
         if kept is not None and not rules.same_name(kept, name):
             raise refusals.InviteName(name=kept, field="$.name")
@@ -229,6 +232,20 @@ class _Doors:
 
 def _invitation(invite: StoredInvite) -> Invitation:
     return Invitation(invite.role, invite.uses, invite.expires, invite.name is not None)
+
+
+def _stands(kernel: Kernel, connection: Connection, invite: StoredInvite) -> bool:
+    """Say whether an invite is still its maker's to give; those of the host's operator always."""
+    if invite.by is None:
+        return True
+    account = None if invite.account is None else tables.user_by_id(connection, invite.account)
+    return rules.link_stands(
+        kernel.role_left(connection, invite.by),
+        grants=invite.role,
+        named=invite.name is not None,
+        resets=None if account is None else account.role,
+        own=invite.account == invite.by,
+    )
 
 
 def _set_anew(
@@ -536,17 +553,20 @@ def list_invites(call: Call, request: messages.ListInvites) -> Read[messages.Inv
 
 
 def revoke_invite(call: Call, request: messages.RevokeInvite) -> Write[Nothing]:
-    """Withdraw an invite: one's own, or anybody's with the role for it."""
+    """Withdraw an invite: one's own, or with the role for it that of whoever ranks below."""
     user = call.session.user
 
     def change(connection: Connection) -> Done[Nothing]:
         invite = tables.invite_by_id(connection, request.invite)
-        refusal = may_server(ServerAction.REVOKE_INVITE, call.kernel.role_now(connection, user))
+        role = call.kernel.role_now(connection, user)
+        refusal = may_server(ServerAction.REVOKE_INVITE, role)
         # The same answer for others' invites as for none, so that nobody counts them.
         if refusal is not None and (invite is None or invite.by != user):
             raise refusal
         if invite is None:
             raise refusals.InviteBad(field="$.invite")
+        maker_role, resets = tables.maker_role(connection, invite), invite.account is not None
+        rules.require_revocable(user, role, invite.by, maker_role, resets=resets)
         tables.delete_invite(connection, invite.id)
         log.info("user {user} revoked invite {invite}", user=user, invite=invite.id)
         return Done(Nothing())

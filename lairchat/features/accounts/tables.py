@@ -640,6 +640,12 @@ def invite_by_id(connection: Connection, invite: int) -> StoredInvite | None:
     return None if row is None else _invite(row)
 
 
+def maker_role(connection: Connection, invite: StoredInvite) -> ServerRole:
+    """Return what the maker of an invite is now; the host's operator ranks with owners."""
+    maker = None if invite.by is None else user_by_id(connection, invite.by)
+    return ServerRole.OWNER if maker is None else maker.role
+
+
 def spend_invite(connection: Connection, invite: int) -> bool:
     """Use an invite once; False, and no change, when it has no use left."""
     left = update(invites).where(invites.c.id == invite, invites.c.uses > 0)

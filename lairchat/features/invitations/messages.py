@@ -11,6 +11,7 @@ from lairchat.wire.objects import Int63
 from lairchat.wire.shown import Kind, Time, flag
 
 NameText = Annotated[str, Meta(max_length=128)]
+LinkState = Literal["ok", "suspended"]
 #: Owners are made by owners, from accounts that there are: ``user role``.
 GivenRole = Literal["guest", "user", "moderator", "admin"]
 #: A Span between bounds of its own.
@@ -67,7 +68,10 @@ class ListInvites(Request, frozen=True):
 
 
 class InviteInfo(Reply, frozen=True):
-    """One link; ``name`` is for whom it is kept, ``does`` what it is good for."""
+    """One link; ``name`` is for whom it is kept, ``does`` what it is good for.
+
+    state: suspended while whoever has made it may not make it any more; it lets nobody in then.
+    """
 
     invite: Int63
     does: str
@@ -76,6 +80,7 @@ class InviteInfo(Reply, frozen=True):
     uses: Int63
     until: Time
     by: str
+    state: LinkState
 
 
 class InviteList(Reply, frozen=True):

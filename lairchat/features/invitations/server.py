@@ -59,14 +59,16 @@ class _Links:
                 raise refusal
             # A name that only looks like this one is somebody else's.
             own = [
-                invite.id
+                invite
                 for invite in accounts.invites_for(connection, name)
                 if invite.name is not None and account_rules.same_name(invite.name, name)
             ]
-            if not accounts.name_is_free(connection, name, call.now, own):
+            kept = [invite.id for invite in own]
+            if not accounts.name_is_free(connection, name, call.now, kept):
                 raise refusals.NameTaken(name=name, field="$.name")
             for earlier in own:
-                accounts.delete_invite(connection, earlier)
+                _require_revocable(call, connection, earlier)
+                accounts.delete_invite(connection, earlier.id)
             return f"keeps the name {name} for a new {role.word}"
 
         return self._make(call, request.period, prepare, role=role, name=name)
@@ -149,13 +151,28 @@ def list_invites(call: Call, request: messages.ListInvites) -> Read[messages.Inv
         names = accounts.names_of(connection, {one.by for one in page if one.by is not None})
         more = len(found) > len(page)
         return messages.InviteList(
-            invites=[_told(one, names) for one in page], next=page[-1].id if more else None
+            invites=[_told(one, names, _stands(call, connection, one)) for one in page],
+            next=page[-1].id if more else None,
         )
 
     return Read(query)
 
 
-def _told(invite: StoredInvite, names: dict[UserId, str]) -> messages.InviteInfo:
+def _stands(call: Call, connection: Connection, invite: StoredInvite) -> bool:
+    """Say whether a link is still its maker's to give, as whoever uses it will find."""
+    if invite.by is None:
+        return True
+    account = None if invite.account is None else accounts.user_by_id(connection, invite.account)
+    return account_rules.link_stands(
+        call.kernel.role_left(connection, invite.by),
+        grants=invite.role,
+        named=invite.name is not None,
+        resets=None if account is None else account.role,
+        own=invite.account == invite.by,
+    )
+
+
+def _told(invite: StoredInvite, names: dict[UserId, str], stands: bool) -> messages.InviteInfo:
     resets = invite.account is not None
     return messages.InviteInfo(
         invite=invite.id,
@@ -165,6 +182,7 @@ def _told(invite: StoredInvite, names: dict[UserId, str]) -> messages.InviteInfo
         uses=invite.uses,
         until=invite.expires,
         by="" if invite.by is None else names[invite.by],
+        state="ok" if stands else "suspended",
     )
 
 
@@ -175,12 +193,25 @@ def revoke_invite(call: Call, request: messages.RevokeInvite) -> Write[Outcome]:
         invite = accounts.invite_by_id(connection, request.invite)
         if invite is None or invite.uses < 1 or invite.expires <= call.now:
             raise refusals.InviteUnknown(invite=request.invite, field="$.invite")
+        _require_revocable(call, connection, invite)
         accounts.delete_invite(connection, invite.id)
         kept = f" for {invite.name}" if invite.name else ""
         done = f"revoked invite {invite.id}{kept}"
         return Done(Outcome(done=done), _noting(call, "revoked", invite.id))
 
     return Write(change)
+
+
+def _require_revocable(call: Call, connection: Connection, invite: StoredInvite) -> None:
+    """Refuse to take away a link that rank protects; raises Denied."""
+    actor = call.session.user
+    account_rules.require_revocable(
+        actor,
+        call.kernel.role_now(connection, actor),
+        invite.by,
+        accounts.maker_role(connection, invite),
+        resets=invite.account is not None,
+    )
 
 
 def _noting(call: Call, did: str, invite: int) -> Callable[[Hub], None]:

@@ -4,6 +4,7 @@ from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 
 from lairchat.features.accounts.messages import LIST_SESSIONS, REGISTER
+from lairchat.features.accounts.messages import REVOKE_INVITE as REVOKE_BY_CHAT
 from lairchat.features.accounts.rules import Registration
 from lairchat.features.invitations.messages import (
     CREATE_INVITE,
@@ -12,7 +13,7 @@ from lairchat.features.invitations.messages import (
     RESET_PASSWORD,
     REVOKE_INVITE,
 )
-from lairchat.features.user_admin.messages import LOCK_USER, SET_ROLE
+from lairchat.features.user_admin.messages import LOCK_USER, SET_ROLE, UNLOCK_USER
 from lairchat.model import limits
 from lairchat.model.identity import Link
 from lairchat.model.refusal import Refusal
@@ -73,10 +74,57 @@ class InviteTests(LinkCase):
 
     def test_revoking(self):
         made = self.do(self.local, CREATE_INVITE)
-        revoked = self.do(self.desk("mona"), REVOKE_INVITE, invite=1)
+        revoked = self.do(self.local, REVOKE_INVITE, invite=1)
         self.assertEqual(revoked.done, "revoked invite 1")
         self.assertRaises(InviteBad, self.newcomer, "nina", made.link)
         self.refuse(InviteUnknown, self.local, REVOKE_INVITE, invite=1)
+
+    def test_one_withdraws_ones_own_and_those_of_who_ranks_below(self):
+        """Each row: who makes one; then who may not withdraw it, and who may."""
+        desks = {"": self.local, **{name: self.desk(name) for name in ("olga", "adam", "mona")}}
+        for maker, may_not, may in (
+            ("mona", "", "mona adam olga"),
+            ("adam", "mona", "adam olga"),
+            ("olga", "mona adam", "olga"),
+            ("", "mona adam", "olga"),
+        ):
+            for who in may.split():
+                self.do(desks[maker], CREATE_INVITE)
+                (made,) = self.listed()
+                for other in may_not.split():
+                    self.refuse(Denied, desks[other], REVOKE_INVITE, invite=made.invite)
+                    chat = self.people[other]
+                    self.assertRaises(Denied, chat.ask, REVOKE_BY_CHAT, invite=made.invite)
+                self.do(desks[who], REVOKE_INVITE, invite=made.invite)
+        self.do(desks["adam"], CREATE_INVITE)
+        self.do(self.local, REVOKE_INVITE, invite=self.listed()[0].invite)
+        self.assertEqual(self.listed(), [])
+
+    def test_moderators_do_not_reach_their_like(self):
+        self.do(self.desk("mona"), CREATE_INVITE)
+        self.do(self.olga, SET_ROLE, name="eve", role="moderator")
+        self.refuse(Denied, self.desk("eve"), REVOKE_INVITE, invite=1)
+
+    def test_a_link_that_sets_a_password_is_for_administrators_to_withdraw(self):
+        self.do(self.adam, RESET_PASSWORD, name="bob")
+        self.do(self.olga, SET_ROLE, name="adam", role="user")
+        self.refuse(Denied, self.desk("mona"), REVOKE_INVITE, invite=1)
+        mona = self.people["mona"]
+        self.assertRaises(Denied, mona.ask, REVOKE_BY_CHAT, invite=1)
+        self.do(self.olga, REVOKE_INVITE, invite=1)
+
+    def test_a_link_works_as_long_as_its_maker_may_make_it(self):
+        made = self.do(self.desk("mona"), CREATE_INVITE, uses=9)
+        for taken, given in (
+            ((SET_ROLE, {"name": "mona", "role": "user"}), (SET_ROLE, {"role": "moderator"})),
+            ((LOCK_USER, {"name": "mona"}), (UNLOCK_USER, {})),
+        ):
+            self.do(self.olga, taken[0], **taken[1])
+            self.assertRaises(InviteBad, self.newcomer, "nina", made.link)
+            self.assertEqual([one.state for one in self.listed()], ["suspended"])
+            self.do(self.olga, given[0], name="mona", **given[1])
+            self.assertEqual([one.state for one in self.listed()], ["ok"])
+        self.newcomer("nina", made.link)
 
     def test_what_has_run_out_is_unknown(self):
         made = self.do(self.local, CREATE_INVITE, period=60)
@@ -130,6 +178,17 @@ class NameTests(LinkCase):
         self.assertRaises(InviteBad, self.newcomer, "nina", first.link)
         self.refuse(NameTaken, self.local, CREATE_USER, name="n1na")
         self.assertEqual(self.newcomer("nina", second.link).session.role, "moderator")
+
+    def test_a_second_link_does_not_take_the_place_of_one_that_rank_protects(self):
+        made = self.do(self.olga, CREATE_USER, name="nina")
+        self.refuse(Denied, self.adam, CREATE_USER, name="nina")
+        self.newcomer("nina", made.link)
+
+    def test_who_is_demoted_does_not_come_back_by_a_link_that_makes_more_of_him(self):
+        made = self.do(self.adam, CREATE_USER, name="nina", role="moderator")
+        self.do(self.olga, SET_ROLE, name="adam", role="moderator")
+        self.assertRaises(InviteBad, self.newcomer, "nina", made.link)
+        self.assertEqual([one.state for one in self.listed()], ["suspended"])
 
     def test_a_link_that_has_run_out_keeps_nothing_back(self):
         self.do(self.local, CREATE_USER, name="nina", period=60)
@@ -208,6 +267,14 @@ class ResetTests(LinkCase):
         self.assertEqual(len(self.listed()), 1)
         self.do(self.olga, SET_ROLE, name="mona", role="owner")
         self.assertRaises(InviteBad, self.newcomer, "mona", made.link, secret=secret_of("new"))
+
+    def test_who_is_demoted_does_not_become_somebody_by_a_link_made_before(self):
+        made = self.do(self.adam, RESET_PASSWORD, name="mona")
+        own = self.do(self.adam, RESET_PASSWORD, name="adam")
+        self.do(self.olga, SET_ROLE, name="adam", role="moderator")
+        self.assertRaises(InviteBad, self.newcomer, "mona", made.link, secret=secret_of("new"))
+        self.assertEqual([one.state for one in self.listed()], ["suspended", "ok"])
+        self.newcomer("adam", own.link, secret=secret_of("new"))
 
     def test_a_lock_is_stronger(self):
         made = self.do(self.adam, RESET_PASSWORD, name="eve")
