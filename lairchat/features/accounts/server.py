@@ -208,7 +208,10 @@ class _Doors:
         return role, invite
 
     async def change_secret(self, call: Call, request: messages.ChangeSecret) -> Write[Nothing]:
-        """Change the secret of the caller's account and end every other session."""
+        """Change the secret of the caller's account, and end every other way into it.
+
+        A link that sets the password anew too: it may be what made them change it.
+        """
         session = call.session
         proven: Proven = await _prove(
             call, DerivedSecret(session.name, request.old, call.peer.address)
@@ -219,6 +222,7 @@ class _Doors:
             _unchanged(connection, proven)
             tables.clear_attempts(connection, proven.keys)
             tables.set_secret(connection, session.user, secret)
+            tables.delete_resets(connection, session.user)
             ended = tables.other_sessions(connection, session.user, but=session.id)
             tables.end_sessions(connection, ended)
             log.info("user {user} changed the secret", user=session.user)

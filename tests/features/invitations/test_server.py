@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 
-from lairchat.features.accounts.messages import LIST_SESSIONS, REGISTER
+from lairchat.features.accounts.messages import CHANGE_SECRET, LIST_SESSIONS, REGISTER
 from lairchat.features.accounts.messages import REVOKE_INVITE as REVOKE_BY_CHAT
 from lairchat.features.accounts.rules import Registration
 from lairchat.features.invitations.messages import (
@@ -275,6 +275,22 @@ class ResetTests(LinkCase):
         self.assertRaises(InviteBad, self.newcomer, "mona", made.link, secret=secret_of("new"))
         self.assertEqual([one.state for one in self.listed()], ["suspended", "ok"])
         self.newcomer("adam", own.link, secret=secret_of("new"))
+
+    def test_who_changes_the_password_needs_it_no_more(self):
+        """A thief who holds the link would otherwise undo what its owner has just done."""
+        made = self.do(self.adam, RESET_PASSWORD, name="eve")
+        other = self.do(self.adam, RESET_PASSWORD, name="bob")
+        new = secret_of("of eve's own")
+        self.people["eve"].ask(CHANGE_SECRET, old=secret_of("eve"), new=new)
+        self.assertRaises(InviteBad, self.newcomer, "eve", made.link, secret=secret_of("thief"))
+        self.assertEqual([one.name for one in self.listed()], ["bob"])
+        self.newcomer("bob", other.link, secret=secret_of("new"))
+
+    def test_a_change_of_the_password_that_is_refused_leaves_it(self):
+        made = self.do(self.adam, RESET_PASSWORD, name="eve")
+        eve = self.people["eve"]
+        self.assertRaises(AuthFailed, eve.ask, CHANGE_SECRET, old=bytes(32), new=bytes(32))
+        self.newcomer("eve", made.link, secret=secret_of("new"))
 
     def test_a_lock_is_stronger(self):
         made = self.do(self.adam, RESET_PASSWORD, name="eve")
