@@ -52,7 +52,7 @@ def _check(state: AppState, room: Room, text: str) -> None:
         waits = state.phase not in {"online", "halted"}
         way = "it stays here until there is one" if waits else "Try: /join #lobby"
         raise CommandError(f"no room is open: {way}")
-    why = outbox.refusal(text)
+    why = outbox.refusal(text, room)
     if why:
         raise CommandError(why)
     if state.going in state.pending:

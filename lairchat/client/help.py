@@ -100,6 +100,7 @@ def help_lines(state: AppState) -> list[str]:
     lines += [_row(mark, text) for mark, text in MARKS]
     lines += ["", "WHO CAN READ a room: its label"]
     lines += [_row(label, text) for label, text in LABELS.items() if label == "PLAIN"]
+    lines += [_row("archived", "an operator closed it: it is read and left, not written in")]
     return lines
 
 

@@ -211,6 +211,7 @@ class RoomInfo(Value):
     """What the client knows of a room it is in; a direct conversation's name is the peer's.
 
     ``here`` is how many members are online, None where that was not asked.
+    ``archived``: it is read, and nobody writes in it.
     """
 
     id: int
@@ -226,6 +227,7 @@ class RoomInfo(Value):
     read_seq: int = 0
     head_seq: int = 0
     label: str = "PLAIN"
+    archived: bool = False
 
 
 class RoomsSynced(Input):
@@ -260,6 +262,7 @@ class RoomChanged(Input):
     members: int | None = None
     here: int | None = None
     label: str | None = None
+    archived: bool | None = None
 
 
 class Member(Value):

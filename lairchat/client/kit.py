@@ -158,15 +158,17 @@ def find_room(state: AppState, word: str) -> Room | None:
     return found[0] if found else None
 
 
-def room_list(state: AppState) -> tuple[list[Room], list[Room]]:
-    """Return the upper and the lower part of the room list, in order.
+def room_list(state: AppState) -> tuple[list[Room], list[Room], list[Room]]:
+    """Return the parts of the room list, in order: rooms, conversations, what is archived.
 
     What wants the user comes first, in the upper part even when it is a conversation.
     """
     rooms = sorted(state.rooms.values(), key=_place)
+    archived = [room for room in rooms if room.archived]
+    rooms = [room for room in rooms if not room.archived]
     upper = [room for room in rooms if room.wants_me or not room.direct]
     lower = [room for room in rooms if room.direct and not room.wants_me]
-    return upper, lower
+    return upper, lower, archived
 
 
 def _place(room: Room) -> tuple[bool, bool, str, int]:
@@ -175,8 +177,8 @@ def _place(room: Room) -> tuple[bool, bool, str, int]:
 
 def in_order(state: AppState) -> list[Room]:
     """Return all rooms as the list shows them."""
-    upper, lower = room_list(state)
-    return upper + lower
+    upper, lower, archived = room_list(state)
+    return upper + lower + archived
 
 
 def people(state: AppState) -> list[str]:

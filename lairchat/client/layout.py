@@ -90,10 +90,11 @@ def prompt_of(room: Room, kind: str) -> str:
     """Return the prompt: it says where the next message goes, and who could read it."""
     if not room.id:
         return "[] "
-    warn = "!" if room.label == "PLAIN" else ""
-    if kind == "narrow":
-        return f"[{warn}{room.label}] "
-    return f"[{warn}{room.title} {room.label}] "
+    if room.archived:  # nothing goes anywhere from here
+        warn, label = "", "archived"
+    else:
+        warn, label = "!" if room.label == "PLAIN" else "", room.label
+    return f"[{warn}{label}] " if kind == "narrow" else f"[{warn}{room.title} {label}] "
 
 
 def layout(state: AppState, width: int, height: int) -> Layout:

@@ -31,6 +31,7 @@ def take_info(room: Room, info: i.RoomInfo) -> None:
     room.direct = info.direct
     room.topic = safe(info.topic)
     room.role, room.access, room.label = safe(info.role), safe(info.access), safe(info.label)
+    room.archived = info.archived
     room.unread = info.unread
     if not room.window.items:
         room.mentions = info.mentions
@@ -137,7 +138,7 @@ def room_changed(state: AppState, event: i.RoomChanged) -> list[Effect]:
         value = getattr(event, name)
         if value is not None:
             setattr(room, name, safe(value))
-    for name in ("members", "here"):
+    for name in ("members", "here", "archived"):
         value = getattr(event, name)
         if value is not None:
             setattr(room, name, value)

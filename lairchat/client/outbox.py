@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["find", "queue", "refusal", "resend", "retire", "selected", "send", "take_back"]
 
 
-def refusal(text: str) -> str:
-    """Return why a text cannot be sent at all, empty if it can."""
+def refusal(text: str, room: Room | None = None) -> str:
+    """Return why a text cannot be sent at all, or not in this room; empty if it can."""
+    if room is not None and room.archived:
+        from lairchat.model.refusals import RoomArchived
+
+        return str(RoomArchived())
     if len(text) > limits.MESSAGE_CHARS:
         return (
             f"the message has {len(text):,} characters, {limits.MESSAGE_CHARS:,} is the limit: "

@@ -205,8 +205,9 @@ class Plain:
         room = self.state.room
         if not room.id:
             return "> "
-        warn = "!" if room.label == "PLAIN" else ""
-        return f"{warn}{'@' if room.direct else ''}{room.name}> "
+        warn = "!" if room.label == "PLAIN" and not room.archived else ""
+        closed = " archived" if room.archived else ""
+        return f"{warn}{'@' if room.direct else ''}{room.name}{closed}> "
 
     def hides_input(self) -> bool:
         """Tell whether what is typed next must not be echoed."""

@@ -33,6 +33,7 @@ HELD_EVENTS = 1_000
 ROOMS_TAKEN = 10_000
 
 _COUNTS = {"joined": 1, "left": -1, "kicked": -1, "banned": -1}
+_CLOSED = {"archived": True, "restored": False}
 
 
 def room_info(info: wire_rooms.RoomInfo, sync: wire.RoomSync | None) -> inputs.RoomInfo:
@@ -49,6 +50,7 @@ def room_info(info: wire_rooms.RoomInfo, sync: wire.RoomSync | None) -> inputs.R
         read_seq=sync.read if sync else 0,
         head_seq=sync.head if sync else info.head,
         label="PLAIN" if info.crypto == "plain" else "E2E?",
+        archived=info.archived,
     )
 
 
@@ -329,8 +331,15 @@ class Rooms:
         role = info.role
         if change.what == "role" and change.whom == self.name:
             role = change.text  # type: ignore[assignment]
-        self.infos[room] = msgspec.structs.replace(info, members=members, topic=topic, role=role)
-        self._deliver(inputs.RoomChanged(room, topic=topic, role=role or "guest", members=members))
+        archived = _CLOSED.get(change.what, info.archived)
+        self.infos[room] = msgspec.structs.replace(
+            info, members=members, topic=topic, role=role, archived=archived
+        )
+        self._deliver(
+            inputs.RoomChanged(
+                room, topic=topic, role=role or "guest", members=members, archived=archived
+            )
+        )
         if change.what in _COUNTS or change.what == "role":
             self._members_changed(room)
 

@@ -127,10 +127,12 @@ class Room:
     ``line_count`` what it says, ``line_seen`` whether it was read.
     ``scroll`` is the last visible row, (order, row of that item), None at the bottom.
     ``cleared`` hides everything up to this order.
+    ``archived``: it is read, and nobody writes in it.
     """
 
     __slots__ = (
         "access",
+        "archived",
         "cleared",
         "direct",
         "editor",
@@ -164,6 +166,7 @@ class Room:
         self.role = "member"
         self.access = "public"
         self.label = "PLAIN"
+        self.archived = False
         self.unread = 0
         self.mentions = 0
         self.members = 0

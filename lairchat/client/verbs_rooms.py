@@ -214,7 +214,7 @@ def me(state: AppState, call: Call) -> list[Effect]:
     room, text = need_room(state), call.rest()
     if not text:
         call.word("what you do")
-    why = outbox.refusal(text)
+    why = outbox.refusal(text, room)
     if why:
         raise CommandError(why)
     return outbox.send(state, room, text, action=True)

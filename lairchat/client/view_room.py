@@ -28,21 +28,22 @@ def draw_title(state: AppState, canvas: Canvas, found: Layout) -> None:
         canvas.put(0, 0, clip(_narrow_title(state, room), found.width), "title")
         return
     people = people_words(room) if room.members else ""
-    words = title_words(room.label)
+    words = title_words(room)
     least = min(width(room.title) + 2 + min(width(room.topic), 20), found.width - 12)
+    shortest = f"| {'archived' if room.archived else room.label} "
     sentences = (
         f"| {people} | {room.label} {words} " if people else f"| {room.label} {words} ",
-        f"| {people} | {room.label} " if people else f"| {room.label} ",
+        f"| {people} {shortest}" if people else shortest,
     )
     fitting = (one for one in sentences if found.width - width(one) - 1 >= least)
-    right = next(fitting, f"| {room.label} ")
+    right = next(fitting, shortest)
     left = found.width - width(right) - 1
     text = f" {room.title}  {room.topic}" if room.topic else f" {room.title}"
     canvas.put(0, 0, pad(text, left, "~") + " " + right, "title")
 
 
 def _narrow_title(state: AppState, room: Room) -> str:
-    text = f"{room.title} {room.label}"
+    text = f"{room.title} {'archived' if room.archived else room.label}"
     if room.members and not room.direct:
         text += f" {room.members}"
     waiting = sum(other.mentions for other in state.rooms.values() if other.id != room.id)
@@ -60,7 +61,7 @@ def draw_rooms(state: AppState, canvas: Canvas, found: Layout) -> None:
     """Draw the list on the left, with the current room on the screen."""
     w, height = found.rooms_w, found.body_h
     wide = found.kind == "wide"
-    upper, lower = room_list(state)
+    upper, *others = room_list(state)
     key = short_key(state.keymap, "next-unread").lower()
     head = f"({key} next)" if wide else key
     rows: list[tuple[str, str, Room | None]] = [
@@ -69,10 +70,11 @@ def draw_rooms(state: AppState, canvas: Canvas, found: Layout) -> None:
     rows += [
         (_room_row(state, room, w, wide=wide), _room_attr(state, room), room) for room in upper
     ]
-    if lower:
-        rows += [("", "normal", None), ("DIRECT" if wide else "Direct", "heading", None)]
+    for heading, part in zip(("Direct", "Archived"), others, strict=True):
+        if part:
+            rows += [("", "normal", None), (heading.upper() if wide else heading, "heading", None)]
         rows += [
-            (_room_row(state, room, w, wide=wide), _room_attr(state, room), room) for room in lower
+            (_room_row(state, room, w, wide=wide), _room_attr(state, room), room) for room in part
         ]
     rows += [("", "normal", None), ("+ new: /join", "hint", None)]
     at = next((n for n, row in enumerate(rows) if row[2] is not None and row[2] is state.room), 0)

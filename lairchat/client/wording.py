@@ -51,9 +51,9 @@ def label_words(label: str) -> str:
     return LABELS.get(label, "")
 
 
-def title_words(label: str) -> str:
-    """Return what a label means, in two or three words."""
-    return IN_TITLE.get(label, "")
+def title_words(room: Room) -> str:
+    """Return what a room's label means, in two or three words; of an archived one, that it is."""
+    return "archived" if room.archived else IN_TITLE.get(room.label, "")
 
 
 def rank(member: Member) -> tuple[int, bool, str]:
@@ -112,4 +112,5 @@ def join_notice(state: AppState, room: Room) -> None:
         return
     topic = f": {room.topic}" if room.topic else ""
     words = label_words(room.label)
-    say(state, f"now in {room.title}{topic} ({room.label}, {words})", room)
+    closed = ", archived: it can be read, not written in" if room.archived else ""
+    say(state, f"now in {room.title}{topic} ({room.label}, {words}{closed})", room)

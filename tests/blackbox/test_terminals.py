@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.blackbox.daemon import lairctl
 from tests.blackbox.terminals import PATIENCE, Terminals, command, environment
 
 pytestmark = pytest.mark.blackbox
@@ -71,6 +72,40 @@ class TwoTerminals(Terminals):
         alice.until("connected again")
         assert bob.text.count("said while it was away") == 1
         assert alice.text.count("said while it was away") == 1
+
+    def test_a_room_is_archived_under_what_is_being_typed(self) -> None:
+        """It is seen in the list, the title and the input, and Enter loses nothing."""
+        alice = self.come_in("alice", self.link())
+        alice.line("/new attic")
+        alice.until("[!#attic PLAIN]")
+        alice.type("half a sentence")
+        alice.until("half a sentence")
+        done = lairctl(self.server, "room", "archive", "attic", "--yes")
+        assert done.returncode == 0, done.stderr
+        alice.until("[#attic archived] half a sentence", "PLAIN archived", "Archived")
+        alice.line("")
+        alice.until("LC-ROOM-ARCHIVED", "[#attic archived] half a sentence")
+        alice.type("\x15")
+        alice.line("/quit")
+        assert alice.wait() == 0
+
+        # It is known from the start, too; in lines the reason follows the line.
+        again = self.pipes("alice", "--plain")
+        again.line("/join attic")
+        again.line("said to nobody")
+        again.until("LC-ROOM-ARCHIVED")
+        again.until("archived this room: it can be read")
+        assert lairctl(self.server, "room", "archive", "attic", "--restore").returncode == 0
+        again.until("opened this room again")
+        again.line("/join attic")
+        again.line("said to everybody")
+        again.line("/quit")
+        assert again.end() == 65
+        last = self.terminal("alice")
+        last.until("#lobby")
+        last.line("/join attic")
+        last.until("[!#attic PLAIN]", "opened this room again", "said to everybody")
+        assert "said to nobody" not in last.text
 
     def test_a_script_sends_while_the_server_is_away(self) -> None:
         """What is said of the message is true: kept beside a client, not sent without one."""

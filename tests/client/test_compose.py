@@ -240,3 +240,16 @@ def test_a_command_that_runs_leaves_the_input() -> None:
     person.enter("/join #ops")
     assert person.input == ""
     assert person.state.history.entries == ["/join #ops"]
+
+
+@pytest.mark.parametrize("text", ["an answer", "/me waves", "//path", " /odd"])
+@pytest.mark.parametrize("phase", ["online", "offline"])
+def test_in_an_archived_room_the_text_stays_with_the_reason(text: str, phase: str) -> None:
+    person = in_lobby()
+    person.state.phase = phase
+    person.link(i.RoomChanged(1, archived=True))
+    assert person.enter(text) == []
+    assert person.input == text
+    assert person.note.startswith("LC-ROOM-ARCHIVED")
+    assert "/new NAME" in person.note
+    assert not person.state.dialogs
