@@ -155,6 +155,7 @@ class Doors:
             clock=self._reactor,
         )
         self._counts["ssh"] = lambda: len(factory.live)
+        kernel.shells.append(factory.guests)
         kernel.standing_watchers.append(factory.standing_changed)
         kernel.bans.watchers.append(factory.bans_changed)
         listener = ChatListener(

@@ -150,6 +150,8 @@ class Kernel:
         self.bans = AddressBans(now)
         #: Called, on the reactor's thread, with users whose standing has changed.
         self.standing_watchers: list[Callable[[UserId], None]] = []
+        #: Each tells of one door that has its own connections, not the hub's: who is in, from where.
+        self.shells: list[Callable[[], Iterable[tuple[UserId, str]]]] = []
         self.portal = make_portal(
             tuple(make(self) for feature in self.features for make in feature.checkers),
             self.measures,

@@ -29,6 +29,7 @@ __all__ = [
     "BackupName",
     "BackupUnknown",
     "BanOwn",
+    "BanRank",
     "BanUnknown",
     "Banned",
     "BansMax",
@@ -849,10 +850,21 @@ class BanOwn(Refusal):
 
     code = "LC-BAN-OWN"
     text = (
-        "{network} holds the address that this comes from. "
+        "{network} holds an address of your own, or of the server's machine. "
         "Name a smaller network, or use lairctl on the host."
     )
     sample = sample_of(network="203.0.113.0/24")
+
+
+class BanRank(Refusal):
+    """The ban would shut out somebody whom the caller may not ban."""
+
+    code = "LC-BAN-RANK"
+    text = (
+        "{name} is connected from {network}, and is not below you in rank. "
+        "Name a smaller network, or ask an owner."
+    )
+    sample = sample_of(name="alice", network="203.0.113.0/24")
 
 
 class NetworkBad(Refusal):

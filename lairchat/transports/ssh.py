@@ -302,6 +302,10 @@ class SshFactory(Factory):
         """Return the connections of those who are in."""
         return [one for one in self.live if one.caller is not None and not one.closing]
 
+    def guests(self) -> list[tuple[UserId, str]]:
+        """Return who is in, and from where, once for each connection."""
+        return [(one.caller.user, one.host) for one in self.operators() if one.caller is not None]
+
     def standing_changed(self, user: UserId) -> None:
         """Ask again whether somebody may be in, for a lock, a ban, a role, a key has changed."""
         for transport in self.operators():

@@ -575,6 +575,16 @@ class WhoIsIn(DoorCase):
         self.pump()
         assert b"LC-AUTH-LOCKED" in bob.client.goodbye
 
+    def test_who_is_in_and_from_where(self):
+        self.know("bob", self.key, user=2)
+        alice = self.come_in()
+        self.come_in("bob")
+        self.link(Client(b"x", None))  # a stranger is nobody yet
+        assert sorted(self.factory.guests()) == [(1, HOST), (2, HOST)]
+        alice.server.end(refusals.SshEnded())
+        self.pump()
+        assert self.factory.guests() == [(2, HOST)]
+
     def test_a_lower_role_ends_it_and_a_higher_one_does_not(self):
         self.know("alice", self.key, ServerRole.ADMIN)
         link = self.come_in()

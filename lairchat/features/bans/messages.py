@@ -74,6 +74,7 @@ ADD_BAN = Command(
     errors=(
         refusals.NetworkBad,
         refusals.BanOwn,
+        refusals.BanRank,
         refusals.UserUnknown,
         refusals.OnSelf,
         refusals.Denied,

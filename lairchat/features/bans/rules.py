@@ -8,6 +8,10 @@ from lairchat.model.refusals import NetworkBad
 _WORD = {"ip": "address", "net": "network"}
 _LIKE = {"ip": "203.0.113.7", "net": "203.0.113.0/24"}
 _MAPPED = IPv6Network("::ffff:0:0/96")
+_LOOPBACK: tuple[IPv4Network | IPv6Network, ...] = (
+    IPv4Network("127.0.0.0/8"),
+    IPv6Network("::1/128"),
+)
 _SUBSCRIBER = 64
 """bits: one subscriber has a whole IPv6 network of this length, and any address in it."""
 
@@ -42,6 +46,12 @@ def _form(network: IPv4Network | IPv6Network) -> str:
         network = IPv4Network((number, network.prefixlen - 96))
     single = network.prefixlen == network.max_prefixlen
     return str(network.network_address) if single else str(network)
+
+
+def holds_loopback(network: str) -> bool:
+    """Say whether a network in its one form holds an address by which a machine names itself."""
+    banned = ip_network(network)
+    return any(one.version == banned.version and banned.overlaps(one) for one in _LOOPBACK)
 
 
 def kind_of(network: str) -> Kind:

@@ -4,7 +4,7 @@ Addresses are refused by the doors, which ask ``kernel.bans``; accounts wherever
 inside the transaction that does it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 
 from sqlalchemy.engine import Connection
 from twisted.logger import Logger
@@ -24,6 +24,7 @@ from lairchat.features.keys import rules as key_rules
 from lairchat.features.keys import tables as keys
 from lairchat.model import limits, refusals
 from lairchat.model.ids import LOCAL_OPERATOR, UserId
+from lairchat.model.permissions import ServerAction, may_server
 from lairchat.model.phrases import counted, lasting
 from lairchat.model.text import display_clip
 from lairchat.wire.contract import Outcome
@@ -56,19 +57,49 @@ def _ban_network(call: Call, request: messages.AddBan) -> Write[Outcome]:
     until = _until(call, request)
     banned = AddressBans(kernel.now)
     banned.replace([(network, None)])
-    if banned.refuses(call.peer.address) is not None:
+    by_host = call.session.user == LOCAL_OPERATOR  # who could stop the process as well
+    if not by_host and (
+        banned.refuses(call.peer.address) is not None or rules.holds_loopback(network)
+    ):
         raise refusals.BanOwn(network=network, field="$.target")
-    peers = [peer for person in kernel.hub.people.values() for peer in person.peers]
-    hit = sum(banned.refuses(peer.address) is not None for peer in peers)
+    hit = [user for user, host in _who_is_in(kernel) if banned.refuses(host) is not None]
 
     def change(connection: Connection) -> Done[Outcome]:
+        _require_over(call, connection, set(hit), network)
         before = tables.ban_of_network(connection, network)
         _keep(call, connection, request, network=network, before=before)
-        done = f"banned {network}{lasting(until)} ({counted(hit, 'connection')} closed)"
+        done = f"banned {network}{lasting(until)} ({counted(len(hit), 'connection')} closed)"
         undo = f"ban remove {rules.kind_of(network)} {network}"
         return Done(Outcome(done=done, undo=undo), _renewing(kernel, connection, call.now))
 
     return Write(change)
+
+
+def _who_is_in(kernel: Kernel) -> Iterator[tuple[UserId, str]]:
+    """Tell of every connection that somebody has proven who they are on: who, and from where."""
+    for user, person in kernel.hub.people.items():
+        for peer in person.peers:
+            yield user, peer.address
+    for door in kernel.shells:
+        yield from door()
+
+
+def _require_over(
+    call: Call, connection: Connection, hit: Collection[UserId], network: str
+) -> None:
+    """Refuse to cut off oneself, or whom one could not ban by name; raises BanOwn, BanRank.
+
+    An address would otherwise be the way around rank.  Only of who is connected it is known where.
+    """
+    actor = call.session.user
+    role = call.kernel.role_now(connection, actor)
+    for user in sorted(hit):
+        if user == actor:
+            raise refusals.BanOwn(network=network, field="$.target")
+        other = accounts.user_by_id(connection, user)
+        assert other is not None  # it is connected
+        if may_server(ServerAction.GOVERN, role, target=other.role) is not None:
+            raise refusals.BanRank(name=other.name, network=network, field="$.target")
 
 
 def _renewing(kernel: Kernel, connection: Connection, now: int) -> Callable[[Hub], None]:

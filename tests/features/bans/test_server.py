@@ -10,6 +10,7 @@ from lairchat.model.refusals import (
     AuthBanned,
     AuthFailed,
     BanOwn,
+    BanRank,
     BanUnknown,
     Denied,
     NetworkBad,
@@ -158,6 +159,52 @@ class AddressTests(OperatorCase):
             self.refuse(BanOwn, self.adam, ADD_BAN, kind=kind, target=target)
         self.ban("net", "192.0.0.0/8", dry_run=True)
         self.assertEqual(self.refused("192.0.2.1"), [False])
+
+    def test_rank_protects_who_is_connected_from_there(self):
+        """An administrator who cannot ban an owner must not shut out the owner's address either."""
+        for name, role in (("olga", ServerRole.OWNER), ("bob", ServerRole.ADMIN)):
+            self.set_account(name, role=int(role))
+            client = self.connect(name, "198.51.100.7")
+            for kind, target in (("ip", "198.51.100.7"), ("net", "198.51.100.0/24")):
+                refusal = self.refuse(BanRank, self.adam, ADD_BAN, kind=kind, target=target)
+                self.assertIn(name, refusal.text)
+            self.refuse(BanRank, self.adam, ADD_BAN, kind="ip", target="198.51.100.7", dry_run=True)
+            self.assertIsNone(client.closed)
+            client.disconnect()
+            self.server.settle()
+        self.assertEqual(self.doors, [])
+        self.connect("mona", "198.51.100.7")
+        banned = self.ban("ip", "198.51.100.7", desk=self.adam)
+        self.assertIn("1 connection closed", banned.done)
+
+    def test_owners_and_the_host_reach_everybody(self):
+        for desk in (self.olga, self.local):
+            client = self.connect("adam", "198.51.100.7")
+            self.ban("ip", "198.51.100.7", desk=desk)
+            self.do(self.local, REMOVE_BAN, kind="ip", target="198.51.100.7")
+            client.disconnect()
+
+    def test_who_is_in_by_another_door_counts_as_well(self):
+        self.server.kernel.shells.append(lambda: [(self.user("olga"), "198.51.100.7")])
+        self.refuse(BanRank, self.adam, ADD_BAN, kind="ip", target="198.51.100.7")
+        banned = self.ban("ip", "198.51.100.7")
+        self.assertIn("1 connection closed", banned.done)
+
+    def test_nobody_cuts_off_his_own_other_devices(self):
+        self.connect("adam", "198.51.100.7")
+        self.refuse(BanOwn, self.adam, ADD_BAN, kind="ip", target="198.51.100.7")
+
+    def test_this_machine_is_for_the_operator_of_the_host_to_ban(self):
+        """Proxies, onion services and forwarded ports all come from there."""
+        for kind, target in (
+            ("ip", "127.0.0.1"),
+            ("net", "127.1.0.0/16"),
+            ("net", "96.0.0.0/3"),
+            ("ip", "::1"),
+            ("net", "::/0"),
+        ):
+            self.refuse(BanOwn, self.olga, ADD_BAN, kind=kind, target=target)
+        self.ban("net", "127.0.0.0/8")
 
     def test_bad_networks(self):
         for command in (ADD_BAN, REMOVE_BAN):
