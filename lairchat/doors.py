@@ -103,6 +103,7 @@ class Doors:
             random=kernel.random,
             refuses=kernel.bans.refuses,
         )
+        kernel.bans.watchers.append(factory.bans_changed)
         listener = ChatListener(
             self._reactor,
             config.http.endpoint,

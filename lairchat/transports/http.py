@@ -269,6 +269,12 @@ class HttpFactory(Factory):
         for connection in list(self.connections):
             connection.cut()
 
+    def bans_changed(self) -> None:
+        """Cut the connections from addresses that have been banned since they came."""
+        for connection in list(self.connections):
+            if self._refuses(connection.host) is not None:
+                connection.cut()
+
     def judge(self, request: FrontRequest) -> Refused | None:
         """Return why a request is not answered, or None."""
         connection = request.connection

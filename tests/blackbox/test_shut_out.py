@@ -157,6 +157,41 @@ class ShutOutTest(OperatorTest):
         await alice.connect()
 
     @awaited
+    async def test_what_is_open_from_a_banned_address_is_closed(self) -> None:
+        """Whether it has said something or not: a connection that lives on asks on for hours."""
+        await self.owner("alice")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["lair/1"])
+        open_ones = {}
+        for name in ("chat", "ssh", "http", "http kept alive"):
+            door = name.partition(" ")[0]
+            port = self.server.port if door == "chat" else self.server.door(door)
+            raw = socket.create_connection(("127.0.0.1", port), 5, (OTHER, 0))
+            if door == "chat":
+                raw = context.wrap_socket(raw)
+            elif door == "ssh":
+                assert raw.recv(200).startswith(b"SSH-2.0")
+            self.addCleanup(raw.close)
+            open_ones[name] = raw
+        open_ones["http kept alive"].sendall(
+            b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        assert open_ones["http kept alive"].recv(9_000).startswith(b"HTTP/1.1 200")
+        self.told("ban", "add", "ip", OTHER)
+        deadline = time.monotonic() + GONE_SECONDS
+        for name, raw in open_ones.items():
+            raw.settimeout(max(deadline - time.monotonic(), 0.01))
+            try:
+                while raw.recv(9_000):
+                    pass  # what it was told, and then the end
+            except TimeoutError:
+                self.fail(f"{name} is still open")
+            except OSError:
+                pass  # cut without a goodbye: as good an end
+
+    @awaited
     async def test_a_ban_of_everybody_leaves_the_operator_of_the_host(self) -> None:
         alice = await self.owner("alice")
         # Somebody who is connected and has not logged in is out as well.

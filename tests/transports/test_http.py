@@ -479,3 +479,19 @@ class Service(DoorCase):
         self.patch(self.factory, "_refuses", lambda host: AddressBanned(how=""))
         assert await self.said(head()) == b""
         assert self.measures.limited.counts["connection"] == 1
+
+    async def test_what_is_open_from_a_banned_address_ends(self) -> None:
+        """Silent ones, and those kept alive between two requests; others do not notice."""
+        silent = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+        kept = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+        kept.sendall(head())
+        assert statuses_in(await deferToThread(kept.recv, 65_536)) == [200]
+        await until(lambda: len(self.factory.connections) == 2, "both are there")
+        self.factory.bans_changed()
+        kept.sendall(head())
+        assert statuses_in(await deferToThread(kept.recv, 65_536)) == [200]
+        self.patch(self.factory, "_refuses", lambda _host: AddressBanned(how=""))
+        self.factory.bans_changed()
+        for connection in (silent, kept):
+            assert await deferToThread(read_all, connection) == b""
+            connection.close()
