@@ -74,7 +74,7 @@ class Files:
             accounts=accounts,
             rooms=rooms,
             database=database_bytes(layout.database),
-            schema=migrate.revisions()[-1],
+            schema=migrate.number(migrate.revisions()[-1]),
             certificate=0 if certified is None else max(certified.facts.not_after, 0),
             backup=backup.newest(layout.backups),
         )
@@ -154,7 +154,7 @@ class Host(Files):
             accounts=accounts,
             rooms=rooms,
             database=database_bytes(self.layout.database),
-            schema=migrate.revisions()[-1],
+            schema=migrate.number(migrate.revisions()[-1]),
             certificate=max(daemon.tls.credential.facts.not_after, 0),
             backup=backup.newest(self.layout.backups),
             notice=notice,

@@ -109,8 +109,9 @@ class Monitoring:
         """Compare the schema with the one that this version knows; else another one is at work."""
         known = migrate.revisions()[-1]
         if self._schema and self._schema != known:
-            return Finding(Level.FAIL, f"the schema is {self._schema}, not {known}")
-        return Finding(Level.OK, f"schema {known}")
+            other = migrate.number(self._schema)
+            return Finding(Level.FAIL, f"the schema is {other}, not {migrate.number(known)}")
+        return Finding(Level.OK, f"schema {migrate.number(known)}")
 
     def _check_disk(self) -> Finding:
         free, inodes = disk_free(self._layout.database.parent)

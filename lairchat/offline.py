@@ -156,7 +156,9 @@ class _Storage:
                 raise faults.ControlNone(path=self._layout.data)
             needed = migrate.revisions()[-1]
             if revision in migrate.revisions() and revision != needed:
-                raise faults.StartOld(path=path.name, found=revision[:4], needed=needed[:4])
+                raise faults.StartOld(
+                    path=path.name, found=migrate.number(revision), needed=migrate.number(needed)
+                )
             self._database = Database.open(f"sqlite:///{path}", reactor=self._clock, inline=True)
         return self._database
 

@@ -291,9 +291,19 @@ def _prepare(
             made.append(("SSH host key", f"ed25519  {shown}"))
     database = migrate.prepare(layout.database, now=now)
     if database.created:
-        made.append(("database", f"sqlite {layout.database.name}  (schema {database.schema[:4]})"))
+        made.append(
+            (
+                "database",
+                f"sqlite {layout.database.name}  (schema {migrate.number(database.schema)})",
+            )
+        )
     elif database.backup is not None:
-        made.append(("database", f"schema {database.schema[:4]}, backup {_short(database.backup)}"))
+        made.append(
+            (
+                "database",
+                f"schema {migrate.number(database.schema)}, backup {_short(database.backup)}",
+            )
+        )
     prepared.link = _owner_link(layout, identity.id, now, random)
     probe_ports(layout.config)
     return prepared

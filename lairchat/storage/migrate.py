@@ -46,6 +46,11 @@ class Prepared(NamedTuple):
     backup: Path | None = None
 
 
+def number(revision: str) -> str:
+    """Return what people call a schema: of ``0003_operators`` the number."""
+    return revision.partition("_")[0]
+
+
 def revisions(versions: Path = VERSIONS) -> list[str]:
     """Return all revisions, oldest first: the stems of the files, without importing Alembic."""
     return sorted(path.stem for path in versions.glob("*.py") if _STEP.fullmatch(path.stem))
@@ -74,7 +79,10 @@ def prepare(
         _make_private(path)
         if found not in known:
             raise StartSchema(
-                path=path.name, found=found[:4], known=known[-1][:4], backup=_way_back(path, known)
+                path=path.name,
+                found=number(found),
+                known=number(known[-1]),
+                backup=_way_back(path, known),
             )
         if found == known[-1]:
             return Prepared(found)
@@ -171,14 +179,14 @@ def _migrate(
 
 
 def _back_up(path: Path, revision: str, now: int) -> Path:
-    name = f"{path.name}.before-{revision}"
-    fresh, number = path.with_name(name), 1
+    name = f"{path.name}.before-{number(revision)}"
+    fresh, again = path.with_name(name), 1
     while fresh.exists():
         # A start that was killed, or fails each time, must not fill the disk with equal backups.
         if _same(path, fresh):
             return fresh
-        number += 1
-        fresh = path.with_name(f"{name}-{number}")
+        again += 1
+        fresh = path.with_name(f"{name}-{again}")
     backup.create(path, fresh, now=now)
     return fresh
 

@@ -1,6 +1,7 @@
 """What an operator does to a real server: back up under load, restore, go back, repair, stop."""
 
 import json
+import re
 import shutil
 import sqlite3
 import time
@@ -38,6 +39,32 @@ class Operated(DaemonTest):
         ran = await lairctl_beside(self.server, *words)
         assert ran.returncode == status, (words, ran.returncode, ran.stdout, ran.stderr)
         return ran.stderr if status else ran.stdout
+
+
+class Words(Operated):
+    @awaited
+    async def test_a_schema_is_called_alike_wherever_it_is_shown(self) -> None:
+        """By its number: with a daemon, without one, on the health page and at the first start."""
+        shown = {re.findall(r"\(schema (.*)\)", self.printed())[0]}
+        page = f"http://127.0.0.1:{self.server.door('http')}/health"
+        health = await deferToThread(lambda: urllib.request.urlopen(page, timeout=9).read())
+        shown.add(json.loads(health)["checks"]["migration"]["text"].removeprefix("schema "))
+        await self.beside("backup", "create", "kept")
+        running = ("server status", "db status", "backup verify kept")
+        for words in running:
+            shown.add(json.loads(await self.beside(*words.split(), "--json"))["schema"])
+        self.server.stop()
+        for words in running:
+            shown.add(json.loads(self.told(*words.split(), "--json"))["schema"])
+        shown |= {one["schema"] for one in json.loads(self.told("backup", "list", "--json"))}
+        shown |= set(
+            re.findall(
+                r"schema (\S+?),", self.told("backup", "restore", "kept", "--replace", "--dry-run")
+            )
+        )
+        with closing(sqlite3.connect(self.server.data / "lair.db")) as database:
+            (revision,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+        assert shown == {revision[:4]}
 
 
 class Backups(Operated):

@@ -20,7 +20,7 @@ from lairchat.features.backups import messages, rules, tables
 from lairchat.model import refusals
 from lairchat.model.ids import LOCAL_OPERATOR
 from lairchat.model.phrases import counted
-from lairchat.storage import backup, check
+from lairchat.storage import backup, check, migrate
 from lairchat.storage.backup import BackupError, Manifest
 from lairchat.wire.contract import Outcome
 
@@ -106,7 +106,7 @@ class _Handlers:
                 path=str(path),
                 made=manifest.created,
                 size=manifest.size,
-                schema=manifest.contents.schema,
+                schema=migrate.number(manifest.contents.schema),
                 rooms=len(manifest.contents.rooms),
                 rows=sum(manifest.contents.counts.values()),
                 sha256=manifest.sha256,
@@ -129,7 +129,7 @@ class _Handlers:
             _need_room(place.database, manifest.size)
         rows = sum(contents.counts.values())
         holds = f"{counted(len(contents.rooms), 'room')}, {counted(rows, 'row')}"
-        what = f"{holds}, schema {contents.schema[:4]}"
+        what = f"{holds}, schema {migrate.number(contents.schema)}"
         if call.rehearsal:
             return Answer(messages.Restored(done=f"put back {what}, to {place.database}"))
         restored = await self._tried(
@@ -162,7 +162,7 @@ class _Handlers:
                 size=_bytes_of(database),
                 log=_bytes_of(Path(f"{database}-wal")),
                 free=found.free,
-                schema=found.schema,
+                schema=migrate.number(found.schema),
                 rooms=found.rooms,
                 events=found.events,
                 accounts=found.accounts,
@@ -265,7 +265,7 @@ def _told(path: Path) -> messages.Backup:
         path.name,
         manifest.created,
         manifest.size,
-        contents.schema[:4],
+        migrate.number(contents.schema),
         len(contents.rooms),
         rows,
     )
