@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "lairchat"
 TWISTED = ("twisted", "zope.interface")
 # The client's way to the network, and its programs.
 CLIENT_LINK = (
-    "authentication", "catalog", "cli", "connection", "derive", "dial", "doctor", "face_curses",
+    "authentication", "catalog", "cli", "connection", "dial", "doctor", "face_curses",
     "face_plain", "follow", "headless", "holding", "link", "mailslot", "main", "outgoing", "people",
     "pinning", "requests", "rooms", "sendqueue", "serverkey", "start", "tail", "tls",
 )  # fmt: skip

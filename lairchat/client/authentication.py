@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 
 from lairchat.client import effects, inputs
-from lairchat.client.derive import Keys
 from lairchat.client.profile import Session
 from lairchat.client.secret import Secret
 from lairchat.features.accounts import messages as accounts
 from lairchat.model import faults, limits, refusals
 from lairchat.model.names import check_label
 from lairchat.model.refusal import Refusal
+from lairchat.trust.password import Keys
 from lairchat.wire.objects import ServerHello
 
 if TYPE_CHECKING:

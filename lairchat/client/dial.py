@@ -7,7 +7,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from lairchat.client.connection import Connection
-from lairchat.client.derive import Keys, derive
 from lairchat.client.tls import (
     PeerFacts,
     Pinned,
@@ -18,6 +17,7 @@ from lairchat.client.tls import (
     verify_identity,
 )
 from lairchat.model.identity import ServerId
+from lairchat.trust.password import Keys, derive
 from lairchat.wire.objects import ServerHello
 
 #: What ``--ca`` takes for the authorities that the system trusts; such a file is ``./system``.

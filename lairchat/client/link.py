@@ -17,7 +17,6 @@ from twisted.python.failure import Failure
 from lairchat.client import catalog, effects, inputs
 from lairchat.client.authentication import Authentication
 from lairchat.client.connection import Connection
-from lairchat.client.derive import Keys
 from lairchat.client.outgoing import Outgoing
 from lairchat.client.people import People
 from lairchat.client.pinning import recognised
@@ -28,6 +27,7 @@ from lairchat.features.messages import messages as wire
 from lairchat.model import faults, limits, refusals
 from lairchat.model.identity import ServerId, format_address
 from lairchat.model.refusal import Refusal
+from lairchat.trust.password import Keys
 from lairchat.wire.contract import Command
 from lairchat.wire.objects import ServerHello
 

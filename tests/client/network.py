@@ -19,7 +19,6 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from lairchat.client import effects, inputs
-from lairchat.client.derive import Keys
 from lairchat.client.link import Link, Target
 from lairchat.client.profile import KnownServers, Profile
 from lairchat.client.secret import Secret
@@ -35,6 +34,7 @@ from lairchat.features.rooms import server as rooms_server
 from lairchat.model import faults
 from lairchat.transports.framed import FramedFactory, Greeting
 from lairchat.transports.identity import ServerIdentity
+from lairchat.trust.password import Keys
 from tests.harness import Server, accounts, predictable, secret_of
 
 HOST, PORT = "chat.example.org", 7023

@@ -9,11 +9,9 @@ from twisted.trial.unittest import TestCase
 
 from lairchat.client import catalog
 from lairchat.client.connection import Connection
-from lairchat.client.derive import Keys, derive, salt
 from lairchat.client.dial import RealDialer
 from lairchat.features.messages import messages as wire
 from lairchat.model import faults, refusals
-from lairchat.model.identity import ServerId
 from lairchat.wire import codec
 from lairchat.wire.contract import Nothing
 from lairchat.wire.frames import FrameReader
@@ -235,23 +233,7 @@ class Catalog(TestCase):
         assert Nothing is not None
 
 
-class Derivation(TestCase):
-    def test_bound_to_server_and_name(self):
-        one, other = ServerId(bytes(32)), ServerId(b"\x01" * 32)
-        assert salt(one, "Alice") == salt(one, "alice")
-        assert len({salt(one, "alice"), salt(one, "bob"), salt(other, "alice")}) == 3
-        assert len(salt(one, "alice")) == 16
-
-    def test_two_keys_that_say_nothing(self):
-        keys = derive("a password", ServerId(bytes(32)), "alice")
-        assert len(keys.authentication) == len(keys.vault) == 32
-        assert keys.authentication != keys.vault
-        assert repr(keys) == "Keys(redacted)"
-        again = derive("a password", ServerId(bytes(32)), "ALICE")
-        assert (again.authentication, again.vault) == (keys.authentication, keys.vault)
-        surrogate = derive("\udcff", ServerId(bytes(32)), "alice")
-        assert isinstance(surrogate, Keys)
-
+class Vouching(TestCase):
     def test_who_vouches(self):
         assert not RealDialer(None, None).vouched
         assert RealDialer(None, None, "system").vouched
