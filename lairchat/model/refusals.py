@@ -81,6 +81,7 @@ __all__ = [
     "NetworkBad",
     "NoDaemon",
     "NotMember",
+    "OnOwnAccount",
     "OnSelf",
     "RateLimited",
     "Refusal",
@@ -395,6 +396,16 @@ class OnSelf(Refusal):
     text = "this cannot be done to oneself. Name somebody else, or leave the room with /leave"
 
 
+class OnOwnAccount(Refusal):
+    """An operator's command would act on the operator's own account."""
+
+    code = "LC-OWN-ACCOUNT"
+    text = (
+        "this cannot be done to one's own account. "
+        "Ask another administrator, or use lairctl on the host."
+    )
+
+
 class TopicBad(Refusal):
     """A topic breaks the rules of topics."""
 
@@ -512,14 +523,19 @@ class StoreFull(Refusal):
     """The server's disk is full; nothing was stored, nothing acknowledged is lost."""
 
     code = "LC-STORE-FULL"
-    text = "the server's disk is full, so this was not stored. Tell its operator; try again later."
+    text = (
+        "the server's disk is full, so this was not stored. Try again when its operator freed some."
+    )
 
 
 class StoreReadOnly(Refusal):
     """The server's database cannot be written."""
 
     code = "LC-STORE-READONLY"
-    text = "the server's database is read-only, so this was not stored. Tell its operator."
+    text = (
+        "the server's database is read-only, so this was not stored. "
+        "Try again when its operator has mended that."
+    )
 
 
 class StoreBusy(Refusal):
@@ -535,7 +551,7 @@ class StoreBroken(Refusal):
     code = "LC-STORE-BROKEN"
     text = (
         "the server's database or disk is damaged; this was not stored. "
-        "Tell its operator to check it and restore a backup."
+        "Tell its operator, who can run: lairctl db check"
     )
 
 
@@ -552,7 +568,7 @@ class Internal(Refusal):
     code = "LC-INTERNAL"
     text = (
         "something unexpected went wrong in the server. "
-        "Try again; if it stays, tell its operator this id: {incident}"
+        "Try again; if it stays, its operator finds it in the log as {incident}"
     )
     sample = sample_of(incident="7F2A910C")
 

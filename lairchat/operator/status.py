@@ -24,6 +24,7 @@ _STATUS = {
     "LC-DENIED": Status.DENIED,
     "LC-AUTH-LOCKED": Status.DENIED,
     "LC-INVITE-BAD": Status.NOT_FOUND,
+    "LC-OWN-ACCOUNT": Status.DENIED,
 }
 
 

@@ -4,11 +4,14 @@ import importlib
 import json
 import os
 import pkgutil
+import re
 from typing import Any, NamedTuple
 
 from lairchat import features, lairctl
+from lairchat.client.commands import COMMANDS
 from lairchat.features.rooms import messages as rooms
 from lairchat.lairctl_face import Face
+from lairchat.model import refusals
 from lairchat.model.roles import ServerRole
 from lairchat.operator.answer import shape_of
 from lairchat.operator.cells import width
@@ -239,3 +242,18 @@ def test_what_the_issue_names_is_there():
         first, *verbs = noun.split()
         for one in verbs:
             assert (first, one) in there, (first, one)
+
+
+#: What every command may answer, at whichever door: nobody declares it.
+ANYWHERE = (
+    refusals.Busy, refusals.Internal, refusals.RateLimited, refusals.ShuttingDown,
+    refusals.StoreBroken, refusals.StoreBusy, refusals.StoreFull, refusals.StoreReadOnly,
+)  # fmt: skip
+
+
+def test_no_refusal_advises_an_operator_to_type_what_only_the_chat_client_knows():
+    slashed = {word for one in COMMANDS for word in (one.name, *one.aliases)}
+    for verb in VERBS:
+        for kind in (*verb.command.errors, *ANYWHERE):
+            typed = re.findall(r"(?<!\S)/(\w+)", kind.text)
+            assert not slashed & {*typed}, (verb.name, kind.code, kind.text)

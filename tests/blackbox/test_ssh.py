@@ -51,6 +51,12 @@ class Scripts(SshTest):
         assert done.stderr.startswith("LC-CLI-UNKNOWN")
         done = self.ssh("user", "key", "list", "nobody")
         assert (done.returncode, done.stdout) == (3, "")
+        for words in (("user", "lock"), ("ban", "add", "user"), ("ban", "remove", "user")):
+            done = self.ssh(*words, "alice", "--yes")
+            assert (done.returncode, done.stdout) == (4, "")
+            assert done.stderr.startswith("LC-OWN-ACCOUNT")
+            assert "or use lairctl on the host" in done.stderr
+            assert "/leave" not in done.stderr
         done = self.ssh("server", "status", "|", "json")
         assert json.loads(done.stdout)["state"] == "running"
         assert self.ssh("help").stdout == self.lairctl("help").stdout

@@ -12,7 +12,7 @@ from lairchat.model import limits
 from lairchat.model.ids import UserId
 from lairchat.model.names import name_key
 from lairchat.model.permissions import ServerAction, may_server
-from lairchat.model.refusals import InviteBad, OnSelf, RegistrationClosed
+from lairchat.model.refusals import InviteBad, OnOwnAccount, RegistrationClosed
 from lairchat.model.roles import ServerRole
 
 # -- failed logins ---------------------------------------------------------------------------------
@@ -145,11 +145,11 @@ def require_over(
 ) -> None:
     """Refuse to lock, ban, or change the keys of, an account that rank protects.
 
-    own: whether one may do it to oneself.  Raises Denied, OnSelf.
+    own: whether one may do it to oneself.  Raises Denied, OnOwnAccount.
     """
     if actor == target:
         if not own:
-            raise OnSelf(field="$.name")
+            raise OnOwnAccount(field="$.name")
         return
     refusal = may_server(ServerAction.GOVERN, role, target=target_role)
     if refusal is not None:

@@ -216,7 +216,7 @@ def set_role(call: Call, request: messages.SetServerRole) -> Write[Outcome]:
         actor = kernel.role_now(connection, session.user)
         refusal = may_server(ServerAction.SET_SERVER_ROLE, actor, target=user.role, granted=granted)
         if user.id == session.user:
-            raise refusals.OnSelf(field="$.name")
+            raise refusals.OnOwnAccount(field="$.name")
         if refusal is not None:
             raise refusal
         if user.role is granted:

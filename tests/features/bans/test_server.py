@@ -14,7 +14,7 @@ from lairchat.model.refusals import (
     BanUnknown,
     Denied,
     NetworkBad,
-    OnSelf,
+    OnOwnAccount,
     UserUnknown,
 )
 from lairchat.model.roles import ServerRole
@@ -101,7 +101,7 @@ class AccountTests(OperatorCase):
         self.refuse(Denied, self.adam, REMOVE_BAN, kind="user", target="olga")
         self.set_account("bob", role=int(ServerRole.ADMIN))
         self.refuse(Denied, self.adam, ADD_BAN, kind="user", target="bob")
-        self.refuse(OnSelf, self.adam, ADD_BAN, kind="user", target="adam")
+        self.refuse(OnOwnAccount, self.adam, ADD_BAN, kind="user", target="adam")
         self.refuse(UserUnknown, self.adam, ADD_BAN, kind="user", target="nobody")
 
     def test_a_rehearsal_closes_nothing(self):

@@ -22,7 +22,7 @@ from lairchat.model.refusals import (
     AuthLocked,
     AuthToken,
     Denied,
-    OnSelf,
+    OnOwnAccount,
     SessionUnknown,
     UserUnknown,
 )
@@ -155,7 +155,7 @@ class LockTests(OperatorCase):
 
     def test_rank_protects(self):
         self.refuse(Denied, self.adam, LOCK_USER, name="olga")
-        self.refuse(OnSelf, self.adam, LOCK_USER, name="adam")
+        self.refuse(OnOwnAccount, self.adam, LOCK_USER, name="adam")
         self.refuse(UserUnknown, self.adam, LOCK_USER, name="nobody")
         self.set_account("bob", role=int(ServerRole.ADMIN))
         self.refuse(Denied, self.adam, LOCK_USER, name="bob")
@@ -198,7 +198,7 @@ class RoleTests(OperatorCase):
         for role in ("admin", "owner"):
             self.refuse(Denied, self.adam, SET_ROLE, name="eve", role=role)
         self.refuse(Denied, self.adam, SET_ROLE, name="olga", role="user")
-        self.refuse(OnSelf, self.olga, SET_ROLE, name="olga", role="owner")
+        self.refuse(OnOwnAccount, self.olga, SET_ROLE, name="olga", role="owner")
         self.do(self.adam, SET_ROLE, name="eve", role="moderator")
         self.do(self.olga, SET_ROLE, name="eve", role="owner")
         self.do(self.olga, SET_ROLE, name="eve", role="guest")
