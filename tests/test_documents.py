@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lairchat.model.refusals import REFUSALS
+from lairchat.wire.errors import CODES
+
 TOP = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted({*TOP.glob("*.rst"), *TOP.glob("docs/**/*.rst")} - {TOP / "NEWS.rst"})
 DIRECTORIES = r"(?:\.ci|benchmarks|bin|docs|etc|lairchat|newsfragments|tests|twisted)"
@@ -54,3 +57,21 @@ def test_a_path_that_is_gone_and_a_test_that_is_gone_are_found(tmp_path):
     assert not is_there("tests/test_b.py", tmp_path)
     text = "See ``lairchat/gone.py``, ``bin/lair tail`` and ``tests/test_a.py::A``; not /bin/sh."
     assert named(text) == {"lairchat/gone.py", "bin/lair", "tests/test_a.py::A"}
+
+
+CODE = re.compile(r"\bLC(?:-[A-Z0-9]+)+\b")
+
+
+def test_every_code_that_a_program_prints_has_an_entry_on_the_page_of_codes():
+    sources = [*TOP.glob("lairchat/**/*.py"), *TOP.glob("bin/*")]
+    named = {code for path in sources for code in CODE.findall(path.read_text())}
+    page = (TOP / "docs/reference/codes.rst").read_text()
+    by_hand = set(re.findall(r"^``(LC-.*)``$", page, re.MULTILINE))
+    assert "generated:: codes" in page
+    assert "generated:: wire-codes" in page
+    explained = {*REFUSALS, *CODES, *by_hand}
+    # By the first words of a code programs choose an exit status: nothing prints these.
+    families = {code for code in named if any(one.startswith(f"{code}-") for one in explained)}
+    assert len(named) > 100
+    assert sorted(named - families - explained) == []
+    assert sorted(by_hand - named) == [], "no program prints these"
