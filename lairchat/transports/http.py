@@ -276,20 +276,23 @@ class HttpFactory(Factory):
                 connection.cut()
 
     def judge(self, request: FrontRequest) -> Refused | None:
-        """Return why a request is not answered, or None."""
+        """Return why a request is not answered, however rarely it comes, or None."""
         connection = request.connection
         here: Any = connection.transport.getHost() if connection.transport is not None else None
         address = http_rules.canonical(getattr(here, "host", None) or "localhost")
-        refused = http_rules.judge(
+        return http_rules.judge(
             request.method,
             request.uri,
             request.clientproto,
             request.requestHeaders,
             {*self.hosts, address},
         )
-        if refused is not None or self.admission.exempts(connection.host):
-            return refused
-        wait = self._throttle.take(("http", source_of(connection.host)), self._rate)
+
+    def often(self, host: str) -> Refused | None:
+        """Count a request against its address; return why it is one too many, or None."""
+        if self.admission.exempts(host):
+            return None
+        wait = self._throttle.take(("http", source_of(host)), self._rate)
         if not wait:
             return None
         self.measures.limited.add("http")

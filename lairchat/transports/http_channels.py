@@ -92,8 +92,12 @@ class FrontRequest(Request):
         """Return why this is not answered, or None; the rules are asked once."""
         if not self._judged:
             self._judged = True
-            self.refused = self.refused or self.site.judge(self)
+            self.refused = self.refused or self.site.judge(self) or self.often()
         return self.refused
+
+    @abstractmethod
+    def often(self) -> Refused | None:
+        """Count the request, unless that has been done; return why it is one too many, or None."""
 
     # -- once it is complete
 
@@ -167,6 +171,10 @@ class Request1(FrontRequest):
     def __init__(self, channel: "Http1", queued: object = None) -> None:  # noqa: ARG002
         super().__init__(channel, channel.connection)
 
+    def often(self) -> Refused | None:
+        """Count the request now: one that is never complete has its connection to pay with."""
+        return self.site.often(self.connection.host)
+
     def answer_early(self) -> None:
         """Take the request for complete."""
         self.channel.allContentReceived()
@@ -189,6 +197,10 @@ class Request2(FrontRequest):
             return  # answered early; the end of it came before its stream was gone
         super().requestReceived(command, path or b"*", version)  # type: ignore[no-untyped-call]
 
+    def often(self) -> Refused | None:
+        """Count nothing: the stream was counted when it was opened."""
+        return None
+
     def answer_early(self) -> None:
         """Answer in the next turn: the pieces that came with this one must still find a stream."""
         self.site.clock.callLater(0, self._answer_now)
@@ -200,10 +212,7 @@ class Request2(FrontRequest):
             self.process()
 
     def close_behind(self) -> None:
-        """Close the connection of one who asks too often; else only the stream ends, by itself."""
-        if self.refused is not None and self.refused.status == 429:
-            stream: Any = self.channel
-            self.site.clock.callLater(0, stream._conn.calm_down)
+        """Do nothing: the stream ends by itself, and its channel sees to who asks too often."""
 
 
 # -- one channel --------------------------------------------------------------------------------
@@ -295,6 +304,7 @@ class Http2(H2Connection):
     def __init__(self, connection: "HttpConnection") -> None:
         super().__init__(connection.site.clock)  # type: ignore[no-untyped-call]
         self.connection = connection
+        self._too_often = False
         self._log = Logger(observer=_Nameless())
 
     def calm_down(self) -> None:
@@ -312,6 +322,19 @@ class Http2(H2Connection):
             # TLS says goodbye only when nobody produces any more, which twisted.web never says.
             transport: Any = self.transport
             transport.unregisterProducer()
+
+    def _requestReceived(self, event: Any) -> None:
+        # Counted when it is opened: a stream that is reset at once costs as much as a request, and
+        # would never become one that is counted (CVE-2023-44487).
+        if self._too_often:
+            return
+        refused = self.connection.site.often(self.connection.host)
+        super()._requestReceived(event)  # type: ignore[no-untyped-call]
+        if refused is not None:
+            self._too_often = True
+            self.streams[event.stream_id]._request.refused = refused
+            # In the next turn: a request that came whole gets to read why.
+            self.connection.site.clock.callLater(0, self.calm_down)
 
     def _requestDataReceived(self, event: Any) -> None:
         if event.stream_id in self.streams:

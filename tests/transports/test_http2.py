@@ -360,6 +360,48 @@ class Streams(Door2):
         assert self.measures.limited.counts["http"] < 1_000
         assert not self.flushLoggedErrors()
 
+    async def test_streams_that_are_reset_before_they_ask_count_as_requests(self) -> None:
+        """CVE-2023-44487 again, under any bound on requests: no stream ever becomes one."""
+
+        def flood() -> int:
+            talk = Talk(self.dial("h2"))
+            for number in range(20 * limits.HTTP_BURST):
+                try:
+                    talk.ask(2 * number + 1, end=False)
+                    talk.h2.reset_stream(2 * number + 1)
+                    talk.flush()
+                    talk.events(0.001)
+                except (OSError, h2.exceptions.ProtocolError):
+                    return number
+            raise AssertionError("they were taken")
+
+        began = time.monotonic()
+        taken = await deferToThread(flood)
+        allowed = limits.HTTP_BURST + (time.monotonic() - began) * limits.HTTP_PER_SECOND
+        assert limits.HTTP_BURST <= taken < allowed + 10, (taken, allowed)
+        # The allowance is the address's: another connection gets no other one.
+        assert await deferToThread(flood) < limits.HTTP_BURST
+        await until(lambda: not self.factory.connections, "gone")
+        assert self.measures.limited.counts["http"] >= 2
+        assert not self.flushLoggedErrors()
+
+    async def test_streams_behind_one_too_many_are_not_looked_at(self) -> None:
+        """A flood comes in one piece; what is behind the first refusal costs nothing."""
+
+        def talk() -> list[h2.events.Event]:
+            talk = Talk(self.dial("h2"))
+            headers = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost")]
+            for stream in range(1, 2 * 90, 2):  # below what may be open at once
+                talk.h2.send_headers(stream, [*headers, (":path", "/later")], end_stream=True)
+            talk.flush()
+            return talk.events()
+
+        events = await deferToThread(talk)
+        await until(lambda: not self.factory.connections, "gone")
+        assert len(self.waiting) == limits.HTTP_BURST
+        assert list(self.statuses(events).values()) == ["429"]
+        assert self.measures.limited.counts["http"] == 1
+
 
 class SlowStreams(Door2):
     """Time limits on a clock that runs ten times as fast."""
