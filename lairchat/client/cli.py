@@ -180,12 +180,20 @@ def prepare_reactor() -> Any:
 
 
 def quiet_log(environ: Mapping[str, str]) -> None:
-    """Keep the log off the terminal: into the file that LAIR_LOG names, or nowhere."""
+    """Keep the log off the terminal: into the file that LAIR_LOG names, or nowhere.
+
+    Raises StartPermission for a file that cannot be written.
+    """
     from twisted.logger import globalLogBeginner, jsonFileLogObserver
 
     observers = []
     if named := environ.get("LAIR_LOG"):
-        descriptor = os.open(named, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            descriptor = os.open(named, flags, 0o600)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise faults.StartPermission(path=named, why=why) from None
         observers.append(jsonFileLogObserver(os.fdopen(descriptor, "a", encoding="utf-8"), ""))
     globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
 
@@ -210,6 +218,8 @@ def command(arguments: Sequence[str]) -> int:
         # What a terminal of another encoding cannot show is marked, and ends nothing.
         sys.stdout.reconfigure(errors="replace")
     try:
+        if os.environ.get("LAIR_LOG"):  # without it what is critical belongs on standard error
+            quiet_log(os.environ)
         status = work[arguments[0]](options)
         sys.stdout.flush()
     except Refusal as refusal:

@@ -153,13 +153,13 @@ def chat(arguments: Sequence[str], screen: Any, state: Any) -> int:
 
     try:
         start = parse(arguments)
+        quiet_log(os.environ)
     except Refusal as refusal:
         screen.stop()
         return report(refusal)
     except SystemExit:
         screen.stop()
         raise
-    quiet_log(os.environ)
     reactor = prepare_reactor()
     app = App(reactor, screen, state, start)
     # The reactor sees to INT and TERM; a terminal that is closed shall end us in order too.

@@ -229,11 +229,11 @@ def chat(arguments: Sequence[str], reason: str) -> int:
 
     try:
         start = parse(arguments)
+        quiet_log(os.environ)
     except Refusal as refusal:
         return report(refusal)
     # Whatever the locale: a character that it does not have is no reason to end.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    quiet_log(os.environ)
     reactor = prepare_reactor()
     face = Plain(boot.new_state(list(arguments)), reason, piped=not sys.stdin.isatty())
     app = App(reactor, face, start)

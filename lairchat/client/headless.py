@@ -40,6 +40,7 @@ _EXITS = {
     "LC-NOT": os.EX_NOPERM,
     "LC-ROOM": os.EX_NOPERM,
     "LC-PROFILE": os.EX_CONFIG,
+    "LC-START-PERM": os.EX_CANTCREAT,
 }
 
 

@@ -239,7 +239,7 @@ class Terminals(DaemonTest):
         return pipes
 
     def lair(
-        self, name: str, *arguments: str, stdin: bytes = b""
+        self, name: str, *arguments: str, stdin: bytes = b"", **environ: str
     ) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(
             command(*arguments),
@@ -247,7 +247,7 @@ class Terminals(DaemonTest):
             capture_output=True,
             check=False,
             timeout=PATIENCE,
-            env=environment(self.home(name)),
+            env=environment(self.home(name), **environ),
             cwd=self.directory,
         )
 

@@ -200,6 +200,27 @@ class Scripts(Terminals):
         assert self.lair("alice", "send", "#lobby", stdin=b"\n").returncode == os.EX_DATAERR
         assert self.lair("alice", "send", "#lobby", stdin=b"\xff\n").returncode == 0
 
+    def test_commands_log_where_they_are_told(self) -> None:
+        """As the client does: LAIR_LOG names the file, and one that cannot be written is refused."""
+        alice = self.come_in("alice", self.link())
+        alice.line("/quit")
+        assert alice.wait() == 0
+        log = self.directory / "log.json"
+        done = self.lair("alice", "send", "#lobby", "between us", LAIR_LOG=str(log))
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert "between us" not in log.read_text()
+        before = log.read_text().splitlines()
+        assert before
+        assert all(json.loads(line)["log_namespace"] for line in before)
+        nowhere = str(self.directory / "no" / "log")
+        for words in (("send", "#lobby", "unsaid"), ("tail", "#lobby"), ("--plain",)):
+            done = self.lair("alice", *words, LAIR_LOG=nowhere)
+            assert done.stderr.startswith(b"LC-START-PERM  cannot use " + nowhere.encode())
+            assert done.returncode == os.EX_CANTCREAT
+        assert (
+            "unsaid" not in self.lair("alice", "--plain", stdin=b"/join #lobby\n").stdout.decode()
+        )
+
     def test_tail_into_head(self) -> None:
         self.come_in("alice", self.link()).close()
         quoted = " ".join(f"'{word}'" for word in command("tail", "#lobby", "--after", "0"))
