@@ -1,0 +1,190 @@
+"""How a client becomes a member: by a welcome, or by itself (RFC 9420 sections 12.4.3.1 and 12.4.3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lairchat.mls import key_schedule, treekem
+from lairchat.mls.codec import OPAQUE
+from lairchat.mls.errors import InvalidError
+from lairchat.mls.framing import protect_public
+from lairchat.mls.group import (
+    Committed,
+    Group,
+    Psks,
+    new_path,
+    no_psks,
+    psk_secret,
+    welcome_keys,
+)
+from lairchat.mls.keypackages import OwnKeyPackage
+from lairchat.mls.messages import (
+    PUBLIC_MESSAGE,
+    AuthenticatedContent,
+    CommitContent,
+    FramedContent,
+    GroupInfo,
+    GroupSecrets,
+    NewMemberCommit,
+    Welcome,
+    encode_message,
+)
+from lairchat.mls.objects import (
+    EXTERNAL_PUB,
+    RATCHET_TREE,
+    RESUMPTION_APPLICATION,
+    ByValue,
+    Commit,
+    ExternalInit,
+    PreSharedKey,
+    PreSharedKeyId,
+    Proposal,
+    Remove,
+    ResumptionPsk,
+    extension,
+)
+from lairchat.mls.ratchet_tree import RatchetTree
+from lairchat.mls.rules import Proposed, check_members, check_once
+from lairchat.mls.suites import Random, Suite, suite_of
+from lairchat.mls.transition import PublicGroup
+
+
+def join(
+    welcome: Welcome,
+    own: OwnKeyPackage,
+    tree: bytes | None = None,
+    psks: Psks = no_psks,
+) -> Group:
+    """Return the group that a welcome leads into (section 12.4.3.1).
+
+    tree: the encoded tree, unless the welcome carries it.
+    Raises InvalidError if anything is not right.  Who else is in the group is the caller's to judge.
+    """
+    suite = suite_of(welcome.cipher_suite)
+    if own.package.cipher_suite != suite.id:
+        raise InvalidError("the welcome is of another cipher suite")
+    secrets = _group_secrets(suite, welcome, own)
+    mixed = psk_secret(suite, secrets.psks, psks)
+    key, nonce = welcome_keys(suite, secrets.joiner_secret, mixed)
+    info = GroupInfo.decode(suite.aead.open(key, nonce, b"", welcome.encrypted_group_info))
+    public = public_group(info, tree)
+    _check_psks(secrets.psks, info.context.epoch)
+    leaf = next(
+        (index for index, found in public.tree.members() if found == own.package.leaf), None
+    )
+    if leaf is None:
+        raise InvalidError("the new member is not in the tree (section 12.4.3.1)")
+    private = {2 * leaf: own.encryption_key}
+    if secrets.path_secret is not None:
+        start = treekem.common_ancestor(leaf, info.signer)
+        path = treekem.climb_from(public.tree, info.signer, start, secrets.path_secret)
+        private.update(path.private)
+    epoch = key_schedule.epoch_secrets(suite, secrets.joiner_secret, mixed, info.context)
+    confirmed = info.context.confirmed_transcript_hash
+    suite.check_mac(epoch.confirmation, confirmed, info.confirmation_tag, "a confirmation tag")
+    return Group.begin(public, leaf, own.signing_key, private, epoch, info.confirmation_tag)
+
+
+def _group_secrets(suite: Suite, welcome: Welcome, own: OwnKeyPackage) -> GroupSecrets:
+    reference = own.reference
+    for entry in welcome.secrets:
+        if entry.new_member == reference:
+            opened = suite.decrypt_with_label(
+                own.init_key,
+                b"Welcome",
+                welcome.encrypted_group_info,
+                entry.secrets.kem_output,
+                entry.secrets.ciphertext,
+            )
+            return GroupSecrets.decode(opened)
+    raise InvalidError("the welcome is not for this key package")
+
+
+def _check_psks(psks: Sequence[PreSharedKeyId], epoch: int) -> None:
+    """Raise InvalidError unless successor keys stand where a successor begins (section 12.4.3.1)."""
+    succeeding = [
+        psk
+        for psk in psks
+        if isinstance(psk.key, ResumptionPsk) and psk.key.usage != RESUMPTION_APPLICATION
+    ]
+    if succeeding and (len(succeeding) > 1 or epoch != 1):
+        raise InvalidError("a successor's key stands in the wrong place (section 12.4.3.1)")
+
+
+def public_group(info: GroupInfo, tree: bytes | None) -> PublicGroup:
+    """Return the group that group information and a tree describe, all of it checked."""
+    check_once(info.extensions)
+    check_once(info.context.extensions)
+    for found in info.extensions:
+        if found.type == RATCHET_TREE:
+            tree = found.data
+    if tree is None:
+        raise InvalidError("there is no tree to the group information")
+    return PublicGroup.of(info, RatchetTree.decode(suite_of(info.context.cipher_suite), tree))
+
+
+def join_external(
+    info: GroupInfo,
+    own: OwnKeyPackage,
+    random: Random,
+    *,
+    tree: bytes | None = None,
+    remove: int | None = None,
+    psks: Psks = no_psks,
+    use: Sequence[PreSharedKeyId] = (),
+    authenticated_data: bytes = b"",
+) -> Committed:
+    """Return the commit by which a client adds itself (section 12.4.3.2).
+
+    own: gives credential, capabilities and signature key; its other keys are not used.
+    remove: the client's old leaf; use: pre-shared keys to mix in.
+    """
+    public = public_group(info, tree)
+    suite = public.suite
+    external_pub = extension(info.extensions, EXTERNAL_PUB, OPAQUE)
+    if external_pub is None:
+        raise InvalidError("the group information lets nobody join (section 12.4.3.2)")
+    kem_output, init = suite.external_init_send(external_pub)
+    proposals: list[Proposal] = [ExternalInit(kem_output)]
+    if remove is not None:
+        proposals.append(Remove(remove))
+    proposals += [PreSharedKey(psk) for psk in use]
+    sender = NewMemberCommit()
+    listed = tuple(Proposed(proposal, sender) for proposal in proposals)
+    applied = public.apply(listed, None)
+    place = applied.tree.free_leaf()
+    joined = replace(applied, tree=applied.tree.placed(place, own.package.leaf))
+    new_tree, path, drawn, own_key = new_path(
+        public, joined, place, own.package.leaf, own.signing_key, random
+    )
+    check_members(new_tree, applied.extensions)
+    commit = Commit(tuple(ByValue(proposal) for proposal in proposals), path)
+    framed = FramedContent(
+        public.context.group_id,
+        public.context.epoch,
+        sender,
+        authenticated_data,
+        CommitContent(commit),
+    )
+    content = AuthenticatedContent(PUBLIC_MESSAGE, framed, b"").sign(
+        suite, own.signing_key, public.context
+    )
+    confirmed = key_schedule.confirmed_transcript(suite, public.interim, content.transcript_input())
+    context = replace(
+        public.next_context(new_tree, applied.extensions), confirmed_transcript_hash=confirmed
+    )
+    joiner = key_schedule.joiner_secret(suite, init, drawn.commit_secret, context)
+    mixed = psk_secret(suite, applied.psks, psks)
+    secrets = key_schedule.epoch_secrets(suite, joiner, mixed, context)
+    content = replace(content, confirmation_tag=suite.mac(secrets.confirmation, confirmed))
+    assert content.confirmation_tag is not None
+    transition = public.conclude(content, place, listed, applied, new_tree)
+    group = Group.begin(
+        transition.after,
+        place,
+        own.signing_key,
+        {**drawn.private, 2 * place: own_key},
+        secrets,
+        content.confirmation_tag,
+    )
+    message = encode_message(protect_public(suite, content, secrets, public.context))
+    return Committed(message, None, transition, group, None)
