@@ -182,10 +182,10 @@ class AddressBad(Refusal):
 
 
 class ProfileLocked(Refusal):
-    """Another process holds the profile and does not answer on its socket."""
+    """Another process holds the profile: a client that is open elsewhere, or one that hangs."""
 
     code = "LC-PROFILE-LOCKED"
-    text = "another lair uses {path} and does not answer. Close it, then try again."
+    text = "another lair uses {path}. Look for it and go on there, or close it and try again."
     sample = sample_of(path="~/.local/share/lair/7f2a910c/alice")
 
 

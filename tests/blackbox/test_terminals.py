@@ -131,6 +131,23 @@ class TwoTerminals(Terminals):
         assert bob.text.count("from a script") == 1
         assert "not kept" not in bob.text
 
+    def test_a_second_client_beside_one_that_is_well_or_stopped(self) -> None:
+        """What is said of the first one is true of both."""
+        alice = self.come_in("alice", self.link())
+        second = self.terminal("alice")
+        shown = second.matches("on there, or close it and try again")
+        assert "LC-PROFILE-LOCKED  another lair uses" in shown
+        assert "does not answer" not in shown
+        second.close()
+        alice.line("well and answering")
+        alice.until("well and answering")
+        os.kill(alice.process.pid, signal.SIGSTOP)
+        late = self.lair("alice", "send", "#lobby", "--wait", "1", "too early")
+        os.kill(alice.process.pid, signal.SIGCONT)
+        assert late.returncode == os.EX_CONFIG
+        assert late.stderr.startswith(b"LC-PROFILE-LOCKED  another lair uses ")
+        assert late.stderr.endswith(b"go on there, or close it and try again.\n")
+
     def test_a_terminal_that_cannot_show_it(self) -> None:
         """What does not fit its encoding is marked; following goes on."""
         self.come_in("alice", self.link()).close()
