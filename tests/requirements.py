@@ -55,6 +55,16 @@ COMPONENTS = {
         lambda: Path("/usr/include/openssl/ssl.h").exists(),
         "apt-get install libssl-dev",
     ),
+    "machines": Component(
+        lambda: (
+            Path("/lib/systemd/systemd").exists()
+            and _runs(
+                *("unshare", "--cgroup", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net"),
+                *("mount", "-t", "cgroup2", "cgroup", "/mnt"),
+            )
+        ),
+        "apt-get install systemd dbus, and run the tests as root where all namespaces may be made",
+    ),
     "make": _program("make", "make"),
     "man": _program("man", "man-db"),
     "mounts": Component(
@@ -65,13 +75,16 @@ COMPONENTS = {
         lambda: _runs("unshare", "--net", "true"),
         "run the tests as root where network namespaces may be made",
     ),
+    "nft": _program("nft", "nftables"),
     "nghttp": _program("nghttp", "nghttp2-client"),
     "openssl": _program("openssl", "openssl"),
+    "pipx": _program("pipx", "pipx"),
     "prometheus": _program("prometheus", "prometheus"),
     "promtool": _program("promtool", "prometheus"),
     "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),
     "ssh": _program("ssh", "openssh-client"),
     "strace": _program("strace", "strace"),
+    "sudo": _program("sudo", "sudo"),
     "systemd-analyze": _program("systemd-analyze", "systemd"),
     "systemd-socket-activate": _program("systemd-socket-activate", "systemd"),
     "tmux": _program("tmux", "tmux"),

@@ -1,4 +1,4 @@
-"""What etc/ has for operators: the unit for systemd, the container, the Debian package."""
+"""What etc/ has for operators: the units and the container, as far as no systemd has to run."""
 
 import re
 import shutil
@@ -23,30 +23,6 @@ ETC = CHECKOUT / "etc"
 #: Runs a program as a number that no account has.
 UNKNOWN_USER = ("unshare", "--user", "--map-user=64506", "--map-group=64506")
 UNIT = ETC / "systemd" / "lairchat.service"
-
-#: Installs and removes the package in a system of its own: this one, with all changes on top of it.
-INSTALLATION = """
-set -eu
-mount -t tmpfs tmpfs "$1"
-mkdir "$1/upper" "$1/scratch" "$1/system"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/scratch" "$1/system"
-mount --rbind /proc "$1/system/proc"
-mount --rbind /dev "$1/system/dev"
-cp "$2" "$1/system/tmp/lairchat.deb"
-chroot "$1/system" sh -euc '
-    cd /tmp
-    unset PYTHONDONTWRITEBYTECODE
-    dpkg --install lairchat.deb >/dev/null
-    lair --version
-    lairctl --version
-    install -m 0644 /usr/share/doc/lairchat/lairchat.toml /etc/lairchat/
-    export HOME=/tmp/x
-    /usr/lib/lairchat/bin/twistd lairchat --check-config
-    lairctl config show server.data
-    ls /lib/systemd/system/lairchat.service
-    dpkg --purge lairchat >/dev/null
-    test ! -e /usr/lib/lairchat && test ! -e /usr/bin/lair && echo purged'
-"""
 
 
 def run(*words: str, seconds: float = 60) -> str:
@@ -178,25 +154,3 @@ class Container(TestCase):
             final.index(word) for word in ("useradd", "USER lairchat", "HEALTHCHECK", 'CMD ["tw')
         ]
         assert order == sorted(order)
-
-
-class DebianPackage(TestCase):
-    @pytest.mark.timeout(600)
-    def test_it_builds_installs_runs_and_leaves_nothing(self) -> None:
-        for needed in ("git", "dpkg-buildpackage", "mounts"):
-            require(needed)
-        with tempfile.TemporaryDirectory(prefix="lair-test-") as directory:
-            place = Path(directory)
-            run(str(ETC / "debian" / "build"), str(place / "built"), seconds=500)
-            (package,) = (place / "built").glob("lairchat_*.deb")
-            contents = run("dpkg-deb", "--contents", str(package))
-            assert not re.search(r"/setuptools/|/tmp/", contents)
-            (place / "system").mkdir()
-            words = ["unshare", "--mount", "sh", "-c", INSTALLATION, "sh"]
-            said = run(*words, str(place / "system"), str(package), seconds=120).splitlines()
-        assert said[0].startswith("lair ")
-        assert said[1].startswith("lairctl ")
-        assert said[2] == "/etc/lairchat/lairchat.toml: good"
-        # lairctl looks where the unit puts the data.
-        assert said[4].split() == ["server.data", '"/var/lib/lairchat"', "lairchat.toml:8:1"]
-        assert said[-2:] == ["/lib/systemd/system/lairchat.service", "purged"]
