@@ -25,6 +25,8 @@ from lairchat.model.identity import ServerId
 SOCKET_PATH_BYTES = 107
 _FILE_BYTES = 4 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: What ``_write`` calls a file of a profile until it is complete; the number is a process.
+_PARTIAL = re.compile(r"\.(outbox|session|settings)\.json\.\d+")
 _TOKEN_BYTES = 16 + limits.TOKEN_BYTES
 
 
@@ -255,6 +257,23 @@ class Profile:
             os.close(descriptor)
             raise ProfileLocked(path=self.directory) from None
         self._lock = descriptor
+        try:
+            self._sweep()
+        except ProfileBroken:
+            self.unlock()
+            raise
+
+    def _sweep(self) -> None:
+        """Remove what a process left that was killed while it wrote: unsent messages are in it.
+
+        Only whoever holds the lock writes here, so nobody is still at work on one of these.
+        """
+        try:
+            for path in [*self.directory.iterdir()]:
+                if _PARTIAL.fullmatch(path.name):
+                    path.unlink()
+        except OSError as error:
+            raise _broken(self.directory, error) from None
 
     def unlock(self) -> None:
         """Give the profile back; the kernel does it too when the process ends."""

@@ -14,6 +14,18 @@ from tests.blackbox.terminals import PATIENCE, Terminals, command, environment
 pytestmark = pytest.mark.blackbox
 
 
+#: Ends the client as kill -9 does, when it has written a new queue beside the old one.
+KILLED_IN_MID_WRITE = """
+import os, signal
+real = os.fsync
+def fsync(file):
+    real(file)
+    if "/.outbox.json." in os.readlink(f"/proc/self/fd/{file}"):
+        os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = fsync
+"""
+
+
 class TwoTerminals(Terminals):
     def test_two_people_talk(self) -> None:
         """In the lobby, in a new room, in a direct conversation; one leaves and comes back."""
@@ -130,6 +142,26 @@ class TwoTerminals(Terminals):
         bob.until("from a script", "afterwards", seconds=40)
         assert bob.text.count("from a script") == 1
         assert "not kept" not in bob.text
+
+    def test_killed_while_the_queue_is_written(self) -> None:
+        """The old queue stays, and the text of the new one is not left behind for good."""
+        alice = self.come_in("alice", self.link())
+        alice.line("/quit")
+        assert alice.wait() == 0
+        doomed = self.terminal("alice", first=KILLED_IN_MID_WRITE)
+        doomed.until("[!#lobby PLAIN]", "1 member")
+        doomed.line("a half written secret")
+        assert doomed.wait() == -signal.SIGKILL
+
+        def holding() -> list[str]:
+            files = [path for path in self.home("alice").rglob("*") if path.is_file()]
+            return [path.name for path in files if b"half written" in path.read_bytes()]
+
+        assert holding() == [f".outbox.json.{doomed.process.pid}"]
+        again = self.terminal("alice")
+        again.until("[!#lobby PLAIN]")
+        assert holding() == []
+        assert "half written" not in again.text
 
     def test_a_second_client_beside_one_that_is_well_or_stopped(self) -> None:
         """What is said of the first one is true of both."""

@@ -169,6 +169,35 @@ def test_the_lock_is_one_processs(profile: Profile) -> None:
     assert other() == "taken"
 
 
+def test_what_was_half_written_is_removed_by_whoever_takes_the_lock(profile: Profile) -> None:
+    profile.keep_setting("a", "b")
+    stale = {f".{name}.json.{pid}" for name in ("outbox", "session") for pid in (1, 2**22)}
+    others = {".outbox.json", ".outbox.json.1.kept", "outbox.json.1", ".notes.json.1", "mine"}
+    for name in stale | others:
+        (profile.directory / name).write_text("secret")
+    outside = profile.directory.parent / "outside"
+    outside.write_text("not ours")
+    (profile.directory / ".settings.json.7").symlink_to(outside)
+
+    profile.lock()
+    assert {one.name for one in profile.directory.iterdir()} == {"lock", "settings.json", *others}
+    assert outside.read_text() == "not ours"
+
+    (profile.directory / ".outbox.json.9").write_text("being written")
+    with pytest.raises(ProfileLocked):
+        Profile(profile.directory.parents[2], SERVER, "alice").lock()
+    assert (profile.directory / ".outbox.json.9").exists()
+    profile.unlock()
+
+
+def test_what_cannot_be_removed_is_said_and_the_lock_given_back(profile: Profile) -> None:
+    (profile.directory / ".outbox.json.9").mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(ProfileBroken, match="is a directory"):
+            profile.lock()
+        assert not profile.locked
+
+
 def test_a_child_does_not_inherit_the_lock(profile: Profile) -> None:
     profile.lock()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
