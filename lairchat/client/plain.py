@@ -222,6 +222,8 @@ class Plain:
         wanted = enter(self.state)
         if isinstance(self.state.dialog, Question):
             return wanted
+        if _command(text) == "goto" and not editor.text:
+            self._recap.went(self.state, wanted)
         if editor.text:
             self.failed |= self.piped
             wanted += self._refused(form=False) if _command(text) else []

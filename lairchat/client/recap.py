@@ -6,12 +6,15 @@ A screen shows all that by itself; lines have to say it once, in the right momen
 from __future__ import annotations
 
 from lairchat.client import inputs as i
+from lairchat.client.effects import FetchHistory
 from lairchat.client.kit import in_order, notice, tell
+from lairchat.client.layout import layout
 from lairchat.client.state import Item
-from lairchat.client.timeline import day_of
+from lairchat.client.timeline import Timeline, day_of, style_for, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lairchat.client.effects import Effect
     from lairchat.client.state import AppState, Room
 
 __all__ = ["Recap", "unread_words"]
@@ -74,10 +77,23 @@ class Recap:
                 _rule(state, room, f"the last {_lines(items)} of {room.title}")
         self._items(state, room, items)
 
+    def went(self, state: AppState, wanted: list[Effect]) -> None:
+        """Tell what a screen would show after /goto; what is being fetched is told when it comes."""
+        room = state.room
+        if any(isinstance(one, FetchHistory) for one in wanted):
+            if room.window.fetching == "latest":
+                self._entered.discard(room.id)  # all of it, though it was told before
+            return
+        timeline = Timeline(state, room)
+        found = layout(state, state.width, state.height)
+        page = visible(timeline, style_for(timeline, found), found.body_h)
+        self._asked(state, room, {order[0] for order, _, _ in page})
+
     def _page(self, state: AppState, event: i.HistoryPage) -> None:
         """Tell the page that was asked for."""
-        room = state.room
-        wanted = {message.seq for message in event.messages}
+        self._asked(state, state.room, {message.seq for message in event.messages})
+
+    def _asked(self, state: AppState, room: Room, wanted: set[int]) -> None:
         items = [one for one in _events(room) if one.order[0] in wanted]
         _rule(state, room, f"{_lines(items)} of {room.title}, as asked for")
         self._items(state, room, items)

@@ -270,6 +270,19 @@ class Scripts(Terminals):
             "unsaid" not in self.lair("alice", "--plain", stdin=b"/join #lobby\n").stdout.decode()
         )
 
+    def test_going_to_what_is_there_already_tells_it_in_lines_too(self) -> None:
+        self.come_in("alice", self.link()).close()
+        for number in range(3):
+            assert self.lair("alice", "send", "#lobby", f"said {number}").returncode == 0
+        lines = self.pipes("alice", "--plain")
+        lines.line("/join #lobby")
+        lines.until("said 2\n")
+        lines.line("/goto top")
+        lines.until("-- end of what was asked for")
+        assert lines.output.count("you in lobby: said 1\n") == 2
+        lines.line("/quit")
+        assert lines.end() == 0
+
     def test_tail_into_head(self) -> None:
         self.come_in("alice", self.link()).close()
         quoted = " ".join(f"'{word}'" for word in command("tail", "#lobby", "--after", "0"))

@@ -94,3 +94,32 @@ def test_older_messages_are_told_when_they_are_asked_for() -> None:
         "12:07 bob in lobby: text 7",
         "-- end of what was asked for",
     ]
+
+
+def test_what_is_gone_to_is_told_though_it_is_here_already() -> None:
+    reader = Reader()
+    reader.link(i.LoggedIn("you", 1), i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
+    reader.link(i.HistoryPage(1, talk(*range(1, 61)), older=False, replace=True))
+    for place, seq in (("#10", 10), ("top", 1), ("bottom", 60), ("unread", 60)):
+        lines = reader.says(f"/goto {place}")
+        told = [int(line.rpartition(" ")[2]) for line in lines if " text " in line]
+        assert lines[0] == f"-- {len(told)} lines of #lobby, as asked for"
+        assert lines[-1] == "-- end of what was asked for"
+        assert seq in {told[0], told[-1]}
+        assert told == [*range(told[0], told[-1] + 1)]
+        assert len(told) > 10
+    assert reader.says("/goto nowhere")[0].startswith("12:00 -!- where to?")
+
+
+def test_what_has_to_be_fetched_is_told_once_when_it_comes() -> None:
+    reader = online()
+    reader.link(i.HistoryPage(1, talk(*range(101, 141)), older=True, replace=True))
+    assert reader.says("/goto #50") == []
+    around = reader.link(
+        i.HistoryPage(1, talk(*range(40, 61)), older=True, newer=True, replace=True)
+    )
+    assert sum(" text 50" in line for line in around) == 1
+    assert reader.says("/goto bottom") == []
+    latest = reader.link(i.HistoryPage(1, talk(*range(101, 141)), older=True, replace=True))
+    assert latest[0] == "-- the last 20 lines of #lobby"
+    assert latest[-1].endswith("text 140")
