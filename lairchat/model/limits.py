@@ -182,6 +182,20 @@ INVITE_CODE_CHARS = 26
 IDENTITY_PREFIX_BYTES = 16
 """bytes: least part of a server's identity in a link; 128 bits cannot be matched by search."""
 
+# -- accounts' logs (end to end) -------------------------------------------------------------------
+
+LOG_ENTRIES = 1_024
+"""count: entries of one account's log, after its first; a few for each device there ever was."""
+LOG_ENTRIES_ROOT = 128
+"""count: the last of those, which only the root may use; a thief of a device could otherwise fill
+the log, so that nothing of theirs could be revoked."""
+LOG_DEVICES = 32
+"""count: devices of one account in force at once; each is a leaf in every group."""
+LOG_SIGNERS = 8
+"""count: device-signing keys of one account in force at once."""
+LOG_BYTES = 4 * MIB
+"""bytes: one account's log, encoded; what the entries above can take at most."""
+
 # -- rates ---------------------------------------------------------------------------------------
 
 SEND_BURST = 10

@@ -23,6 +23,7 @@ __all__ = [
     "check_room_name",
     "check_topic",
     "check_user_name",
+    "is_name_key",
     "name_key",
     "skeleton",
 ]
@@ -96,6 +97,14 @@ def check_user_name(text: str) -> str:
     if _reads_reserved(text):
         raise NameReserved(name=text)
     return text
+
+
+def is_name_key(text: str) -> bool:
+    """Tell whether an account may be known by this: the form of a user name, in lower case.
+
+    Which names are reserved is for registration to say; that list may grow, a form may not.
+    """
+    return _fault(text, _NAME_SIGNS, limits.NAME_CHARS_MIN, limits.NAME_CHARS_MAX) is None
 
 
 def check_room_name(text: str) -> str:
