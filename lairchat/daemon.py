@@ -60,6 +60,8 @@ from lairchat.transports.listen import ChatListener
 from lairchat.transports.tls import ServerTLS
 
 UPKEEP_SECONDS = 3_600
+GIVE_UP_SECONDS = 0.05
+"""seconds: how often work that takes long is told that the server stops."""
 CERTIFICATE_CHECK_SECONDS = 12 * 3_600
 
 
@@ -125,6 +127,7 @@ class Daemon(MultiService):
         self.identity = ServerIdentity.load(self.layout.identity)
         self.tls = ServerTLS(load_certificate(self.layout, wall_clock()))
         self.host = Host(self)
+        self.cellar = Cellar(self)
         self.throttle = Throttle(self.reactor.seconds)
         measures = Measures(rates_of(config))
         self.hub = Hub(
@@ -137,7 +140,7 @@ class Daemon(MultiService):
             clock=self.reactor,
             hashing=ThreadedHashing(self.reactor, secrets.token_bytes),
             host=self.host,
-            place=Cellar(self),
+            place=self.cellar,
         )
         self.kernel = Kernel(
             features,
@@ -301,8 +304,14 @@ class Daemon(MultiService):
             if loop.running:
                 loop.stop()
         self.kernel.close()
+        # Who waits for a copy or a check of a large database asks again; whoever waits for the
+        # server to stop kills it after a while, with what it still has to do.
+        giving_up = LoopingCall(self.database.halt.give_up)
+        giving_up.clock = self.reactor
+        giving_up.start(GIVE_UP_SECONDS)
         for listener in self.listeners:
             await listener.stopService()
+        await self.cellar.finished()
         await self.database.writer.drain()
         self.hub.flush()
         refusal = ShuttingDown(retry_after=limits.RECONNECT_SECONDS_MIN)
@@ -318,6 +327,7 @@ class Daemon(MultiService):
         if self._trusted:
             # Else it would be checkpointed, and the log overwritten that has what the disk lost.
             await self.database.close()
+        giving_up.stop()
         os.close(self._lock)
 
 

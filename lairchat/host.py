@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from lairchat import __version__
 from lairchat.config import Config
@@ -22,10 +23,11 @@ from lairchat.features.admin import messages
 from lairchat.layout import Layout
 from lairchat.model import limits
 from lairchat.model.faults import StartCertificate
-from lairchat.model.refusals import RestoreRunning
+from lairchat.model.refusals import RestoreRunning, ShuttingDown
 from lairchat.prepare import load_certificate, make_certificate, read_certificate
 from lairchat.settings import Settings
 from lairchat.storage import backup, migrate
+from lairchat.storage.halt import Halt, Halted
 from lairchat.transports.certificate import DAY_MS, CertificateFacts, CertifiedKey
 from lairchat.transports.identity import ServerIdentity
 
@@ -322,10 +324,27 @@ class Cellar:
         self._daemon = daemon
         self._one = DeferredLock()
 
+    @property
+    def halt(self) -> Halt:
+        """What such work asks whether it is to go on."""
+        return self._daemon.database.halt
+
     def aside(self, work: Callable[[], T]) -> "Deferred[T]":
         """Do work on the reactor's threads, one after the other: disks like that better."""
         reactor = self._daemon.reactor
-        return self._one.run(deferToThreadPool, reactor, reactor.getThreadPool(), work)
+        done: Deferred[T] = self._one.run(
+            deferToThreadPool, reactor, reactor.getThreadPool(), self._unless_over, work
+        )
+        return done.addErrback(_halted)
+
+    def finished(self) -> "Deferred[None]":
+        """Fire when nothing is done aside any more."""
+        done: Deferred[None] = self._one.run(lambda: None)
+        return done
+
+    def _unless_over(self, work: Callable[[], T]) -> T:
+        self.halt.check()
+        return work()
 
     def vacuum(self) -> "Deferred[None]":
         """Give the database's free space back."""
@@ -334,6 +353,13 @@ class Cellar:
     def claim(self, name: str, *, rehearsal: bool) -> None:  # noqa: ARG002
         """Refuse: this very server uses the database."""
         raise RestoreRunning(name=name)
+
+
+def _halted(failure: Failure) -> NoReturn:
+    """Say to whoever waits for work that it was given up, and why."""
+    if failure.check(Halted):
+        raise ShuttingDown(retry_after=limits.RECONNECT_SECONDS_MIN) from None
+    failure.raiseException()
 
 
 def beside(layout: Layout) -> tuple[Path, ...]:

@@ -39,6 +39,7 @@ from lairchat.prepare import make_directory, take_lock
 from lairchat.storage import migrate
 from lairchat.storage.answers import Answers
 from lairchat.storage.database import Database
+from lairchat.storage.halt import NEVER
 
 T = TypeVar("T")
 Confirm = Callable[[str], Awaitable[bool]]
@@ -207,6 +208,7 @@ class _Place:
         self.directory = layout.data
         self.backups = layout.backups
         self.beside = beside(layout)
+        self.halt = NEVER
         self._lock_file = layout.lock
         self._lock = -1
 

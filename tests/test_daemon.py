@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
@@ -281,6 +282,7 @@ def daemon_of(server: Server) -> Daemon:
     daemon.database, daemon.kernel, daemon.hub = server.database, server.kernel, server.hub
     admission = Admission(server.throttle, at_once=1, wasted=Rate(burst=1, per_second=1))
     daemon.factory = FramedFactory(server.kernel, cast("Any", None), admission, clock)
+    daemon.cellar = cast("Any", SimpleNamespace(finished=lambda: succeed(None)))  # it has no files
     daemon._lock = os.open(os.devnull, os.O_RDONLY)
     return daemon
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from lairchat.storage import sqlite
 from lairchat.storage.check import check
 from lairchat.storage.durable import create_private, put_in_place, sync_directory, sync_file
+from lairchat.storage.halt import NEVER, Halt
 
 DATABASE = "database.sqlite"
 MANIFEST = "manifest.json"
@@ -26,6 +27,7 @@ FORMAT = 1
 
 _PRIVATE_DIRECTORY = 0o700
 _UNFINISHED = ".{}.partial"
+_BLOCK_BYTES = 1 << 20
 
 
 class BackupError(Exception):
@@ -61,10 +63,10 @@ class Manifest:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def contents_of(path: Path) -> Contents:
-    """Read what is in a database that nobody writes to; raises sqlite3.DatabaseError."""
+def contents_of(path: Path, halt: Halt = NEVER) -> Contents:
+    """Read what is in a database that nobody writes to; raises sqlite3.DatabaseError, Halted."""
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(uri, uri=True)) as connection:
+    with closing(sqlite3.connect(uri, uri=True)) as connection, halt.interrupting(connection):
         (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         tables = connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%'"
@@ -72,6 +74,7 @@ def contents_of(path: Path) -> Contents:
         ).fetchall()
         counts = {}
         for (table,) in tables:
+            halt.check()
             quoted = table.replace('"', '""')
             query = f'SELECT COUNT(*) FROM "{quoted}"'  # noqa: S608 - a name from the schema
             (counts[table],) = connection.execute(query).fetchone()
@@ -85,11 +88,19 @@ def contents_of(path: Path) -> Contents:
     return Contents(schema, counts, rooms, chain.hexdigest())
 
 
-def create(database: Path, destination: Path, *, now: int, beside: Iterable[Path] = ()) -> Manifest:
+def create(
+    database: Path,
+    destination: Path,
+    *,
+    now: int,
+    beside: Iterable[Path] = (),
+    halt: Halt = NEVER,
+) -> Manifest:
     """Back up a database, also one in use, to a new directory, and return its manifest.
 
     now: ms since 1970. beside: small files that belong to it, as far as they are there.
-    Raises BackupError if the destination exists or the database cannot be read; OSError.
+    Raises BackupError if the destination exists or the database cannot be read; OSError; Halted,
+    and there is nothing of it.
     """
     if destination.exists():
         raise BackupError(f"{destination} exists; a backup is never written over")
@@ -100,8 +111,9 @@ def create(database: Path, destination: Path, *, now: int, beside: Iterable[Path
         copy = partial / DATABASE
         create_private(copy)
         try:
-            sqlite.copy_database(database, copy)
-            size, digest, contents = copy.stat().st_size, digest_of(copy), contents_of(copy)
+            sqlite.copy_database(database, copy, halt)
+            size, digest = copy.stat().st_size, digest_of(copy, halt)
+            contents = contents_of(copy, halt)
             files = _copy_beside(beside, partial)
             manifest = Manifest(FORMAT, now, size, digest, contents, files)
         except (sqlite3.Error, TypeError, ValueError, AttributeError) as error:
@@ -137,8 +149,11 @@ def _copy(source: Path, target: Path) -> str:
     return digest_of(target)
 
 
-def verify(backup: Path) -> list[str]:
-    """Return what is wrong with a backup, one sentence each; empty when it can be put back."""
+def verify(backup: Path, halt: Halt = NEVER) -> list[str]:
+    """Return what is wrong with a backup, one sentence each; empty when it can be put back.
+
+    Raises Halted.
+    """
     try:
         manifest = read_manifest(backup)
     except BackupError as error:
@@ -148,7 +163,7 @@ def verify(backup: Path) -> list[str]:
         size = copy.stat().st_size
         if size != manifest.size:
             return [f"{copy} has {size} bytes, the manifest says {manifest.size}"]
-        if digest_of(copy) != manifest.sha256:
+        if digest_of(copy, halt) != manifest.sha256:
             return [f"{copy} is not the file that was backed up: its SHA-256 differs"]
         for name, digest in manifest.files.items():
             if digest_of(backup / name) != digest:
@@ -156,8 +171,8 @@ def verify(backup: Path) -> list[str]:
     except OSError as error:
         return [f"{error.filename or copy} cannot be read: {error.strerror}"]
     # The file is what was written; now whether what was written was sound.
-    found = check(copy, immutable=True)
-    if not found and contents_of(copy) != manifest.contents:
+    found = check(copy, immutable=True, halt=halt)
+    if not found and contents_of(copy, halt) != manifest.contents:
         found.append(f"{copy} does not hold what the manifest says")
     return found
 
@@ -259,10 +274,14 @@ def newest(directory: Path) -> int:
     return max(finished, default=0) // 1_000_000
 
 
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file, as hex."""
+def digest_of(path: Path, halt: Halt = NEVER) -> str:
+    """Return the SHA-256 of a file, as hex; raises OSError, Halted."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK_BYTES):
+            halt.check()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_manifest(backup: Path) -> Manifest:

@@ -19,10 +19,12 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from lairchat.model.refusals import StoreBusy
+from lairchat.model import limits
+from lairchat.model.refusals import ShuttingDown, StoreBusy
 from lairchat.storage import migrate, sqlite
 from lairchat.storage.alchimia_shim import Engine, FromThread
 from lairchat.storage.checkpoints import Checkpoints
+from lairchat.storage.halt import Halt, Halted
 from lairchat.storage.unavailable import (
     BUSY_RETRY_SECONDS,
     StorageUnavailable,
@@ -55,6 +57,8 @@ class Database:
         self._reading = reading
         self._inline = inline
         self._closing: Deferred[None] | None = None
+        self.halt = Halt()
+        """Ends what takes as long as the database is large."""
 
     @classmethod
     def open(
@@ -160,13 +164,16 @@ class Database:
     def vacuum(self) -> "Deferred[None]":
         """Write the file anew without its free pages, between two groups; nobody writes meanwhile.
 
-        Fails with StorageUnavailable, and the file is as it was.
+        Fails with StorageUnavailable, or ShuttingDown once that was asked of :attr:`halt`, and the
+        file is as it was.
         """
         return Deferred.fromCoroutine(self._vacuum())
 
     async def _vacuum(self) -> None:
         try:
-            await self._writing.hop(_vacuum)
+            await self._writing.hop(_vacuum, self.halt)
+        except Halted:
+            raise ShuttingDown(retry_after=limits.RECONNECT_SECONDS_MIN) from None
         except Exception as error:
             fault = storage_unavailable(error)
             if fault is None:
@@ -212,12 +219,13 @@ class Database:
                 self.log.failure("the write-ahead log could not be emptied")
 
 
-def _vacuum(connection: Connection) -> None:
+def _vacuum(connection: Connection, halt: Halt) -> None:
     driver: Any = connection.connection.dbapi_connection
     # In memory, as everything else that is temporary, the copy could be larger than the memory.
     driver.execute("PRAGMA temp_store = FILE")
     try:
-        driver.execute("VACUUM")
+        with halt.interrupting(driver):
+            driver.execute("VACUUM")
     finally:
         driver.execute("PRAGMA temp_store = MEMORY")
 

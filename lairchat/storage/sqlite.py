@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import NullPool
 
 from lairchat.storage.durable import sync_file
+from lairchat.storage.halt import NEVER, Halt
 
 APPLICATION_ID = 0x4C414952
 """number: "LAIR" in the file's header, so that another program's database is not taken for ours."""
@@ -56,6 +57,8 @@ _GUARDS = (
 
 _WRITER_CACHE_KIB = 32 * 1024  # tail pages of many rooms' logs; a miss is a read inside a commit
 _READER_CACHE_KIB = 8 * 1024
+_PAGES_A_STEP = 1_024  # of 4 KiB: some milliseconds of a copy
+_PAGES_UNSYNCED = 16 * _PAGES_A_STEP
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -162,16 +165,29 @@ def connect(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connec
     return connection
 
 
-def copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path, halt: Halt = NEVER) -> None:
     """Copy a database, also one in use, into an existing empty file, and sync that.
 
-    One step of SQLite's backup API: a single snapshot, whatever is written meanwhile. In small
-    steps it would start over at every commit, and under load never end.
-    The copy is one file, without write-ahead log.
+    A single snapshot, whatever is written meanwhile: the transaction around SQLite's backup API
+    holds it. Without it the small steps, between which the copy can be given up, would start over
+    at every commit, and under load never end.
+    The copy is one file, without write-ahead log.  Raises Halted, and what there is of it is nothing.
     """
+    behind = 0
+
+    def stepped(_status: int, left: int, total: int) -> None:
+        nonlocal behind
+        halt.check()
+        # Now and then, so that the last one has little to wait for.
+        if total - left - behind >= _PAGES_UNSYNCED:
+            behind = total - left
+            sync_file(target)
+
     with closing(connect(source)) as old, closing(connect(target)) as new:
-        # Only the final fsync counts: an unfinished copy is thrown away.
+        # Only the fsyncs of the file count: an unfinished copy is thrown away.
         new.execute("PRAGMA synchronous = OFF")
-        old.backup(new, pages=-1)
+        old.execute("BEGIN")
+        old.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()  # which begins to read
+        old.backup(new, pages=_PAGES_A_STEP, progress=stepped)
         new.execute("PRAGMA journal_mode = DELETE")
     sync_file(target)

@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
+import signal
 import sqlite3
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from lairchat.demo_server import ServerFailedError
+from lairchat.model import limits
 from lairchat.model.refusals import Maintenance
 from lairchat.storage import backup
 from tests.blackbox.daemon import DaemonTest, awaited, lairctl, lairctl_beside
+from tests.storage.support import ballast
 
 pytestmark = pytest.mark.blackbox
 
@@ -39,6 +43,47 @@ class Operated(DaemonTest):
         ran = await lairctl_beside(self.server, *words)
         assert ran.returncode == status, (words, ran.returncode, ran.stdout, ran.stderr)
         return ran.stderr if status else ran.stdout
+
+
+class Large(Operated):
+    """A database so large that to copy or check it takes longer than a stop may."""
+
+    autostart = False
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server.start()
+        self.server.stop()
+        ballast(self.server.data / "lair.db", 1_000_000)
+        self.server.start()
+
+    async def stopped(self, *words: str, when: Callable[[], object]) -> None:
+        """Stop the server in the midst of a command: in time, and the operator is told."""
+        waiting = Deferred.fromCoroutine(self.beside(*words, status=1))
+        for _ in range(2_000):
+            if waiting.called or when():
+                break
+            await deferLater(reactor, 0.005)
+        assert not waiting.called, f"{words} was over before the server was to stop"
+        began = time.monotonic()
+        assert await deferToThread(self.server.stop) == -signal.SIGTERM
+        assert time.monotonic() - began < limits.STOP_SECONDS
+        assert "LC-SHUTDOWN" in await waiting, words
+
+    @awaited
+    async def test_a_stop_does_not_wait_for_a_check_or_for_half_a_backup(self) -> None:
+        backups = self.server.data / "backups"
+        await self.stopped(
+            "backup", "create", "half", when=lambda: [*backups.glob(".half.partial/*")]
+        )
+        assert [*backups.iterdir()] == []
+        self.server.start()
+        await self.beside("backup", "create", "whole")
+        for words in (("db", "check"), ("backup", "verify", "whole")):
+            begun = time.monotonic()
+            await self.stopped(*words, when=lambda begun=begun: time.monotonic() - begun > 1.0)
+            self.server.start()
+        assert backup.verify(backups / "whole") == []
 
 
 class Words(Operated):

@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,19 @@ def entry(room: int = 1, number: int = 0, **other: Any) -> log.Entry:
         "at": 1_700_000_000_000 + number,
     }
     return log.Entry(**(values | other))
+
+
+def ballast(path: Path, rows: int) -> None:
+    """Make a database large; keys without an order are what takes a check its time."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+            " INSERT INTO login_attempts (key, failures, last_at, until)"
+            " SELECT randomblob(32), i, i, i FROM n",
+            (rows,),
+        )
+        connection.commit()
 
 
 def names(connection: Connection) -> list[str]:

@@ -22,6 +22,7 @@ from lairchat.model.ids import LOCAL_OPERATOR
 from lairchat.model.phrases import counted
 from lairchat.storage import backup, check, migrate
 from lairchat.storage.backup import BackupError, Manifest
+from lairchat.storage.halt import Halt
 from lairchat.wire.contract import Outcome
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Place(Protocol):
     """Where the database and its backups are; the composition root implements it.
 
     directory: of the data.  beside: small files that a backup takes along.
+    halt: what work aside asks whether it is to go on.
     """
 
     database: Path
@@ -38,8 +40,14 @@ class Place(Protocol):
     backups: Path
     beside: tuple[Path, ...]
 
+    @property
+    def halt(self) -> Halt: ...  # noqa: D102 - above
+
     def aside(self, work: Callable[[], T]) -> "Deferred[T]":
-        """Do work that takes its time beside the reactor, after what was asked for earlier."""
+        """Do work that takes its time beside the reactor, after what was asked for earlier.
+
+        Fails with ShuttingDown for work that was given up, as its ``halt`` said.
+        """
 
     def vacuum(self) -> "Deferred[None]":
         """Give the database's free space back, between two groups of the writer."""
@@ -70,7 +78,9 @@ class _Handlers:
 
         def work() -> Manifest:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return backup.create(place.database, target, now=call.now, beside=place.beside)
+            return backup.create(
+                place.database, target, now=call.now, beside=place.beside, halt=place.halt
+            )
 
         began = time.monotonic()
         self._making.add(target)
@@ -98,7 +108,8 @@ class _Handlers:
 
     async def verify(self, call: Call, request: messages.VerifyBackup) -> Answer[messages.Sound]:
         path = self._existing(call, request.name)
-        manifest = await self._place.aside(lambda: _proven(path, request.name))
+        place = self._place
+        manifest = await place.aside(lambda: _proven(path, request.name, place.halt))
         return Answer(
             messages.Sound(
                 result="sound",
@@ -123,7 +134,7 @@ class _Handlers:
         blocking = backup.in_the_way(place.database)
         if blocking is not None and not request.replace:
             raise refusals.RestoreOver(path=blocking.name, name=name)
-        manifest = await place.aside(lambda: _proven(path, name))
+        manifest = await place.aside(lambda: _proven(path, name, place.halt))
         contents = manifest.contents
         if place.database.parent.exists():
             _need_room(place.database, manifest.size)
@@ -174,8 +185,8 @@ class _Handlers:
     async def check(
         self, _call: Call, request: messages.CheckDatabase
     ) -> Answer[messages.CheckedDatabase]:
-        database = self._place.database
-        found = await self._place.aside(lambda: check.check(database))
+        place = self._place
+        found = await place.aside(lambda: check.check(place.database, halt=place.halt))
         if found and not request.problems:
             raise refusals.DatabaseDamaged(count=len(found), first=found[0])
         result = f"{len(found)} problems" if found else "sound"
@@ -275,9 +286,9 @@ def _newest_first(one: messages.Backup) -> tuple[int, str]:
     return -one.made, one.name
 
 
-def _proven(path: Path, name: str) -> Manifest:
+def _proven(path: Path, name: str, halt: Halt) -> Manifest:
     """Read a backup to its end; raises BackupDamaged."""
-    found = backup.verify(path)
+    found = backup.verify(path, halt)
     if found:
         raise refusals.BackupDamaged(name=Path(name).name, why=_shortly(found[0]))
     return backup.read_manifest(path)
