@@ -23,32 +23,26 @@ class LeafIdentity(Struct):
 
 
 def certified(log: AccountLog, identity: LeafIdentity, key: bytes) -> Certified[Device]:
-    """Return the certificate of a leaf with this identity and MLS signature key.
+    """Return the certificate of a leaf with this identity and MLS signature key, as things stand.
 
     Raises UncertifiedError if the log is another account's, knows no such device, knows it with
     another key, or has revoked it: such a leaf is refused, not warned about.
     """
-    if identity.account != log.account:
-        raise UncertifiedError("this leaf belongs to another account")
-    device = log.device(identity.device)
-    if device is None:
-        raise UncertifiedError("the account's log knows no such device")
-    if device.body.key != key:
-        raise UncertifiedError("the account's log knows this device with another key")
-    if device.revoked is not None:
-        raise UncertifiedError("this device has been revoked")
-    return device
+    return certified_at(log, log.head, identity, key)
 
 
-def certified_at(log: AccountLog, head: Head, identity: LeafIdentity, key: bytes) -> None:
-    """Raise UncertifiedError unless the log, up to a head, certified a leaf.
+def certified_at(
+    log: AccountLog, head: Head, identity: LeafIdentity, key: bytes
+) -> Certified[Device]:
+    """Return the same certificate as it stood at a head of the log, whatever came after it.
 
-    For what everyone has to judge alike, whoever has read the log further: later revocations do not
-    count here.  Raises ForkError if the head is not the log's.
+    So all who have read at least so far come to the same answer.
+    Raises what :func:`certified` does, ForkError if the head is on another branch, and RollbackError
+    if the log does not reach it.
     """
-    log.relation(head)
     if identity.account != log.account:
         raise UncertifiedError("this leaf belongs to another account")
+    log.require(head)
     device = log.device(identity.device)
     if device is None or device.position > head.position:
         raise UncertifiedError("the account's log knows no such device")
@@ -56,3 +50,4 @@ def certified_at(log: AccountLog, head: Head, identity: LeafIdentity, key: bytes
         raise UncertifiedError("the account's log knows this device with another key")
     if device.revoked is not None and device.revoked.position <= head.position:
         raise UncertifiedError("this device has been revoked")
+    return device

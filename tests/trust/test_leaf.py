@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lairchat.mls.errors import MalformedError
-from lairchat.trust.entry import Reason, Revocation
-from lairchat.trust.errors import UncertifiedError
-from lairchat.trust.leaf import LeafIdentity, certified
+from lairchat.trust.entry import Head, Reason, Revocation
+from lairchat.trust.errors import ForkError, RollbackError, UncertifiedError
+from lairchat.trust.leaf import LeafIdentity, certified, certified_at
 from tests.trust.people import Account, device
 
 ALICE, MALLORY = Account("alice"), Account("mallory")
@@ -51,6 +51,36 @@ def test_a_revoked_device_is_refused():
     alice.say(Revocation(2, Reason.LEFT), mine)
     with pytest.raises(UncertifiedError, match="revoked"):
         certified(alice.log, IDENTITY, LAPTOP.key)
+
+
+def test_what_a_log_said_at_a_head_does_not_change():
+    alice = Account("alice")
+    mine = alice.primary()
+    heads = [alice.log.head]
+    alice.say(device("alice", 2), mine)
+    heads.append(alice.log.head)
+    alice.say(Revocation(2, Reason.LEFT), mine)
+    heads.append(alice.log.head)
+    before, between, after = heads
+    phone = LeafIdentity(alice.log.account, device("alice", 2).id)
+    for head in (before, between):
+        assert certified_at(alice.log, head, IDENTITY, LAPTOP.key).body == LAPTOP
+    with pytest.raises(UncertifiedError, match="revoked"):
+        certified_at(alice.log, after, IDENTITY, LAPTOP.key)
+    with pytest.raises(UncertifiedError, match="no such device"):
+        certified_at(alice.log, before, phone, device("alice", 2).key)
+    assert certified_at(alice.log, between, phone, device("alice", 2).key).position == 3
+
+
+def test_a_head_that_was_not_reached_certifies_nothing():
+    alice = Account("alice")
+    mine = alice.primary()
+    short = alice.log
+    alice.say(device("alice", 2), mine)
+    with pytest.raises(RollbackError):
+        certified_at(short, alice.log.head, IDENTITY, LAPTOP.key)
+    with pytest.raises(ForkError):
+        certified_at(short, Head(2, bytes(32)), IDENTITY, LAPTOP.key)
 
 
 @given(st.binary(max_size=60))
