@@ -44,11 +44,15 @@ _OWN_PROPOSALS: Final = frozenset(range(1, 8))
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A proposal and who made it; ``reference`` is None if it came inside the commit."""
+    """A proposal and who made it; ``reference`` is None if it came inside the commit.
+
+    authenticated_data: what its sender said beside it, if it came by itself.
+    """
 
     proposal: Proposal
     sender: Sender
     reference: bytes | None = None
+    authenticated_data: bytes = b""
 
 
 def check_leaf(

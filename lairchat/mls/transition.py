@@ -175,7 +175,9 @@ class PublicGroup:
         self.check_signature(content)
         assert isinstance(framed.content, ProposalContent)
         reference = content.proposal_reference(self.suite)
-        proposed = Proposed(framed.content.proposal, framed.sender, reference)
+        proposed = Proposed(
+            framed.content.proposal, framed.sender, reference, framed.authenticated_data
+        )
         self.check_proposed(proposed)
         if len(self.pending) >= MAX_PENDING:
             raise InvalidError(f"more than {MAX_PENDING} proposals in an epoch")
