@@ -195,6 +195,8 @@ LOG_SIGNERS = 8
 """count: device-signing keys of one account in force at once."""
 LOG_BYTES = 4 * MIB
 """bytes: one account's log, encoded; what the entries above can take at most."""
+ROOM_DEVICES = 1_000
+"""count: devices in one encrypted room; what joining and committing cost grows with it."""
 
 # -- rates ---------------------------------------------------------------------------------------
 

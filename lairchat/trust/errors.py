@@ -58,6 +58,22 @@ class UncertifiedError(TrustError):
     """A device is not one that the account's log certifies now, with that key."""
 
 
+class PolicyError(TrustError):
+    """A group, or what somebody would change in it, is not what its policy allows."""
+
+
+class LogNeededError(TrustError):
+    """An account's log has to be read further before a group can be judged.
+
+    account: whose; position: up to where at least.
+    """
+
+    def __init__(self, account: bytes, position: int) -> None:
+        super().__init__(f"the log of {account.hex()[:8]} is needed up to entry {position}")
+        self.account = account
+        self.position = position
+
+
 class PinError(TrustError):
     """An identity is not the one that this step is about."""
 
