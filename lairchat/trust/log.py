@@ -105,7 +105,7 @@ class AccountLog:
     def begin(cls, signed: SignedGenesis, server: ServerId) -> Self:
         """Return the log of a genesis alone.
 
-        Raises ForeignError if it is for another server, RuleError for an impossible name or key,
+        Raises ForeignError if it is for another server, RuleError for an impossible name,
         SignatureError.
         """
         genesis = signed.content
