@@ -24,12 +24,23 @@ from lairchat.layout import Layout
 from lairchat.model import limits
 from lairchat.model.faults import StartCertificate
 from lairchat.model.refusals import RestoreRunning, ShuttingDown
-from lairchat.prepare import load_certificate, make_certificate, read_certificate
+from lairchat.prepare import (
+    load_certificate,
+    make_certificate,
+    read_certificate,
+    rehearse_certificate,
+)
 from lairchat.settings import Settings
 from lairchat.storage import backup, migrate
 from lairchat.storage.halt import Halt, Halted
-from lairchat.transports.certificate import DAY_MS, CertificateFacts, CertifiedKey
+from lairchat.transports.certificate import (
+    DAY_MS,
+    CertificateFacts,
+    CertifiedKey,
+    require_current,
+)
 from lairchat.transports.identity import ServerIdentity
+from lairchat.transports.tls import ServerTLS
 
 if TYPE_CHECKING:
     from lairchat.daemon import Daemon
@@ -104,17 +115,22 @@ class Files:
         """Compare what is in force with what is on disk."""
         return self.settings.differences()
 
-    def fresh_certificate(self) -> CertifiedKey:
-        """Return the certificate to be used next, made anew where it is the server's own."""
+    def fresh_certificate(self, *, rehearsal: bool) -> CertifiedKey:
+        """Return the certificate to be used next, made anew where it is the server's own.
+
+        rehearsal: nothing is written, and everything is checked.
+        """
+        now = wall_clock()
         if self.layout.config.tls.certificate:
-            return load_certificate(self.layout, wall_clock())
-        return make_certificate(self.layout, wall_clock())
+            certified = load_certificate(self.layout, now)
+            require_current(certified, now)
+            return certified
+        return (rehearse_certificate if rehearsal else make_certificate)(self.layout, now)
 
     def renew(self, *, rehearsal: bool) -> messages.Certificate:
         """Take a new certificate."""
-        if rehearsal:
-            return self.certificate()
-        certified = self.fresh_certificate()
+        certified = self.fresh_certificate(rehearsal=rehearsal)
+        ServerTLS(certified)  # raises what OpenSSL has against it
         return _told(certified.facts, certified.where)
 
 
@@ -252,9 +268,12 @@ class Host(Files):
 
     def renew(self, *, rehearsal: bool) -> messages.Certificate:
         """Take a new certificate for new connections."""
-        if not rehearsal:
-            self._use(self.fresh_certificate())
-        return self.certificate()
+        certified = self.fresh_certificate(rehearsal=rehearsal)
+        if rehearsal:
+            self._daemon.tls.prepare(certified)
+        else:
+            self._use(certified)
+        return _told(certified.facts, certified.where)
 
     def renew_if_due(self) -> None:
         """Renew the server's own certificate before it ends."""
@@ -291,6 +310,9 @@ class Host(Files):
             certified is None and not rehearsal
         ):  # from now on the server's own, which was never made
             certified = make_certificate(self.layout, wall_clock())
+        named, in_use = fresh.config.tls.certificate, daemon.tls.credential.facts
+        if certified is not None and named and certified.facts != in_use:
+            require_current(certified, wall_clock())  # what is in use already may stay
         credential = None if certified is None else daemon.tls.prepare(certified)
         if rehearsal or credential is None:
             return applied, waiting

@@ -30,6 +30,7 @@ from lairchat.storage.database import Database
 from lairchat.transports.certificate import (
     CertifiedKey,
     load_certified_key,
+    make_self_signed,
     parse_certified_key,
     write_self_signed,
 )
@@ -146,6 +147,15 @@ def make_certificate(layout: Layout, now: int) -> CertifiedKey:
         return write_self_signed(layout.certificate, layout.config.server.name, now)
     except OSError as error:  # at a renewal the server goes on with the old one
         raise _explain(layout.certificate, error) from None
+
+
+def rehearse_certificate(layout: Layout, now: int) -> CertifiedKey:
+    """Return such a certificate as would be made, and write nothing; raises as making it would."""
+    directory = layout.certificate.parent
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise faults.StartPermission(path=directory, why="nothing can be written there")
+    pem = make_self_signed(layout.config.server.name, now)
+    return parse_certified_key(pem, pem, str(layout.certificate))
 
 
 def probe_ports(config: Config) -> None:

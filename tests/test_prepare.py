@@ -389,3 +389,12 @@ def test_a_server_in_an_unusual_place_is_named_to_lairctl(place: Place, tmp_path
     )
     data = f"--data '{tmp_path}/data here'"
     assert f"lairctl {data} invite create\n" in prepared.page(secret=True)
+
+
+def test_a_rehearsal_of_the_own_certificate_needs_a_directory_to_write_to(place: Place) -> None:
+    layout = place.layout()
+    with pytest.raises(faults.StartPermission, match="nothing can be written there"):
+        prepare.rehearse_certificate(layout, NOW)
+    layout.data.mkdir(parents=True)
+    assert prepare.rehearse_certificate(layout, NOW).facts.self_signed
+    assert list(layout.data.iterdir()) == []

@@ -170,6 +170,17 @@ def parse_certified_key(
     return CertifiedKey(chain, certificate_facts(leaf), key, where)
 
 
+def require_current(certified: CertifiedKey, now: int) -> None:
+    """Refuse a certificate that has ended or not begun at ``now`` (ms); raises StartCertificate."""
+    facts = certified.facts
+    if facts.expired(now):
+        verb, moment = (
+            ("ended", facts.not_after) if now > facts.not_after else ("begins", facts.not_before)
+        )
+        day = dt.datetime.fromtimestamp(moment / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+        raise StartCertificate(path=certified.where, why=f"it {verb} {day}")
+
+
 _SIGNS_HANDSHAKES = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,

@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -19,6 +20,7 @@ from twisted.internet.task import deferLater
 from lairchat.features.accounts import messages as accounts
 from lairchat.model.refusals import RateLimited, RegistrationClosed
 from lairchat.transports.certificate import make_self_signed
+from tests.authority import Authority
 from tests.blackbox.daemon import DaemonTest, awaited, lairctl_beside
 
 pytestmark = pytest.mark.blackbox
@@ -213,6 +215,68 @@ class Reload(DaemonTest):
         await self.until_logged("configuration reloaded; applied: log.level")
         assert time.monotonic() - began < 1.0
         await alice.say(1, "still here")
+
+    @awaited
+    async def test_a_renewal_is_refused_for_what_its_rehearsal_finds(self) -> None:
+        """`cert renew --dry-run` reads and checks what `cert renew` would take, and takes nothing."""
+        await self.owner()
+        own, key = self.directory / "own.pem", self.directory / "own.key"
+        good = make_self_signed("chat.example.org", now())
+
+        def put(pem: bytes, key_pem: bytes | None = None, mode: int = 0o600) -> None:
+            own.write_bytes(pem)
+            key.write_bytes(pem if key_pem is None else key_pem)
+            key.chmod(mode)
+
+        put(good)
+        self.server.config.write_text(
+            self.server.config.read_text() + f"[tls]\ncertificate = '{own}'\nkey = '{key}'\n"
+        )
+        assert (await self.lairctl("config", "reload")).returncode == 0
+        other, day = make_self_signed("other.example.org", now()), 86_400_000
+        weak = Authority().issue("weak.example.org", key=rsa.generate_private_key(65537, 1024))
+        for why, broken in {
+            "holds no PEM certificate": (b"nothing",),
+            "holds no PEM private key": (good, b"nothing"),
+            "not the key of the first certificate": (good, other),
+            "everybody may read the key": (other, other, 0o644),
+            "it ended 20": (make_self_signed("late.example.org", now() - 398 * day),),
+            "it begins 20": (make_self_signed("early.example.org", now() + day),),
+            "too small": (weak,),
+        }.items():
+            put(*broken)
+            for words in (("cert", "renew", "--dry-run"), ("cert", "renew"), ("config", "reload")):
+                refused = await self.lairctl(*words)
+                assert (refused.returncode, refused.stdout) == (1, ""), (why, words)
+                assert refused.stderr.startswith("LC-START-CERT"), (why, words)
+                assert why in refused.stderr, (words, refused.stderr)
+            assert "chat.example.org" in (await self.lairctl("cert", "show")).stdout, why
+
+        put(other, mode=0o640)
+        tried = await self.lairctl("cert", "renew", "--dry-run")
+        assert "the certificate of CN=localhost" not in tried.stdout
+        assert "other.example.org, 396 days" in tried.stdout, tried
+        assert "chat.example.org" in (await self.lairctl("cert", "show")).stdout
+        assert "other.example.org" in (await self.lairctl("cert", "renew")).stdout
+        assert "other.example.org" in (await self.lairctl("cert", "show")).stdout
+
+        # Without a daemon it is the same.
+        self.server.stop()
+        put(good, other)
+        refused = await self.lairctl("cert", "renew", "--dry-run")
+        assert "not the key of the first certificate" in refused.stderr
+
+    @awaited
+    async def test_a_rehearsal_of_the_servers_own_renewal_writes_nothing(self) -> None:
+        await self.owner()
+        pem = self.server.data / "tls.pem"
+        before = pem.read_bytes()
+        for _ in range(2):
+            tried = await self.lairctl("cert", "renew", "--dry-run")
+            assert "396 days" in tried.stdout, tried
+            assert pem.read_bytes() == before
+            self.server.stop()
+        assert list(self.server.data.glob(".tls.pem*")) == []
 
     @awaited
     async def test_a_certificate_is_renewed_and_swapped_while_people_chat(self) -> None:
