@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lairchat.mls import framing, key_schedule, treekem
 from lairchat.mls.codec import opaque
-from lairchat.mls.errors import InvalidError
+from lairchat.mls.errors import InvalidError, MisuseError
 from lairchat.mls.key_schedule import EpochSecrets
 from lairchat.mls.keypackages import OwnKeyPackage
 from lairchat.mls.messages import (
@@ -250,7 +250,10 @@ class Group:
 
         The group has to be stored before the message leaves: a key that is used twice gives both
         messages away.
+        Raises MisuseError while a proposal waits: whose removal was proposed shall not read on.
         """
+        if self.public.pending:
+            raise MisuseError("a commit comes before application data (section 12.4)")
         content = self._content(ApplicationData(data), PRIVATE_MESSAGE, authenticated_data)
         return self._protect(content, random, padding)
 
