@@ -27,6 +27,8 @@ REQUIRES = [
 
 EXTRAS = {
     "test": [
+        # Bindings of mls-rs, against which lairchat.mls is tested; they have wheels for x86_64 only.
+        "agentvault-mls-rs-uniffi==0.1.1; sys_platform == 'linux' and platform_machine == 'x86_64'",
         "argparse-manpage>=4.7,<5",  # this and shtab write etc/man and etc/completions
         "coverage>=7.11,<8",
         "hypothesis>=6.150,<7",

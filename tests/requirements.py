@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from unittest import SkipTest
@@ -67,6 +68,10 @@ COMPONENTS = {
     ),
     "make": _program("make", "make"),
     "man": _program("man", "man-db"),
+    "mls-rs": Component(
+        lambda: find_spec("mls_rs_uniffi") is not None,
+        "pip install agentvault-mls-rs-uniffi (x86_64 only)",
+    ),
     "mounts": Component(
         lambda: _runs("unshare", "--mount", "true"),
         "run the tests as root where mount namespaces may be made",
