@@ -25,7 +25,7 @@ from lairchat.mls.codec import (
     Vector,
     opaque,
 )
-from lairchat.mls.errors import MalformedError
+from lairchat.mls.errors import MalformedError, MisuseError
 from lairchat.trust.root import RootKey
 from lairchat.trust.signing import HASH_BYTES, KEY_BYTES, digest
 
@@ -50,8 +50,11 @@ class Text:
             raise MalformedError("this text is no UTF-8") from error
 
     def write(self, value: str) -> bytes:
-        """Return the encoding."""
-        return opaque(value.encode("utf-8"))
+        """Return the encoding; raise MisuseError for what is in no UTF-8."""
+        try:
+            return opaque(value.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise MisuseError("this text cannot be written in UTF-8") from error
 
 
 class Reason(IntEnum):

@@ -15,7 +15,7 @@ what this program's version of Unicode thinks of a name, so that all who verify 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Generic, Self, TypeVar
@@ -91,15 +91,15 @@ class Relation(Enum):
     """There are entries that one has not seen: ask for them, and hold if they are not given."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AccountLog:
     """A log that has been verified to its head; nothing changes it, longer ones are new values."""
 
     genesis: Genesis
     hashes: tuple[bytes, ...]
     """The account id and the hash of each entry, by place."""
-    _devices: Mapping[int, Certified[Device]] = field(repr=False)
-    _signers: Mapping[int, Certified[Signer]] = field(repr=False)
+    _devices: Mapping[int, Certified[Device]]
+    _signers: Mapping[int, Certified[Signer]]
 
     @classmethod
     def begin(cls, signed: SignedGenesis, server: ServerId) -> Self:
@@ -151,6 +151,9 @@ class AccountLog:
             for signer in self.signers
             if signer.revoked is None and signer.body.holder in gone
         )
+
+    def __repr__(self) -> str:
+        return f"AccountLog({self.genesis.name}, {self.account.hex()[:8]}, {self.head.position})"
 
     def device(self, device_id: bytes) -> Certified[Device] | None:
         """Return the device of this id, revoked or not."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lairchat.mls.errors import MalformedError
+from lairchat.mls.errors import MalformedError, MisuseError
 from lairchat.model.identity import ServerId
 from lairchat.trust.entry import (
     ENTRIES,
@@ -81,6 +81,11 @@ def test_text_that_is_no_utf8_is_refused():
         Device.decode(whole[:-2] + b"\xff\xfe")
     with pytest.raises(MalformedError, match="no UTF-8"):
         Device.decode(whole[:-2] + b"\xc1\x81")  # an overlong "A"
+
+
+def test_text_that_has_no_utf8_is_a_misuse():
+    with pytest.raises(MisuseError, match="cannot be written"):
+        Device(bytes(16), bytes(32), "\ud800").encode()
 
 
 @pytest.mark.parametrize(("place", "value"), [(1, 2), (1, 0), (0, 1)])

@@ -106,9 +106,9 @@ def test_the_same_log_comes_from_bytes_from_entries_and_from_a_known_head():
 
 
 def test_appending_changes_no_log_that_somebody_holds():
-    before = repr(LOGS[3]), LOGS[3].devices, LOGS[3].head
+    before = LOGS[3].signers, LOGS[3].devices, LOGS[3].head
     LOGS[3].append(ALICE.entries[3])
-    assert (repr(LOGS[3]), LOGS[3].devices, LOGS[3].head) == before
+    assert (LOGS[3].signers, LOGS[3].devices, LOGS[3].head) == before
 
 
 def test_a_lost_devices_key_is_exposed_until_the_root_ends_it():
@@ -628,6 +628,7 @@ def test_any_history_is_taken_as_the_table_says(steps):
 
 
 def test_no_secret_is_in_a_log():
+    assert repr(ALICE.log) == f"AccountLog(alice, {ALICE.log.account.hex()[:8]}, 7)"
     words = SecretBytes(seed("alice", "root")[:16])
     for shown in (repr(ALICE.log), repr(ALICE.entries), repr(ALICE.genesis), repr(ALICE.root)):
         assert words.reveal().hex() not in shown
