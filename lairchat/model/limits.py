@@ -76,6 +76,11 @@ ROOM_MEMBERS = 10_000
 """count: members of one room; bounds the work of one message."""
 BANS_PER_ROOM = 1_000
 """count: bans a room keeps; bounds the list that every join is checked against."""
+INVITATIONS_WAITING = 5
+"""count: invitations of one member to another that have no answer; a fresh room for each would
+otherwise make a device ring as often as somebody likes."""
+INVITATIONS_A_DAY = 10
+"""count: invitations of one member to another, answered or not, in a day; then as many a day."""
 HISTORY_PAGE = 100
 """count: events in one history answer at most (fewer when the frame is full)."""
 HISTORY_PAGE_DEFAULT = 50

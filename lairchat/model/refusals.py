@@ -68,6 +68,7 @@ __all__ = [
     "InviteBad",
     "InviteName",
     "InviteUnknown",
+    "InvitedEnough",
     "KeyUnknown",
     "KindRefused",
     "LabelBad",
@@ -952,6 +953,14 @@ class InviteUnknown(Refusal):
     code = "LC-INVITE-UNKNOWN"
     text = "there is no invite {invite} that still works. See those there are: invite list"
     sample = sample_of(invite=12)
+
+
+class InvitedEnough(Refusal):
+    """The caller has invited this person so often that it could be to annoy."""
+
+    code = "LC-INVITED-ENOUGH"
+    text = "{name} has enough invitations of yours for now. Ask in words first: /msg {name}"
+    sample = sample_of(name="bob")
 
 
 class RoomNameUnknown(Refusal):

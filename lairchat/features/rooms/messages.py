@@ -245,6 +245,7 @@ INVITE = Command(
         refusals.UserUnknown,
         refusals.Banned,
         refusals.AlreadyMember,
+        refusals.InvitedEnough,
     ),
     overlap=Overlap.WRITE,
     on="room",

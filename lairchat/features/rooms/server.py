@@ -16,6 +16,7 @@ from lairchat.core.hub import Hub
 from lairchat.core.kernel import event_frame
 from lairchat.core.plan import Answer, Done, Read, Write
 from lairchat.core.session import Session
+from lairchat.core.throttle import Rate
 from lairchat.features.accounts import tables as accounts
 from lairchat.features.messages import rules as log_rules
 from lairchat.features.messages.messages import MESSAGE, StateChange
@@ -23,12 +24,15 @@ from lairchat.features.rooms import messages, rules, tables
 from lairchat.features.rooms.tables import Room
 from lairchat.model import limits, refusals
 from lairchat.model.ids import RoomId, UserId
-from lairchat.model.names import check_room_name, check_topic
+from lairchat.model.names import check_room_name, check_topic, name_key
 from lairchat.model.permissions import RoomAction
 from lairchat.model.refusal import Refusal
 from lairchat.model.roles import RoomRole, ServerRole
 from lairchat.storage import log
 from lairchat.wire.contract import Nothing
+
+INVITATIONS = Rate(burst=limits.INVITATIONS_A_DAY, per_second=limits.INVITATIONS_A_DAY / limits.DAY)
+"""How often one member may invite another, into whatever room."""
 
 LOBBY_TOPIC = "Everybody is here. The server can read what is written."
 
@@ -225,9 +229,14 @@ def leave(call: Call, request: messages.LeaveRoom) -> Write[Nothing]:
 def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
     """Invite somebody: they are told at once, and find the room in their list.
 
-    Only of the first invitation: whoever repeats it cannot make a device ring again and again.
+    Only of the first invitation: whoever repeats it cannot make a device ring again and again,
+    nor whoever makes a new room for each.
     """
-    session = call.session
+    session, throttle = call.session, call.kernel.throttle
+    # Asked here and counted after the commit, both on this thread.  What comes in between is
+    # bounded by those that may wait.
+    counted = ("invitation", session.user, name_key(request.name))
+    wait = throttle.peek(counted, INVITATIONS)
 
     def change(connection: Connection) -> Done[Nothing]:
         room, role = tables.room_for(connection, RoomId(request.room), session.user)
@@ -238,11 +247,15 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
         call.kernel.joining(connection, room.id, guest.id)
         if tables.invited(connection, room.id, guest.id):
             return Done(Nothing())
+        waiting = tables.waiting(connection, guest.id, session.user)
+        if wait or waiting >= limits.INVITATIONS_WAITING:
+            raise refusals.InvitedEnough(name=guest.name, field="$.name", retry_after=wait or None)
         tables.invite(connection, room.id, guest.id, session.user, call.now)
         invited = StateChange(what="invited", by=session.name, whom=guest.name)
         stated = state(connection, room.id, call.now, invited)
 
         def after(hub: Hub) -> None:
+            throttle.take(counted, INVITATIONS)
             event = messages.RoomInvited(room=room.id, name=room.name, by=session.name)
             hub.tell(guest.id, event_frame(messages.ROOM_INVITED.name, event))
             hub.publish(room.id, stated.frame)

@@ -418,6 +418,13 @@ def set_role(connection: Connection, room: RoomId, user: UserId, role: RoomRole)
     connection.execute(update(memberships).where(*membership).values(role=int(role)))
 
 
+def waiting(connection: Connection, user: UserId, by: UserId) -> int:
+    """Count the invitations of one user that another has not answered."""
+    query = select(func.count()).select_from(invitations)
+    own = (invitations.c.user == user, invitations.c.invited_by == by)
+    return int(connection.execute(query.where(*own)).scalar_one())
+
+
 def invite(connection: Connection, room: RoomId, user: UserId, by: UserId, now: int) -> None:
     """Keep an invitation; the caller knows that there is none yet."""
     connection.execute(

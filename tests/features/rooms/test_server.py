@@ -16,12 +16,14 @@ from lairchat.features.rooms.messages import (
     ROLE,
     TOPIC,
 )
+from lairchat.features.rooms.server import INVITATIONS
 from lairchat.model import limits
 from lairchat.model.refusals import (
     AlreadyMember,
     Banned,
     Denied,
     IdConflict,
+    InvitedEnough,
     LastOwner,
     NotMember,
     OnSelf,
@@ -304,6 +306,46 @@ class InvitingTest(Case):
         statements = [said(event) for event in self.alice.events("message")]
         self.assertEqual(statements, [("invited", "alice", "carol", None)])
         self.assertEqual(len(self.carol.events("room.invited")), 1)
+
+    def ask_into(self, inviter, name, guest):
+        """Make a room and invite somebody into it; return the room."""
+        self.server.wait(5)  # the allowance of all commands is another matter
+        room = inviter.ask(CREATE, name=name, access="private").room
+        inviter.ask(INVITE, room=room, name=guest)
+        return room
+
+    def test_so_many_invitations_of_one_to_another_wait_for_an_answer(self):
+        for number in range(limits.INVITATIONS_WAITING):
+            self.ask_into(self.alice, f"room-{number}", "carol")
+        refusal = self.refuse(InvitedEnough, self.alice, INVITE, room=self.den, name="carol")
+        self.assertIn("carol", refusal.text)
+        self.assertEqual(len(self.carol.events("room.invited")), limits.INVITATIONS_WAITING)
+        # Those that are there may be repeated, and others ask and are asked.
+        self.ask_into(self.bob, "his", "carol")
+        self.ask_into(self.alice, "theirs", "bob")
+        self.carol.ask(JOIN, name="room-0")
+        self.alice.ask(INVITE, room=self.den, name="carol")
+
+    def test_rooms_that_are_made_for_it_do_not_help_to_bother_somebody(self):
+        """Each invitation ends with its room, so that none waits: what is left is how often."""
+        for number in range(INVITATIONS.burst):
+            self.alice.ask(LEAVE, room=self.ask_into(self.alice, f"room-{number}", "Carol"))
+        refusal = self.refuse(InvitedEnough, self.alice, INVITE, room=self.den, name="carol")
+        self.assertEqual(len(self.carol.events("room.invited")), INVITATIONS.burst)
+        self.assertLess(refusal.retry_after, INVITATIONS.period)
+        self.assertGreater(refusal.retry_after, INVITATIONS.period - 100)
+        self.ask_into(self.bob, "his", "carol")
+        self.server.wait(refusal.retry_after + 1)
+        self.alice.ask(INVITE, room=self.den, name="carol")
+        self.alice.ask(INVITE, room=self.den, name="carol")  # a repetition costs nothing
+        room = self.alice.ask(CREATE, name="one-more", access="private").room
+        self.refuse(InvitedEnough, self.alice, INVITE, room=room, name="carol")
+
+    def test_what_is_refused_is_not_counted(self):
+        for _ in range(INVITATIONS.burst + 1):
+            self.server.wait(5)
+            self.refuse(AlreadyMember, self.alice, INVITE, room=self.ops, name="bob")
+        self.alice.ask(INVITE, room=self.den, name="bob")
 
     def test_refusals(self):
         self.refuse(UserUnknown, self.alice, INVITE, room=self.den, name="nobody-here")
