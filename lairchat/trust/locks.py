@@ -9,24 +9,17 @@ A table, the first row that holds wins::
     E2E     else
 
 A room is encrypted or not from its beginning: nothing that happens later leads to PLAIN.
+One that is not has no policy and so no kind: it is given here as None.
 
 Promises not to know: how a hold is worded, or how long keys may take.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 
 from lairchat.trust.pins import Pin
-
-
-class Kind(IntEnum):
-    """What a room is, for good."""
-
-    PLAIN = 0
-    """Readable by the server: public rooms, and those from before encryption."""
-    DIRECT = 1
-    PRIVATE = 2
+from lairchat.trust.policy import Kind
 
 
 class Lock(Enum):
@@ -81,20 +74,20 @@ class Consequence(Enum):
     """Nothing is sent until a person decides."""
 
 
-def consequence(kind: Kind, pin: Pin) -> Consequence:
+def consequence(kind: Kind | None, pin: Pin) -> Consequence:
     """Say what a member's pin means for sending in a room of this kind.
 
     Held where the message was meant for that person alone, and where that person had been verified.
     Elsewhere only a notice: a member who reinstalls must not be able to freeze a room.
     """
-    if pin.changed is None or kind is Kind.PLAIN:
+    if pin.changed is None or kind is None:
         return Consequence.NOTHING
     if kind is Kind.DIRECT or pin.verified:
         return Consequence.HOLD
     return Consequence.NOTICE
 
 
-def holds(kind: Kind, others: Collection[Pin | None]) -> tuple[Hold, ...]:
+def holds(kind: Kind | None, others: Collection[Pin | None]) -> tuple[Hold, ...]:
     """Return what the pins of the other members hold, sorted by name."""
     held = {
         pin.name for pin in others if pin is not None and consequence(kind, pin) is Consequence.HOLD
@@ -103,7 +96,7 @@ def holds(kind: Kind, others: Collection[Pin | None]) -> tuple[Hold, ...]:
 
 
 def lock(
-    kind: Kind,
+    kind: Kind | None,
     others: Collection[Pin | None],
     held: Collection[Hold] = (),
     *,
@@ -115,7 +108,7 @@ def lock(
     held: what else holds this room, besides what the pins do.
     waiting: whether keys are being fetched.
     """
-    if kind is Kind.PLAIN:
+    if kind is None:
         return Lock.PLAIN
     if held or holds(kind, others):
         return Lock.HELD

@@ -9,7 +9,6 @@ from lairchat.trust.locks import (
     Cause,
     Consequence,
     Hold,
-    Kind,
     Lock,
     consequence,
     holds,
@@ -17,6 +16,7 @@ from lairchat.trust.locks import (
     still_meant,
 )
 from lairchat.trust.pins import Pin, Sureness
+from lairchat.trust.policy import Kind
 
 SEEN = Pin("bob", b"b" * 32, Sureness.FIRST_SIGHT)
 LINKED = Pin("carol", b"c" * 32, Sureness.LINK)
@@ -51,8 +51,8 @@ kinds = st.sampled_from([Kind.DIRECT, Kind.PRIVATE])
         (Kind.PRIVATE, [COMPARED], (REFUSED,), False, "E2E!"),
         (Kind.PRIVATE, [None], (REFUSED,), True, "E2E!"),
         (Kind.DIRECT, [SEEN_CHANGED], (), True, "E2E!"),
-        (Kind.PLAIN, [COMPARED], (), False, "PLAIN"),
-        (Kind.PLAIN, [COMPARED_CHANGED, None], (REFUSED,), True, "PLAIN"),
+        (None, [COMPARED], (), False, "PLAIN"),
+        (None, [COMPARED_CHANGED, None], (REFUSED,), True, "PLAIN"),
     ],
 )
 def test_the_lock(kind, others, held, waiting, expected):
@@ -83,7 +83,7 @@ def test_what_is_held_where():
         Hold(Cause.IDENTITY_CHANGED, "carol"),
         Hold(Cause.IDENTITY_CHANGED, "dave"),
     )
-    assert holds(Kind.PLAIN, [COMPARED_CHANGED]) == ()
+    assert holds(None, [COMPARED_CHANGED]) == ()
 
 
 def test_a_reinstalling_member_cannot_freeze_a_room():
@@ -92,9 +92,9 @@ def test_a_reinstalling_member_cannot_freeze_a_room():
 
 
 def test_nothing_changed_means_nothing():
-    for kind in Kind:
+    for kind in (None, *Kind):
         assert consequence(kind, COMPARED) is Consequence.NOTHING
-    assert consequence(Kind.PLAIN, COMPARED_CHANGED) is Consequence.NOTHING
+    assert consequence(None, COMPARED_CHANGED) is Consequence.NOTHING
     assert consequence(Kind.DIRECT, SEEN_CHANGED) is Consequence.HOLD
     assert consequence(Kind.PRIVATE, LINKED_CHANGED) is Consequence.HOLD
 

@@ -256,6 +256,19 @@ def test_a_log_changed_anywhere_is_refused_or_the_same(data):
         read_log(bytes(changed), SERVER, known)
 
 
+@pytest.mark.parametrize("count", range(1, len(ALICE.entries) + 1))
+def test_the_signature_of_the_last_entry_is_looked_at_unless_it_is_known(count):
+    # Nothing follows it whose hash would tell.
+    last = ALICE.entries[count - 1]
+    forged = replace(last, signature=last.signature[:-1] + bytes([last.signature[-1] ^ 1]))
+    whole = encode_log(ALICE.genesis, [*ALICE.entries[: count - 1], forged])
+    for known in (None, *(log.head for log in LOGS[:count])):
+        with pytest.raises(SignatureError):
+            read_log(whole, SERVER, known)
+    with pytest.raises(ForkError):  # the known head covers the signature
+        read_log(whole, SERVER, LOGS[count].head)
+
+
 def test_endless_input_is_not_read():
     with pytest.raises(RuleError, match="longer than one can be"):
         read_log(bytes(limits.LOG_BYTES + 1), SERVER)
@@ -322,6 +335,18 @@ def test_a_log_that_went_another_way_is_a_fork():
             log.extend(other.entries[log.head.position :])
     for log in LOGS[:5]:
         assert read_log(bytes_of_other, SERVER, log.head) == other.log
+
+
+def test_an_old_place_is_not_taken_again_after_the_last_entry():
+    # One thing out of two: it names the last entry, and claims a place before it.
+    alice = Account("alice")
+    mine = alice.primary()
+    entry = alice.sign(device("alice", 2), mine)
+    for position in (0, 1, 2):
+        with pytest.raises(ForkError, match=f"another entry {position}"):
+            alice.log.append(resigned(entry, mine, position=position))
+    with pytest.raises(ForkError, match="follows another entry"):
+        alice.log.append(resigned(entry, mine, previous=alice.entries[0].hash))
 
 
 def test_a_fork_is_only_told_of_entries_that_somebody_signed():
