@@ -97,7 +97,7 @@ RULES = (
     Rule("lairchat.wire", (".model", "msgspec"), IMPURE),
     Rule("lairchat.mls", ("cryptography",), IMPURE),
     Rule("lairchat.trust", (".model", ".mls", "cryptography"), IMPURE),
-    Rule("lairchat.e2ee", (".trust", ".mls", ".model", ".wire", "cryptography"), IMPURE),
+    Rule("lairchat.e2ee", (".trust", ".mls", ".model", ".wire", "cryptography", "msgspec"), IMPURE),
     Rule("lairchat.core", (".model", ".wire", "msgspec", *TWISTED), SOCKETS),
     Rule("lairchat.storage.alchimia_shim", (*STORAGE, "alchimia"), SOCKETS),
     Rule("lairchat.storage", STORAGE, SOCKETS),

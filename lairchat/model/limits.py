@@ -50,6 +50,16 @@ BODY_BYTES = MESSAGE_BYTES + 64
 """bytes: the body of a message: the text and the map around it, so that the longest text fits."""
 TOPIC_CHARS = 200
 """characters: a room's topic fits two lines of the narrowest supported terminal pane."""
+REACTION_CHARS = 16
+"""characters: one reaction; an emoji of many parts has ten."""
+REACTIONS_SHOWN = 20
+"""count: different reactions to one message; later ones are dropped."""
+POLL_OPTIONS = 20
+"""count: answers of a poll."""
+POLL_OPTION_CHARS = 200
+"""characters: one answer of a poll."""
+EXPIRY_SECONDS_MAX = 365 * DAY
+"""seconds: the longest that a disappearing message stays."""
 LABEL_CHARS = 40
 """characters: a device's label, "laptop at home"."""
 NAME_CHARS_MIN = 3
@@ -81,6 +91,8 @@ INVITATIONS_WAITING = 5
 otherwise make a device ring as often as somebody likes."""
 INVITATIONS_A_DAY = 10
 """count: invitations of one member to another, answered or not, in a day; then as many a day."""
+MUTED_MAX = 200
+"""count: people whose invitations one member has hidden; their names fit one answer."""
 HISTORY_PAGE = 100
 """count: events in one history answer at most (fewer when the frame is full)."""
 HISTORY_PAGE_DEFAULT = 50
