@@ -8,6 +8,7 @@ An entry is the certificate of what it says; times are the signer's claims.
 Promises not to know: which entries may follow which (:mod:`lairchat.trust.log`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Final
@@ -22,10 +23,10 @@ from lairchat.mls.codec import (
     Fixed,
     Reader,
     Struct,
-    Vector,
     opaque,
 )
 from lairchat.mls.errors import MalformedError, MisuseError
+from lairchat.model import limits
 from lairchat.trust.root import RootKey
 from lairchat.trust.signing import HASH_BYTES, KEY_BYTES, digest
 
@@ -55,6 +56,24 @@ class Text:
             return opaque(value.encode("utf-8"))
         except UnicodeEncodeError as error:
             raise MisuseError("this text cannot be written in UTF-8") from error
+
+
+class Entries:
+    """A vector of signed entries, no more than a log can have: junk is not read to its end."""
+
+    def read(self, reader: Reader) -> tuple["SignedEntry", ...]:
+        """Return the entries at the reader's place; raise MalformedError."""
+        inner = Reader(reader.opaque())
+        found: list[SignedEntry] = []
+        while inner.remaining:
+            if len(found) == limits.LOG_ENTRIES:
+                raise MalformedError("there are more entries than a log can have")
+            found.append(SignedEntry.read(inner))
+        return tuple(found)
+
+    def write(self, value: Iterable["SignedEntry"]) -> bytes:
+        """Return the encoding."""
+        return opaque(b"".join([signed.encode() for signed in value]))
 
 
 class Reason(IntEnum):
@@ -190,7 +209,7 @@ class SignedEntry(Struct):
 class StoredLog(Struct):
     """A whole log as it is kept and sent."""
 
-    LAYOUT = (Choice("version of account logs", U16, (SignedGenesis,)), Vector(SignedEntry))
+    LAYOUT = (Choice("version of account logs", U16, (SignedGenesis,)), Entries())
     genesis: SignedGenesis
     entries: tuple[SignedEntry, ...]
 
@@ -204,5 +223,5 @@ class Head(Struct):
     hash: bytes
 
 
-ENTRIES: Final = Vector(SignedEntry)
+ENTRIES: Final = Entries()
 """Entries that follow those somebody has."""

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lairchat.mls.codec import decode
 from lairchat.mls.errors import MalformedError, MisuseError
+from lairchat.model import limits
 from lairchat.model.identity import ServerId
 from lairchat.trust.entry import (
     ENTRIES,
@@ -117,7 +119,15 @@ def test_the_account_id_follows_from_server_name_and_root():
     assert Account("alice", ServerId(bytes(32))).log.account != genesis.account
 
 
-def test_a_list_of_entries_is_a_vector():
-    from lairchat.mls.codec import decode
+def test_junk_is_not_read_to_its_end():
+    shortest = SignedEntry(Entry(bytes(32), 1, bytes(32), 0, 0, Revocation(1, 1)), b"")
+    most = ENTRIES.write([shortest] * limits.LOG_ENTRIES)
+    assert len(decode(ENTRIES, most)) == limits.LOG_ENTRIES
+    with pytest.raises(MalformedError, match="more entries than a log can have"):
+        decode(ENTRIES, ENTRIES.write([shortest] * (limits.LOG_ENTRIES + 1)))
+    with pytest.raises(MalformedError, match="more entries than a log can have"):
+        StoredLog.decode(StoredLog(ALICE.genesis, (shortest,) * 40_000).encode())
 
+
+def test_a_list_of_entries_is_a_vector():
     assert decode(ENTRIES, ENTRIES.write(ALICE.entries)) == tuple(ALICE.entries)
