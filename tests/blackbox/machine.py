@@ -107,9 +107,9 @@ class Machine:
             words, input=text, capture_output=True, check=False, text=True, timeout=300
         )
 
-    def as_root(self, script: str) -> str:
+    def as_root(self, script: str, *, place: str = "/", online: bool = False) -> str:
         """Run a script that has to succeed, and return what it says."""
-        done = self._run([*self._enter("/", online=False), "sh", "-euc", script])
+        done = self._run([*self._enter(place, online=online), "sh", "-euc", script])
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout
 

@@ -1,4 +1,4 @@
-"""What etc/ has for operators: the units and the container, as far as no systemd has to run."""
+"""What etc/ has for operators: the units of systemd, as far as no systemd has to run."""
 
 import re
 import shutil
@@ -141,16 +141,3 @@ class DynamicUser(TestCase):
                 said += server.stdout.read()
             assert b"Ready in" in said, said.decode()
             assert f"data in {place}/data ".encode() in said
-
-
-class Container(TestCase):
-    def test_it_runs_as_nobody_in_particular_and_says_how_it_is(self) -> None:
-        text = (ETC / "docker" / "Dockerfile").read_text()
-        final = text[text.rindex("\nFROM ") :]
-        assert re.search(r"^USER lairchat$", final, re.MULTILINE)
-        assert "/health/live" in final
-        assert "--read-only" in text
-        order = [
-            final.index(word) for word in ("useradd", "USER lairchat", "HEALTHCHECK", 'CMD ["tw')
-        ]
-        assert order == sorted(order)
