@@ -15,10 +15,10 @@ from lairchat import __version__
 from lairchat.config import Config, default_data
 from lairchat.lairctl_face import Face
 from lairchat.lairctl_link import Daemon, NotRunningError
+from lairchat.lairctl_shells import OfflineShell, OnlineShell
 from lairchat.layout import Layout, home_directory, locate
 from lairchat.model import faults
 from lairchat.model.refusal import Refusal
-from lairchat.model.refusals import NoDaemon
 from lairchat.operator.status import Status, status_of
 from lairchat.operator.words import split
 
@@ -76,7 +76,7 @@ def _online(daemon: Daemon, options: argparse.Namespace, face: Face) -> int:
         return Status.OK
     if options.words:
         return face.command(daemon, words=options.words)
-    return face.prompt(daemon)
+    return face.prompt(OnlineShell(daemon, face))
 
 
 def _offline(layout: Layout, options: argparse.Namespace, face: Face) -> int:
@@ -84,7 +84,11 @@ def _offline(layout: Layout, options: argparse.Namespace, face: Face) -> int:
     if options.complete is not None:
         return Status.OK  # completing is no reason to open a database
     if not options.words:
-        raise NoDaemon
+        shell = OfflineShell(layout, face)
+        try:
+            return face.prompt(shell)
+        finally:
+            shell.close()
     # Imported here: the daemon answers without all of this, ten times as fast.
     from lairchat import offline
 

@@ -5,6 +5,7 @@ import readline
 import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from lairchat.lairctl_link import Daemon
 from lairchat.lairctl_screen import Screen
@@ -14,9 +15,8 @@ from lairchat.operator import control
 from lairchat.operator.status import Status
 from lairchat.operator.words import pieces
 
-__all__ = ["Face", "read_public"]
+__all__ = ["Face", "Shell", "read_public"]
 
-PROMPT = "lairctl> "
 _LEAVE = frozenset({"exit", "quit"})
 _YES = frozenset({"y", "yes"})
 _PLAIN_COLUMNS = 80
@@ -40,6 +40,23 @@ def read_public(path: str) -> str:
     if "PRIVATE KEY" in text:
         raise ValueError("it holds a private key")
     return text
+
+
+class Shell(Protocol):
+    """What a prompt gives its lines to; prompt: what stands before the next one."""
+
+    @property
+    def prompt(self) -> str:
+        """What stands before the next line."""
+
+    def greet(self) -> None:
+        """Say whom one commands."""
+
+    def complete(self, line: str, cursor: int) -> control.Offer:
+        """Return what the word before the cursor could become."""
+
+    def give(self, line: str) -> None:
+        """Do what a line says; Ctrl-C ends what goes on by itself, not the prompt."""
 
 
 class Face:
@@ -89,9 +106,9 @@ class Face:
             )
         )
         named = words if words is not None else [piece.text for piece in pieces(line)]
-        return self._converse(daemon, named)
+        return self.converse(daemon, named)
 
-    def _converse(self, daemon: Daemon, named: Collection[str]) -> int:
+    def converse(self, daemon: Daemon, named: Collection[str]) -> int:
         """Show and answer what the daemon sends until the command has ended.
 
         named: the words of the command: no other file is read than one of them names.
@@ -139,19 +156,18 @@ class Face:
 
     # -- one command after the other
 
-    def prompt(self, daemon: Daemon) -> int:
+    def prompt(self, shell: Shell) -> int:
         """Read commands from the terminal until its end."""
         if not self._screen:
             self.error("lairctl: a command is needed here. See: lairctl help\n")
             return Status.USAGE
-        readline.set_completer(_Completer(daemon).choice)
+        readline.set_completer(_Completer(shell).choice)
         readline.set_completer_delims(" \t\n|")
         readline.parse_and_bind("tab: complete")
-        daemon.send(control.Greet())
-        self._converse(daemon, ())
+        shell.greet()
         while True:
             try:
-                line = input(PROMPT).strip()
+                line = input(shell.prompt).strip()
             except EOFError:
                 self.write("\n")
                 return Status.OK
@@ -161,17 +177,7 @@ class Face:
             if line in _LEAVE:
                 return Status.OK
             if line:
-                self._at_prompt(daemon, line)
-
-    def _at_prompt(self, daemon: Daemon, line: str) -> None:
-        """Give a command; Ctrl-C ends what goes on by itself, not the prompt."""
-        try:
-            self.command(daemon, line=line)
-        except KeyboardInterrupt:
-            self.write("\n")
-            daemon.send(control.Stop())
-            while not isinstance(daemon.receive(), control.Done):
-                pass  # what was on its way when the key was pressed
+                shell.give(line)
 
 
 def _file(path: str, named: Collection[str]) -> control.FileText:
@@ -190,8 +196,8 @@ def _file(path: str, named: Collection[str]) -> control.FileText:
 class _Completer:
     """Answers readline, which asks for one choice after the other."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
         self._choices: list[str] = []
 
     def choice(self, _text: str, number: int) -> str | None:
@@ -202,7 +208,7 @@ class _Completer:
 
     def _ask(self) -> list[str]:
         end = readline.get_endidx()
-        offer = self._daemon.complete(readline.get_line_buffer(), end)
+        offer = self._shell.complete(readline.get_line_buffer(), end)
         # readline replaces only what follows the last blank, also inside of quotes.
         known = max(0, readline.get_begidx() - offer.start)
         blank = " " if len(offer.words) == 1 else ""

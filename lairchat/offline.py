@@ -8,7 +8,7 @@ Part of the composition root (see tap.py).
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -34,7 +34,10 @@ from lairchat.model.ids import LOCAL_OPERATOR, DeviceId, SessionId
 from lairchat.model.refusal import Refusal
 from lairchat.model.refusals import NoDaemon
 from lairchat.model.roles import ServerRole
+from lairchat.operator import complete as completion
+from lairchat.operator.complete import Completion
 from lairchat.operator.console import Console, Output, Verbs, status_of
+from lairchat.operator.verbs import Verb
 from lairchat.prepare import make_directory, take_lock
 from lairchat.storage import migrate
 from lairchat.storage.answers import Answers
@@ -59,9 +62,44 @@ def run(
     confirm, files: ask a question and read a file, at once: there is nothing to wait for.
     """
     try:
-        offline = Offline(layout)
+        return _with_console(
+            layout, lambda console: console.run(words, confirm), columns=columns, files=files
+        )
     except Refusal as refusal:
         return Output(f"{refusal}\n", status_of(refusal.code))
+
+
+def greeting(layout: Layout, *, columns: int) -> str:
+    """Return what stands above a first prompt; raises why nothing can be done here."""
+    return _with_console(layout, lambda console: console.greeting(), columns=columns)
+
+
+def complete(layout: Layout, line: str, cursor: int) -> Completion:
+    """Return the verbs and flags that the word before the cursor could become.
+
+    No names of things: the files are not looked into, and a server may be started meanwhile.
+    """
+    return _with_console(
+        layout,
+        lambda console: completion.complete(console.verbs, line, cursor, console.role, _no_names),
+        lock=False,
+    )
+
+
+async def _no_names(_verb: Verb, _asked: Mapping[str, str], _column: str) -> list[str]:
+    return []
+
+
+def _with_console(
+    layout: Layout,
+    use: Callable[[Console], Awaitable[T]],
+    *,
+    columns: int = 80,
+    files: ReadFile | None = None,
+    lock: bool = True,
+) -> T:
+    """Compose the server for one use, under the lock of its files."""
+    offline = Offline(layout, lock=lock)
     try:
         console = Console(
             Verbs(offline.kernel.table),
@@ -72,7 +110,7 @@ def run(
             columns=columns,
             files=files,
         )
-        return offline.settled(console.run(words, confirm))
+        return offline.settled(use(console))
     finally:
         offline.close()
 
@@ -80,15 +118,16 @@ def run(
 class Offline:
     """The server without its sockets, on the files of one layout; holds their lock until closed.
 
+    lock: False for a use that does not touch them.
     Raises StartLock where a daemon has it after all, StartPermission for somebody else's directory.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, lock: bool = True) -> None:
         self.clock = Clock()
         self.place = _Place(layout)
-        if layout.data.exists():
+        if lock and layout.data.exists():
             self.place.lock()
-        self._log = _audit_observer(layout)
+        self._log = _audit_observer(layout) if lock else None
         self.storage = self.place.storage = _Storage(layout, self.clock)
         self.kernel = Kernel(
             make_features(

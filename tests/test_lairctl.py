@@ -20,6 +20,7 @@ from lairchat import lairctl, lairctl_face
 from lairchat.demo_server import DemoServer, checkout
 from lairchat.lairctl_face import Face, read_public
 from lairchat.lairctl_link import Daemon
+from lairchat.lairctl_shells import OnlineShell
 from lairchat.model import limits
 from lairchat.operator import control
 from tests.blackbox.terminals import Terminal
@@ -505,6 +506,55 @@ def test_a_prompt(server, terminal):
     assert screen.wait() == 0
 
 
+def test_a_prompt_where_no_server_runs(tmp_path):
+    """It says so at each line, reads and mends, and hands over to a server that is started."""
+    server = DemoServer(tmp_path / "stopped")
+    server.start()
+    server.stop()
+    (tmp_path / "home").mkdir()
+    arguments = ("--config", str(server.config), "--data", str(server.data))
+    screen = Terminal(tmp_path / "home", *arguments, run=RUN)
+    try:
+        screen.until("offline: no server runs here", "state", "offline", "lairctl offline>")
+        screen.type("db ch\t")
+        screen.until("lairctl offline> db check")
+        screen.line("")
+        screen.until("sound")
+        screen.line("user list | count")
+        screen.until("\n0 ")
+        screen.line("server maintenance on")
+        screen.until("LC-NO-DAEMON")
+        screen.line("user 'open")
+        screen.until("LC-CLI-QUOTE")
+        screen.line("db vacuum")
+        screen.until("y/N")
+        screen.type("\x03")
+        screen.matches(r"(?s)y/N.*\nlairctl offline>\s*\Z")
+        screen.line("db vacuum")
+        screen.matches(r"(?s)y/N.*y/N")
+        screen.line("y")
+        screen.until("vacuumed")
+        # Between commands the files are anybody's: another lairctl, then a server.
+        assert ctl(server, "db", "check")[0] == 0
+        server.start()
+        screen.line("server status")
+        screen.until("a server runs now", "running", "lairctl> ")
+        screen.type("user li\t")
+        screen.until("lairctl> user list")
+        screen.line("")
+        screen.line("exit")
+        assert screen.wait() == 0
+    finally:
+        screen.close()
+        server.stop()
+
+
+def test_no_prompt_where_nobody_types(tmp_path):
+    face = Caught()
+    assert lairctl.main(["--data", str(tmp_path / "none")], {}, face) == 2
+    assert "a command is needed here" in face.err[0]
+
+
 def test_a_refusal_is_broken_between_words(server, terminal):
     for words in (("user", "show", "n" * 30), ("user", "lcok", "n" * 30)):
         whole = " ".join(inside(server, *words)[2].split())
@@ -546,7 +596,7 @@ def test_a_width_for_what_is_no_terminal(monkeypatch):
 
 def test_tab_gives_readline_what_follows_the_last_blank(server, monkeypatch):
     with Daemon(server.data / "control") as daemon:
-        tab = lairctl_face._Completer(daemon)
+        tab = lairctl_face._Completer(OnlineShell(daemon, Face()))
         line = "config explain 'limits.mess"
 
         class Line:
