@@ -5,21 +5,18 @@ answers and moves is durable together or not at all (architecture.md, decisions 
 Heads are read from the database each time, never kept in memory: another process may write too.
 Answers of commands (answers.py) and read cursors (cursors.py) are part of the log's interface.
 
-The chain (e2ee.md)::
-
-    h_0 = SHA-256("lair/1 log" || room u64)
-    h_n = SHA-256(h_(n-1) || seq u64 || kind u8 || sender u64 || SHA-256(body))
-
-with big-endian integers. A purged event keeps SHA-256(body), so that the chain still verifies.
+Each event's row keeps the hash of the chain (:mod:`lairchat.model.chain`) at it; a purged one keeps
+SHA-256(body), so that the chain still verifies.
 """
 
 import hashlib
 import struct
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from lairchat.model.chain import genesis, link, pack
 from lairchat.model.events import COUNTED, STORED
 from lairchat.storage.answers import (
     Answer,
@@ -46,7 +43,6 @@ _STORED_KINDS = frozenset(int(kind) for kind in STORED)
 _COUNTED_KINDS = frozenset(int(kind) for kind in COUNTED)
 
 _sha256 = hashlib.sha256
-_link: Callable[[int, int, int], bytes] = struct.Struct(">QBQ").pack
 
 _EVENTS = Columns(
     "log_events",
@@ -101,16 +97,6 @@ class Head(NamedTuple):
     seq: int
     hash: bytes
     messages: int
-
-
-def genesis(room: int) -> bytes:
-    """Return h_0, which ties a chain to its room: logs cannot be swapped unnoticed."""
-    return _sha256(b"lair/1 log" + struct.pack(">Q", room)).digest()
-
-
-def link(previous: bytes, seq: int, kind: int, sender: int, digest: bytes) -> bytes:
-    """Return h_n from h_(n-1), the event's header and the SHA-256 of its body."""
-    return _sha256(previous + _link(seq, kind, sender) + digest).digest()
 
 
 def create_head(connection: Connection, room: int) -> None:
@@ -175,7 +161,7 @@ def append(connection: Connection, entries: Sequence[Entry]) -> list[int]:
             raise ValueError(f"events of class {kind} are never stored")
         seq += 1
         messages += kind in _COUNTED_KINDS
-        digest = _sha256(digest + _link(seq, kind, sender) + _sha256(body).digest()).digest()
+        digest = _sha256(digest + pack(seq, kind, sender) + _sha256(body).digest()).digest()
         rows.append((room, seq, at, sender, device, kind, messages, identifier, digest, body))
         seqs[place] = seq
     if entries:
