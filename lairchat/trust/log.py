@@ -351,7 +351,7 @@ def _require_hash(log: AccountLog, entries: tuple[SignedEntry, ...], known: Head
 def _is_device_name(name: str) -> bool:
     # Only what no version of Unicode will see otherwise; the rest is display_safe's.
     controls = any(char < " " or "\x7f" <= char <= "\x9f" for char in name)
-    return 0 < len(name) <= limits.LABEL_CHARS and bool(name.strip(" ")) and not controls
+    return bool(name.strip(" ")) and len(name) <= limits.LABEL_CHARS and not controls
 
 
 def _ended(
