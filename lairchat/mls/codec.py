@@ -46,20 +46,29 @@ class Reader:
         """Return the length of a vector, in bytes (section 2.1.2)."""
         first = self.uint(1)
         prefix = first >> 6
+        if not prefix:
+            return first
         if prefix == 3:
             raise MalformedError("a length of eight bytes is not used in MLS")
-        value = first & 0x3F
-        if prefix:
-            rest = (1 << prefix) - 1
-            value = value << (8 * rest) | self.uint(rest)
-            # One value has one encoding, or a signature would cover several byte strings.
-            if value < (1 << 6 if prefix == 1 else 1 << 14):
-                raise MalformedError("a length is not in its shortest form")
+        rest = (1 << prefix) - 1
+        value = (first & 0x3F) << (8 * rest) | self.uint(rest)
+        # One value has one encoding, or a signature would cover several byte strings.
+        if value < (1 << 6 if prefix == 1 else 1 << 14):
+            raise MalformedError("a length is not in its shortest form")
         return value
 
     def opaque(self) -> bytes:
         """Return a vector of bytes."""
         return self.take(self.length())
+
+    @property
+    def position(self) -> int:
+        """How many bytes have been read."""
+        return self._position
+
+    def since(self, position: int) -> bytes:
+        """Return the bytes that have been read since a position."""
+        return self._data[position : self._position]
 
     @property
     def remaining(self) -> int:
@@ -112,6 +121,8 @@ class Uint:
 
     def write(self, value: int) -> bytes:
         """Return the encoding of a value."""
+        if not 0 <= value < 1 << 8 * self._size:
+            raise MisuseError(f"{value} does not fit into {self._size} bytes")
         return value.to_bytes(self._size, "big")
 
 
@@ -226,6 +237,33 @@ class Struct:
                 for name, kind in zip(self.__match_args__, self.LAYOUT, strict=True)
             ]
         )
+
+
+class Kept(Struct):
+    """A struct of public data that keeps its encoding, because it is signed, hashed and sent.
+
+    Strict reading makes an encoding the only one of its value, so what was read is kept too.
+    ``dataclasses.replace`` makes a struct that has none yet.
+    """
+
+    __slots__ = ("_encoded",)
+    _encoded: bytes
+
+    @classmethod
+    def read(cls, reader: Reader) -> Self:
+        """Return the struct at the reader's place."""
+        start = reader.position
+        found = cls(*[kind.read(reader) for kind in cls.LAYOUT])
+        object.__setattr__(found, "_encoded", reader.since(start))
+        return found
+
+    def encode(self) -> bytes:
+        """Return the encoding."""
+        try:
+            return self._encoded
+        except AttributeError:
+            object.__setattr__(self, "_encoded", Struct.encode(self))
+            return self._encoded
 
 
 class Choice:

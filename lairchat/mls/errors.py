@@ -22,6 +22,10 @@ class EpochError(InvalidError):
     """The message belongs to another epoch or another group than this state."""
 
 
+class ClosedError(InvalidError):
+    """The group was re-initialised; another one, with what it named, takes its place."""
+
+
 class DecryptionError(InvalidError):
     """A ciphertext does not open under the key it claims."""
 

@@ -44,7 +44,9 @@ def check_public(
     content = message.authenticated
     if isinstance(content.framed.content, ApplicationData):
         raise InvalidError("application data came in the clear (section 6)")
-    if message.membership_tag is not None:
+    if isinstance(content.framed.sender, Member):
+        if message.membership_tag is None:
+            raise InvalidError("a member's message lacks its tag (section 6.2)")
         body = content.to_be_signed(context) + content.auth()
         suite.check_mac(secrets.membership, body, message.membership_tag, "a membership tag")
     return content

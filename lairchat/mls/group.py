@@ -5,7 +5,7 @@ the caller looks at what it does (who is added, who removed, by whom) and takes 
 with it, or throws it away.  RFC 9420 section 12.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lairchat.mls import framing, key_schedule, treekem
@@ -48,13 +48,21 @@ from lairchat.mls.objects import (
     PreSharedKeyId,
     Proposal,
     PskIdentity,
-    Remove,
     Update,
     UpdatePath,
 )
 from lairchat.mls.ratchet_tree import RatchetTree
-from lairchat.mls.rules import Proposed, check_key_package, check_leaf, check_members, needs_path
+from lairchat.mls.rules import (
+    Proposed,
+    check_key_package,
+    check_leaf,
+    check_lifetimes,
+    check_members,
+    check_once,
+    needs_path,
+)
 from lairchat.mls.secret_tree import SecretTree
+from lairchat.mls.selection import select
 from lairchat.mls.suites import Random, Suite, suite_of
 from lairchat.mls.transition import Applied, PublicGroup, Transition
 from lairchat.mls.treekem import PathSecrets
@@ -106,17 +114,25 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PastEpoch:
-    """What is needed to read late messages of an epoch that is over, and nothing else."""
+    """What is needed to read late messages of an epoch that is over, and nothing else.
+
+    gone: leaves that the next epoch does not have any more; nothing of theirs is read.
+    """
 
     public: PublicGroup
     sender_data: bytes
     keys: SecretTree
+    gone: frozenset[int] = frozenset()
 
     def open(self, message: PrivateMessage) -> tuple[Received, "PastEpoch"]:
         """Return (message, the epoch without its key); raise InvalidError unless it is genuine."""
         content, received, keys = _open(self.public, self.sender_data, self.keys, message)
         if received is None:
-            raise InvalidError(f"a handshake of a past epoch: {type(content).__name__}")
+            inner = type(content.framed.content).__name__
+            raise InvalidError(f"a handshake of a past epoch: {inner}")
+        if received.sender in self.gone:
+            # Else the removed could go on talking for as long as a server helps them.
+            raise InvalidError("a late message of a member who was removed")
         return received, replace(self, keys=keys)
 
 
@@ -124,8 +140,9 @@ def _open(
     public: PublicGroup, sender_data: bytes, keys: SecretTree, message: PrivateMessage
 ) -> tuple[AuthenticatedContent, Received | None, SecretTree]:
     """Return (content, what the application gets of it, keys without the one it took)."""
+    # First: under the keys of another epoch it could only fail to open.
+    public.check_place(message)
     content, generation, left = framing.open_private(public.suite, message, sender_data, keys)
-    public.check_place(content.framed)
     public.check_signature(content)
     framed = content.framed
     if not isinstance(framed.content, ApplicationData):
@@ -166,8 +183,10 @@ class Group:
     ) -> "Group":
         """Return a new group whose only member is the holder of a key package (section 11)."""
         suite = suite_of(own.package.cipher_suite)
+        check_once(tuple(extensions))
         check_key_package(suite, own.package, tuple(extensions))
         tree = RatchetTree(suite, [own.package.leaf])
+        check_members(tree, tuple(extensions))
         context = GroupContext(
             MLS10, suite.id, group_id, 0, tree.tree_hash(), b"", tuple(extensions)
         )
@@ -222,9 +241,13 @@ class Group:
         """Return a secret of this epoch for the application, so many bytes (section 8.5)."""
         return key_schedule.exported(self.suite, self.secrets.exporter, label, context, length)
 
-    def past(self) -> PastEpoch:
-        """Return what is kept of this epoch once it is over."""
-        return PastEpoch(replace(self.public, pending={}), self.secrets.sender_data, self.keys)
+    def past(self, removed: Iterable[int] = ()) -> PastEpoch:
+        """Return what is kept of this epoch once it is over.
+
+        removed: the leaves that the commit removed (``Applied.removed``).
+        """
+        public = replace(self.public, pending={})
+        return PastEpoch(public, self.secrets.sender_data, self.keys, frozenset(removed))
 
     def group_info(self, *, with_tree: bool, external: bool = True) -> GroupInfo:
         """Return this epoch as this member states it (section 12.4.3).
@@ -252,6 +275,7 @@ class Group:
         messages away.
         Raises MisuseError while a proposal waits: whose removal was proposed shall not read on.
         """
+        self.public.check_open()
         if self.public.pending:
             raise MisuseError("a commit comes before application data (section 12.4)")
         content = self._content(ApplicationData(data), PRIVATE_MESSAGE, authenticated_data)
@@ -273,8 +297,13 @@ class Group:
         *,
         private: bool = False,
         authenticated_data: bytes = b"",
+        now: int | None = None,
     ) -> tuple[bytes, "Group"]:
-        """Return (MLSMessage, group that knows of it) of a proposal (section 12.1)."""
+        """Return (MLSMessage, group that knows of it) of a proposal (section 12.1).
+
+        now: seconds since 1970, unless the lifetime of a key package was looked at before.
+        """
+        check_lifetimes([proposal], now)
         wire_format = PRIVATE_MESSAGE if private else PUBLIC_MESSAGE
         content = self._content(ProposalContent(proposal), wire_format, authenticated_data)
         message, group = self._protect(content, random)
@@ -367,6 +396,8 @@ class Group:
         for proposed in transition.proposals:
             mine = isinstance(proposed.proposal, Update) and proposed.sender == Member(self.leaf)
             if mine and proposed.reference is not None:
+                if proposed.reference not in self.updates:
+                    raise InvalidError("an update of this member's leaf that it did not make")
                 kept[2 * self.leaf] = self.updates[proposed.reference]
         return kept
 
@@ -381,21 +412,29 @@ class Group:
         private: bool = False,
         authenticated_data: bytes = b"",
         with_tree: bool = False,
+        now: int | None = None,
     ) -> Committed:
         """Return a commit of these proposals and of some that were received (section 12.4.1).
 
-        references: of proposals to take up; None takes all that are pending and not this member's
-        own Update or removal.
+        references: of proposals to take up; None takes all that go together (``selection``), but
+        not this member's own Update or removal.
         path: whether to bring new keys also where the protocol does not ask for it.
         with_tree: whether the welcome carries the tree.
+        now: seconds since 1970, unless the lifetimes of key packages were looked at before.
         """
-        taken = self._takeable() if references is None else references
+        self.public.check_open()
+        taken = (
+            select(self.public, self.leaf, proposals, lambda wanted: psks(wanted) is not None)
+            if references is None
+            else references
+        )
         items: list[ByReference | ByValue] = [
             *(ByReference(reference) for reference in taken),
             *(ByValue(proposal) for proposal in proposals),
         ]
         sender = Member(self.leaf)
         listed = self.public.resolve(Commit(tuple(items), None), sender)
+        check_lifetimes([proposed.proposal for proposed in listed], now)
         applied = self.public.apply(listed, self.leaf)
         tree, sent, drawn, own_key = applied.tree, None, None, None
         if path or needs_path(listed):
@@ -432,15 +471,6 @@ class Group:
                 _welcome(self.suite, info, joiner, mixed, applied, drawn, self.leaf)
             )
         return Committed(message, welcome, transition, group, before)
-
-    def _takeable(self) -> list[bytes]:
-        own = Member(self.leaf)
-        return [
-            reference
-            for reference, proposed in self.public.pending.items()
-            if not (isinstance(proposed.proposal, Update) and proposed.sender == own)
-            and proposed.proposal != Remove(self.leaf)
-        ]
 
     # Framing.
 

@@ -31,19 +31,20 @@ from lairchat.mls.messages import (
 from lairchat.mls.objects import (
     EXTERNAL_PUB,
     RATCHET_TREE,
-    RESUMPTION_APPLICATION,
+    RESUMPTION_BRANCH,
     ByValue,
     Commit,
     ExternalInit,
     PreSharedKey,
     PreSharedKeyId,
     Proposal,
+    ReInit,
     Remove,
     ResumptionPsk,
     extension,
 )
 from lairchat.mls.ratchet_tree import RatchetTree
-from lairchat.mls.rules import Proposed, check_members, check_once
+from lairchat.mls.rules import Proposed, check_members, check_once, check_usage, succeeds
 from lairchat.mls.suites import Random, Suite, suite_of
 from lairchat.mls.transition import PublicGroup
 
@@ -53,11 +54,14 @@ def join(
     own: OwnKeyPackage,
     tree: bytes | None = None,
     psks: Psks = no_psks,
+    predecessor: Group | None = None,
 ) -> Group:
     """Return the group that a welcome leads into (section 12.4.3.1).
 
     tree: the encoded tree, unless the welcome carries it.
-    Raises InvalidError if anything is not right.  Who else is in the group is the caller's to judge.
+    predecessor: the last epoch of the group that this one re-initialises or branches off, if it does.
+    Raises InvalidError if anything is not right.  Who else is in the group is the caller's to judge,
+    and that it is in no other group of that id (section 12.4.3).
     """
     suite = suite_of(welcome.cipher_suite)
     if own.package.cipher_suite != suite.id:
@@ -66,8 +70,11 @@ def join(
     mixed = psk_secret(suite, secrets.psks, psks)
     key, nonce = welcome_keys(suite, secrets.joiner_secret, mixed)
     info = GroupInfo.decode(suite.aead.open(key, nonce, b"", welcome.encrypted_group_info))
+    if info.context.cipher_suite != suite.id:
+        # Else a member could lead a joiner who knows several suites into a group of the weakest.
+        raise InvalidError("the welcome is of another cipher suite than its group")
     public = public_group(info, tree)
-    _check_psks(secrets.psks, info.context.epoch)
+    _check_psks(suite, secrets.psks, public, predecessor)
     leaf = next(
         (index for index, found in public.tree.members() if found == own.package.leaf), None
     )
@@ -99,15 +106,43 @@ def _group_secrets(suite: Suite, welcome: Welcome, own: OwnKeyPackage) -> GroupS
     raise InvalidError("the welcome is not for this key package")
 
 
-def _check_psks(psks: Sequence[PreSharedKeyId], epoch: int) -> None:
+def _check_psks(
+    suite: Suite,
+    psks: Sequence[PreSharedKeyId],
+    public: PublicGroup,
+    predecessor: Group | None,
+) -> None:
     """Raise InvalidError unless successor keys stand where a successor begins (section 12.4.3.1)."""
-    succeeding = [
-        psk
-        for psk in psks
-        if isinstance(psk.key, ResumptionPsk) and psk.key.usage != RESUMPTION_APPLICATION
-    ]
-    if succeeding and (len(succeeding) > 1 or epoch != 1):
+    for psk in psks:
+        check_usage(psk)
+        if len(psk.nonce) != suite.hash_size:
+            raise InvalidError("the nonce of a pre-shared key is too short (section 8.4)")
+    succeeding = [psk.key for psk in psks if succeeds(psk)]
+    if not succeeding and predecessor is None:
+        return
+    if len(succeeding) != 1 or public.context.epoch != 1 or predecessor is None:
         raise InvalidError("a successor's key stands in the wrong place (section 12.4.3.1)")
+    (key,) = succeeding
+    assert isinstance(key, ResumptionPsk), "succeeds let it pass"
+    check_successor(key, public, predecessor.public)
+
+
+def check_successor(key: ResumptionPsk, new: PublicGroup, old: PublicGroup) -> None:
+    """Raise InvalidError unless a group is what another announced or branches off it.
+
+    key: the resumption key in the new group's first commit.  Sections 11.2 and 11.3.
+    """
+    if (key.group_id, key.epoch) != (old.context.group_id, old.context.epoch):
+        raise InvalidError("a successor is tied to another epoch than its predecessor's last")
+    here = new.context
+    if key.usage == RESUMPTION_BRANCH:
+        known = {leaf.credential for _, leaf in old.tree.members()}
+        if (here.version, here.cipher_suite) != (old.context.version, old.context.cipher_suite):
+            raise InvalidError("a branch has another version or cipher suite (section 11.3)")
+        if not {leaf.credential for _, leaf in new.tree.members()} <= known:
+            raise InvalidError("a branch has a member that its group does not (section 11.3)")
+    elif old.reinit != ReInit(here.group_id, here.version, here.cipher_suite, here.extensions):
+        raise InvalidError("a group is not what the re-initialisation announced (section 11.2)")
 
 
 def public_group(info: GroupInfo, tree: bytes | None) -> PublicGroup:
@@ -140,6 +175,8 @@ def join_external(
     """
     public = public_group(info, tree)
     suite = public.suite
+    if own.package.cipher_suite != suite.id:
+        raise InvalidError("the group is of another cipher suite")
     external_pub = extension(info.extensions, EXTERNAL_PUB, OPAQUE)
     if external_pub is None:
         raise InvalidError("the group information lets nobody join (section 12.4.3.2)")

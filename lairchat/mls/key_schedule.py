@@ -5,8 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lairchat.mls.codec import U16, opaque
+from lairchat.mls.errors import InvalidError, MisuseError
 from lairchat.mls.objects import GroupContext, PreSharedKeyId
 from lairchat.mls.suites import Suite
+
+MAX_PSKS: Final = 2**16 - 1
+"""How many pre-shared keys can be counted in PSKLabel (section 8.4)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,6 +77,8 @@ def epoch_secrets(
 
 def psk_secret(suite: Suite, psks: Sequence[tuple[PreSharedKeyId, bytes]]) -> bytes:
     """Return what pre-shared keys contribute, in the order of the commit (section 8.4)."""
+    if len(psks) > MAX_PSKS:
+        raise InvalidError(f"more than {MAX_PSKS} pre-shared keys (section 8.4)")
     zero = bytes(suite.hash_size)
     secret = zero
     count = U16.write(len(psks))
@@ -86,6 +92,8 @@ def psk_secret(suite: Suite, psks: Sequence[tuple[PreSharedKeyId, bytes]]) -> by
 
 def exported(suite: Suite, exporter: bytes, label: bytes, context: bytes, length: int) -> bytes:
     """Return MLS-Exporter (section 8.5): a secret for the application, so many bytes."""
+    if not 0 < length <= 255 * suite.hash_size:
+        raise MisuseError(f"an exported secret has 1 to {255 * suite.hash_size} bytes")
     secret = suite.derive_secret(exporter, label)
     return suite.expand_with_label(secret, b"exported", suite.hash(context), length)
 

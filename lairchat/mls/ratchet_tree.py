@@ -183,6 +183,8 @@ class RatchetTree:
 
         Its ancestors are told (``unmerged_leaves``), as after an Add.
         """
+        if index >= MAX_LEAVES:
+            raise InvalidError(f"a tree has at most {MAX_LEAVES} leaves here")
         tree = self._copy()
         if index >= tree.leaves:
             # The old root's hash stays true: it is now the left child of a new, blank root.

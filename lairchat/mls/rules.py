@@ -16,6 +16,8 @@ from lairchat.mls.objects import (
     MLS10,
     REQUIRED_CAPABILITIES,
     RESUMPTION_APPLICATION,
+    RESUMPTION_BRANCH,
+    RESUMPTION_REINIT,
     Add,
     Extension,
     ExternalInit,
@@ -26,6 +28,7 @@ from lairchat.mls.objects import (
     LeafSource,
     Lifetime,
     PreSharedKey,
+    PreSharedKeyId,
     Proposal,
     ReInit,
     Remove,
@@ -36,10 +39,12 @@ from lairchat.mls.objects import (
 )
 from lairchat.mls.ratchet_tree import RatchetTree
 from lairchat.mls.suites import Suite
+from lairchat.mls.tree_checks import check_keys
 
 _OWN_EXTENSIONS: Final = frozenset(range(1, 6))
 """What every implementation knows, and no capabilities list (section 7.2)."""
 _OWN_PROPOSALS: Final = frozenset(range(1, 8))
+_USAGES: Final = frozenset({RESUMPTION_APPLICATION, RESUMPTION_REINIT, RESUMPTION_BRANCH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +134,22 @@ def check_key_package(
     package.check_signature(suite)
 
 
+def check_lifetimes(proposals: Iterable[Proposal], now: int | None) -> None:
+    """Raise InvalidError if a key package that is sent on is not valid at this time (section 7.3)."""
+    for proposal in proposals:
+        if isinstance(proposal, Add) and now is not None:
+            source = proposal.key_package.leaf.source
+            if isinstance(source, Lifetime):
+                source.check(now)
+
+
 def check_members(tree: RatchetTree, extensions: tuple[Extension, ...]) -> None:
     """Raise InvalidError unless the members' leaves go together (section 7.3).
 
-    No two have a key in common, and each understands everybody's credential.
+    No two nodes have a key in common, and each member understands everybody's credential.
     """
-    encryption: set[bytes] = set()
-    signature: set[bytes] = set()
-    credentials: set[int] = set()
-    count = 0
-    for _, leaf in tree.members():
-        encryption.add(leaf.encryption_key)
-        signature.add(leaf.signature_key)
-        credentials.add(leaf.credential.TYPE)
-        count += 1
-    if len(encryption) != count or len(signature) != count:
-        raise InvalidError("two members have the same key (section 7.3)")
+    check_keys(tree)
+    credentials = {leaf.credential.TYPE for _, leaf in tree.members()}
     for sender in extension(extensions, EXTERNAL_SENDERS, EXTERNAL_SENDER_LIST) or ():
         credentials.add(sender.credential.TYPE)
     for _, leaf in tree.members():
@@ -171,14 +176,31 @@ def check_proposal(suite: Suite, context: GroupContext, proposed: Proposed) -> N
         case PreSharedKey(psk):
             if len(psk.nonce) != suite.hash_size:
                 raise InvalidError("the nonce of a pre-shared key is too short (section 12.1.4)")
-            other = isinstance(psk.key, ResumptionPsk) and psk.key.usage != RESUMPTION_APPLICATION
-            # The other usages belong to the first commit of a successor (section 8.4).
-            if other and context.epoch:
+            check_usage(psk)
+            # The creator's first commit is what makes a group another's successor (section 11.2).
+            first = context.epoch == 0 and isinstance(proposed.sender, Member)
+            if succeeds(psk) and not first:
                 raise InvalidError("a resumption key for another use (section 12.1.4)")
-        case ReInit(version=version) if version < context.version:
-            raise InvalidError("a group is never re-initialised downwards (section 12.1.5)")
+        case ReInit(version=version, extensions=extensions):
+            if version < context.version:
+                raise InvalidError("a group is never re-initialised downwards (section 12.1.5)")
+            check_once(extensions)
         case GroupContextExtensions(extensions):
             check_once(extensions)
+            # Malformed ones would only show when somebody commits them.
+            extension(extensions, REQUIRED_CAPABILITIES, RequiredCapabilities)
+            extension(extensions, EXTERNAL_SENDERS, EXTERNAL_SENDER_LIST)
+
+
+def check_usage(psk: PreSharedKeyId) -> None:
+    """Raise InvalidError for a use of a resumption key that there is not (section 8.4)."""
+    if isinstance(psk.key, ResumptionPsk) and psk.key.usage not in _USAGES:
+        raise InvalidError("there is no such use of a resumption key (section 8.4)")
+
+
+def succeeds(psk: PreSharedKeyId) -> bool:
+    """Tell whether a pre-shared key ties a new group to another (sections 11.2, 11.3)."""
+    return isinstance(psk.key, ResumptionPsk) and psk.key.usage != RESUMPTION_APPLICATION
 
 
 def check_list(proposals: Sequence[Proposed], committer: int | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lairchat.mls import key_schedule
-from lairchat.mls.errors import EpochError, InvalidError, UnknownProposalError
+from lairchat.mls.errors import ClosedError, EpochError, InvalidError, UnknownProposalError
 from lairchat.mls.messages import (
     AuthenticatedContent,
     CommitContent,
@@ -19,11 +19,13 @@ from lairchat.mls.messages import (
     Member,
     NewMemberCommit,
     NewMemberProposal,
+    PrivateMessage,
     ProposalContent,
 )
 from lairchat.mls.objects import (
     EXTERNAL_SENDER_LIST,
     EXTERNAL_SENDERS,
+    MLS10,
     Add,
     ByReference,
     Commit,
@@ -102,12 +104,14 @@ class PublicGroup:
     """An epoch without its secrets.
 
     interim: the interim transcript hash; pending: proposals of this epoch by reference.
+    reinit: what the group was closed with; nothing is sent in it any more (section 11.2).
     """
 
     context: GroupContext
     tree: RatchetTree
     interim: bytes
     pending: Mapping[bytes, Proposed]
+    reinit: ReInit | None = None
 
     @classmethod
     def of(cls, info: GroupInfo, tree: RatchetTree) -> "PublicGroup":
@@ -117,8 +121,8 @@ class PublicGroup:
         """
         context = info.context
         suite = tree.suite
-        if context.cipher_suite != suite.id:
-            raise InvalidError("the tree is of another cipher suite")
+        if context.version != MLS10 or context.cipher_suite != suite.id:
+            raise InvalidError("the group is of another version or cipher suite")
         info.check_signature(suite, tree.member(info.signer).signature_key)
         if tree.tree_hash() != context.tree_hash:
             raise InvalidError("this is not the tree of the group (section 12.4.3.1)")
@@ -136,14 +140,20 @@ class PublicGroup:
         """The group's cipher suite."""
         return self.tree.suite
 
-    def check_place(self, framed: FramedContent) -> None:
-        """Raise EpochError unless content is for this group and this epoch."""
+    def check_place(self, framed: FramedContent | PrivateMessage) -> None:
+        """Raise EpochError unless content is for this group and this epoch, which goes on."""
+        self.check_open()
         if framed.group_id != self.context.group_id:
             raise EpochError("the message belongs to another group")
         if framed.epoch != self.context.epoch:
             raise EpochError(
                 f"the message belongs to epoch {framed.epoch}, this is {self.context.epoch}"
             )
+
+    def check_open(self) -> None:
+        """Raise ClosedError if the group was re-initialised (section 11.2)."""
+        if self.reinit is not None:
+            raise ClosedError("the group was re-initialised: another takes its place")
 
     def check_signature(self, content: AuthenticatedContent) -> None:
         """Raise InvalidError unless the content is signed by who it says it is from (section 6.1)."""
@@ -173,7 +183,8 @@ class PublicGroup:
         framed = content.framed
         self.check_place(framed)
         self.check_signature(content)
-        assert isinstance(framed.content, ProposalContent)
+        if not isinstance(framed.content, ProposalContent):
+            raise InvalidError("not a proposal")
         reference = content.proposal_reference(self.suite)
         proposed = Proposed(
             framed.content.proposal, framed.sender, reference, framed.authenticated_data
@@ -205,15 +216,15 @@ class PublicGroup:
         committer: None for an external commit.
         Raises InvalidError if they do not go together or one of them is wrong.
         """
+        for proposed in proposals:
+            if proposed.reference is None:
+                self.check_proposed(proposed)
         check_list(proposals, committer)
         extensions = self.context.extensions
         for proposed in proposals:
             if isinstance(proposed.proposal, GroupContextExtensions):
                 extensions = proposed.proposal.extensions
         tree = self.tree
-        for proposed in proposals:
-            if proposed.reference is None:
-                self.check_proposed(proposed)
         for proposed in proposals:
             if isinstance(proposed.proposal, Update):
                 assert isinstance(proposed.sender, Member), "check_proposal let it pass"
@@ -269,7 +280,8 @@ class PublicGroup:
         framed = content.framed
         self.check_place(framed)
         self.check_signature(content)
-        assert isinstance(framed.content, CommitContent)
+        if not isinstance(framed.content, CommitContent):
+            raise InvalidError("not a commit")
         assert isinstance(framed.sender, Member | NewMemberCommit), "check_signature let it pass"
         commit = framed.content.commit
         member = framed.sender.leaf if isinstance(framed.sender, Member) else None
@@ -296,6 +308,9 @@ class PublicGroup:
         known = {member.encryption_key for _, member in before.members()}
         known.update(parent.encryption_key for _, parent in before.parents())
         keys = [node.encryption_key for node in path.nodes]
+        if external:
+            # Section 12.2: the leaf is to its old one as an Update would be.
+            known.update(self.tree.member(gone).encryption_key for gone in applied.removed)
         for key in (leaf.encryption_key, *keys):
             if key in known:
                 raise InvalidError("a path brings a key that is in the tree (section 12.4.2)")
@@ -342,7 +357,7 @@ class PublicGroup:
             tree,
             path_context,
             context,
-            PublicGroup(context, tree, interim, {}),
+            PublicGroup(context, tree, interim, {}, applied.reinit),
         )
 
     def next_context(self, tree: RatchetTree, extensions: tuple[Extension, ...]) -> GroupContext:

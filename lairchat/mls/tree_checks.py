@@ -14,21 +14,27 @@ def check_tree(tree: RatchetTree, group_id: bytes) -> None:
     What leaves may be at all is checked in ``rules``.
     """
     check_unmerged(tree)
+    check_keys(tree)
     check_parent_hashes(tree)
-    seen: set[bytes] = set()
     for _, parent in tree.parents():
-        _check_new(parent.encryption_key, seen)
-    signers: set[bytes] = set()
+        # Else the first to commit would find it, and could not.
+        tree.suite.check_hpke_public(parent.encryption_key)
     for index, leaf in tree.members():
-        _check_new(leaf.encryption_key, seen)
-        _check_new(leaf.signature_key, signers)
         leaf.check_signature(tree.suite, group_id, index)
 
 
-def _check_new(key: bytes, seen: set[bytes]) -> None:
-    if key in seen:
+def check_keys(tree: RatchetTree) -> None:
+    """Raise InvalidError if two nodes of a tree have the same key (section 7.3).
+
+    Parents count as well: who knew one private key would know the other.
+    """
+    encryption = [parent.encryption_key for _, parent in tree.parents()]
+    signature = []
+    for _, leaf in tree.members():
+        encryption.append(leaf.encryption_key)
+        signature.append(leaf.signature_key)
+    if len({*encryption}) != len(encryption) or len({*signature}) != len(signature):
         raise InvalidError("two nodes of a tree have the same key (section 7.3)")
-    seen.add(key)
 
 
 def check_unmerged(tree: RatchetTree) -> None:
