@@ -110,6 +110,7 @@ def test_verification(vector: dict[str, Any]) -> None:
     assert revealed == reveal
     answerer, _ = answerer.receive(reveal)
     for side in (starter, answerer):
+        assert side.cancel()[1] == decode(MESSAGE, bytes.fromhex(vector["stop"]))
         assert side.code is not None
         assert list(side.code.words) == vector["words"]
         assert list(side.code.numbers) == vector["numbers"]

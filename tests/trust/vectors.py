@@ -27,7 +27,7 @@ ABOUT = (
     "its place and hash. "
     "refused: entries, each after so many of the log's, and the error. "
     "leaf: the identity of a basic credential. "
-    "verification: three messages of each purpose, and the code. "
+    "verification: the messages of each purpose, and the code. "
     "comparison: an account's thirty digits, two people's sixty, and a QR code's bytes."
 )
 FILE = Path(__file__).resolve().parents[1] / "vectors" / "trust.json"
@@ -344,6 +344,7 @@ def verification(purpose: int, starter: bytes, answerer: bytes) -> Value:
         "start": (b"\1" + offer + committed).hex(),
         "answer": (b"\2" + session + answerer + two).hex(),
         "reveal": (b"\3" + session + one).hex(),
+        "stop": (b"\4" + session).hex(),
         "words": [names[bits >> 11 * at & 2_047] for at in range(7)],
         "numbers": [f"{(bits >> 77) // 10_000**at % 10_000:04}" for at in range(3)],
     }
