@@ -63,7 +63,7 @@ from lairchat.mls.rules import (
 )
 from lairchat.mls.secret_tree import SecretTree
 from lairchat.mls.selection import select
-from lairchat.mls.suites import Random, Suite, suite_of
+from lairchat.mls.suites import Random, SigningKey, Suite, suite_of
 from lairchat.mls.transition import Applied, PublicGroup, Transition
 from lairchat.mls.treekem import PathSecrets
 
@@ -164,7 +164,7 @@ class Group:
 
     public: PublicGroup
     leaf: int
-    signing_key: bytes
+    signing_key: SigningKey
     private: Mapping[int, bytes]
     secrets: EpochSecrets
     keys: SecretTree
@@ -201,13 +201,14 @@ class Group:
         cls,
         public: PublicGroup,
         leaf: int,
-        signing_key: bytes,
+        signing_key: SigningKey,
         private: Mapping[int, bytes],
         secrets: EpochSecrets,
         confirmation_tag: bytes,
     ) -> "Group":
         """Return the state at the start of an epoch."""
         keys = SecretTree.new(public.suite, public.tree.leaves, secrets.encryption)
+        signing_key = public.suite.parse_signing_key(signing_key)
         return cls(public, leaf, signing_key, private, secrets.begun(), keys, confirmation_tag, {})
 
     # Looking.
@@ -516,7 +517,7 @@ def new_path(
     applied: Applied,
     place: int,
     leaf: LeafNode,
-    signing_key: bytes,
+    signing_key: SigningKey,
     random: Random,
 ) -> tuple[RatchetTree, UpdatePath, PathSecrets, bytes]:
     """Return (tree, path, its secrets, the leaf's private key) with fresh keys for a committer.
@@ -556,7 +557,7 @@ def _group_info(
     external_secret: bytes | None,
     confirmation_tag: bytes,
     leaf: int,
-    signing_key: bytes,
+    signing_key: SigningKey,
     *,
     with_tree: bool,
 ) -> GroupInfo:

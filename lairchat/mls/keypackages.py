@@ -12,7 +12,7 @@ from lairchat.mls.objects import (
     LeafNode,
     Lifetime,
 )
-from lairchat.mls.suites import Random, Suite, suite_of
+from lairchat.mls.suites import Random, SigningKey, Suite, suite_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,7 +22,7 @@ class OwnKeyPackage:
     package: KeyPackage
     init_key: bytes
     encryption_key: bytes
-    signing_key: bytes
+    signing_key: SigningKey
 
     @property
     def reference(self) -> bytes:
@@ -40,7 +40,7 @@ def capabilities_of(
 def make_key_package(
     suite: Suite,
     credential: Credential,
-    signing_key: bytes,
+    signing_key: SigningKey,
     lifetime: Lifetime,
     random: Random,
     *,

@@ -33,7 +33,7 @@ from lairchat.mls.objects import (
     PreSharedKeyId,
     Proposal,
 )
-from lairchat.mls.suites import Suite
+from lairchat.mls.suites import SigningKey, Suite
 
 PUBLIC_MESSAGE: Final = 1
 PRIVATE_MESSAGE: Final = 2
@@ -155,7 +155,7 @@ class AuthenticatedContent:
             signed += context.encode()
         return signed
 
-    def sign(self, suite: Suite, private: bytes, context: GroupContext | None) -> Self:
+    def sign(self, suite: Suite, private: SigningKey, context: GroupContext | None) -> Self:
         """Return this content with its signature (section 6.1)."""
         signature = suite.sign(private, b"FramedContentTBS", self.to_be_signed(context))
         return replace(self, signature=signature)
@@ -306,7 +306,7 @@ class GroupInfo(Struct):
     def _signed(self) -> bytes:
         return self.encode()[: -len(opaque(self.signature))]
 
-    def sign(self, suite: Suite, private: bytes) -> "GroupInfo":
+    def sign(self, suite: Suite, private: SigningKey) -> "GroupInfo":
         """Return this group information with the signer's signature."""
         return replace(self, signature=suite.sign(private, b"GroupInfoTBS", self._signed()))
 

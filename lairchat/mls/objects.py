@@ -13,6 +13,7 @@ from lairchat.mls.codec import (
     U32,
     U64,
     Choice,
+    Kept,
     Kind,
     Optional,
     Struct,
@@ -21,7 +22,7 @@ from lairchat.mls.codec import (
     opaque,
 )
 from lairchat.mls.errors import InvalidError
-from lairchat.mls.suites import Suite
+from lairchat.mls.suites import SigningKey, Suite
 
 MLS10: Final = 1
 """The one protocol version there is."""
@@ -72,7 +73,7 @@ CREDENTIAL: Final = Choice("credential type", U16, (BasicCredential, X509Credent
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities(Struct):
+class Capabilities(Kept):
     """What a client can do (section 7.2); the RFC's own extensions and proposals are not listed."""
 
     LAYOUT = (Vector(U16), Vector(U16), Vector(U16), Vector(U16), Vector(U16))
@@ -140,7 +141,7 @@ LeafSource = Lifetime | FromUpdate | FromCommit
 
 
 @dataclass(frozen=True, slots=True)
-class LeafNode(Struct):
+class LeafNode(Kept):
     """A member's place in the tree (section 7.2)."""
 
     LAYOUT = (
@@ -168,7 +169,7 @@ class LeafNode(Struct):
         return body + opaque(group_id) + U32.write(leaf)
 
     def sign(
-        self, suite: Suite, private: bytes, group_id: bytes = b"", leaf: int = 0
+        self, suite: Suite, private: SigningKey, group_id: bytes = b"", leaf: int = 0
     ) -> "LeafNode":
         """Return this leaf with its signature; place and group matter unless it is a key package's."""
         signature = suite.sign(private, b"LeafNodeTBS", self._signed(group_id, leaf))
@@ -181,7 +182,7 @@ class LeafNode(Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyPackage(Struct):
+class KeyPackage(Kept):
     """What is needed to add a client that is not online (section 10)."""
 
     LAYOUT = (U16, U16, OPAQUE, LeafNode, EXTENSIONS, OPAQUE)
@@ -195,7 +196,7 @@ class KeyPackage(Struct):
     def _signed(self) -> bytes:
         return self.encode()[: -len(opaque(self.signature))]
 
-    def sign(self, suite: Suite, private: bytes) -> "KeyPackage":
+    def sign(self, suite: Suite, private: SigningKey) -> "KeyPackage":
         """Return this key package with its signature."""
         return replace(self, signature=suite.sign(private, b"KeyPackageTBS", self._signed()))
 
@@ -209,7 +210,7 @@ class KeyPackage(Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class ParentNode(Struct):
+class ParentNode(Kept):
     """An inner node of the tree (section 7.1)."""
 
     LAYOUT = (OPAQUE, OPAQUE, Vector(U32))
@@ -384,7 +385,7 @@ class Commit(Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class GroupContext(Struct):
+class GroupContext(Kept):
     """What all members agree on in an epoch (section 8.1)."""
 
     LAYOUT = (U16, U16, OPAQUE, U64, OPAQUE, OPAQUE, EXTENSIONS)

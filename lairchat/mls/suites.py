@@ -25,6 +25,13 @@ from lairchat.mls.hpke import AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305, Aead,
 Random = Callable[[int], bytes]
 """Gives so many bytes that nobody can guess."""
 
+PrivateKey = ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey | ec.EllipticCurvePrivateKey
+SigningKey = bytes | PrivateKey
+"""A private signature key, which may be parsed: for Ed25519 that costs as much as to sign.
+
+Whoever signs more than once keeps the parsed one, no longer than it would keep the bytes.
+"""
+
 _LABEL: Final = b"MLS 1.0 "
 
 
@@ -35,14 +42,19 @@ class _EdDsa:
     private: type[ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey]
     public: type[ed25519.Ed25519PublicKey | ed448.Ed448PublicKey]
 
-    def sign(self, private: bytes, data: bytes) -> bytes:
-        return self.private.from_private_bytes(private).sign(data)
+    def parse(self, private: bytes) -> ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey:
+        return self.private.from_private_bytes(private)
+
+    def sign(self, key: PrivateKey, data: bytes) -> bytes:
+        assert isinstance(key, self.private)
+        return key.sign(data)
 
     def check(self, public: bytes, data: bytes, signature: bytes) -> None:
         self.public.from_public_bytes(public).verify(signature, data)
 
-    def public_key(self, private: bytes) -> bytes:
-        return self.private.from_private_bytes(private).public_key().public_bytes_raw()
+    def public_key(self, key: PrivateKey) -> bytes:
+        assert isinstance(key, self.private)
+        return key.public_key().public_bytes_raw()
 
     def generate(self) -> bytes:
         return self.private.generate().private_bytes_raw()
@@ -55,11 +67,12 @@ class _EcDsa:
     curve: ec.EllipticCurve
     algorithm: hashes.HashAlgorithm
 
-    def _load(self, private: bytes) -> ec.EllipticCurvePrivateKey:
+    def parse(self, private: bytes) -> ec.EllipticCurvePrivateKey:
         return ec.derive_private_key(int.from_bytes(private, "big"), self.curve)
 
-    def sign(self, private: bytes, data: bytes) -> bytes:
-        return self._load(private).sign(data, ec.ECDSA(self.algorithm))
+    def sign(self, key: PrivateKey, data: bytes) -> bytes:
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return key.sign(data, ec.ECDSA(self.algorithm))
 
     def check(self, public: bytes, data: bytes, signature: bytes) -> None:
         if public[:1] != b"\4":
@@ -67,8 +80,9 @@ class _EcDsa:
         point = ec.EllipticCurvePublicKey.from_encoded_point(self.curve, public)
         point.verify(signature, data, ec.ECDSA(self.algorithm))
 
-    def public_key(self, private: bytes) -> bytes:
-        point = self._load(private).public_key()
+    def public_key(self, key: PrivateKey) -> bytes:
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        point = key.public_key()
         return point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
     def generate(self) -> bytes:
@@ -147,13 +161,18 @@ class Suite:
         """Return a new private signature key."""
         return self._signature.generate()
 
-    def signature_public(self, private: bytes) -> bytes:
-        """Return the public key of a private signature key."""
-        return self._signature.public_key(private)
+    def parse_signing_key(self, key: SigningKey) -> PrivateKey:
+        """Return a private signature key, parsed."""
+        return self._signature.parse(key) if isinstance(key, bytes) else key
 
-    def sign(self, private: bytes, label: bytes, content: bytes) -> bytes:
+    def signature_public(self, key: SigningKey) -> bytes:
+        """Return the public key of a private signature key."""
+        return self._signature.public_key(self.parse_signing_key(key))
+
+    def sign(self, key: SigningKey, label: bytes, content: bytes) -> bytes:
         """Return SignWithLabel."""
-        return self._signature.sign(private, opaque(_LABEL + label) + opaque(content))
+        labelled = opaque(_LABEL + label) + opaque(content)
+        return self._signature.sign(self.parse_signing_key(key), labelled)
 
     def verify(self, public: bytes, label: bytes, content: bytes, signature: bytes) -> None:
         """Raise InvalidError unless VerifyWithLabel holds."""

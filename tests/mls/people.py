@@ -39,7 +39,7 @@ from lairchat.mls.objects import (
     Proposal,
 )
 from lairchat.mls.ratchet_tree import RatchetTree
-from lairchat.mls.suites import HYBRID, SUITES, Suite
+from lairchat.mls.suites import HYBRID, SUITES, SigningKey, Suite
 from lairchat.mls.transition import PublicGroup
 
 FAST = SUITES[0x0001]
@@ -48,7 +48,9 @@ GROUP_ID = b"sixteen bytes id"
 ALWAYS = Lifetime(0, 2**40)
 
 
-def person(name: str, suite: Suite = HYBRID, key: bytes | None = None, **how: Any) -> OwnKeyPackage:
+def person(
+    name: str, suite: Suite = HYBRID, key: SigningKey | None = None, **how: Any
+) -> OwnKeyPackage:
     """Return a key package of somebody, with its private keys."""
     signing = key or suite.generate_signature_key()
     lifetime = how.pop("lifetime", ALWAYS)
@@ -170,7 +172,7 @@ def content_of(group: Group, inner: Content, sender: Sender | None = None) -> Fr
 
 
 def sign(
-    group: Group, framed: FramedContent, signing_key: bytes | None = None
+    group: Group, framed: FramedContent, signing_key: SigningKey | None = None
 ) -> AuthenticatedContent:
     """Return content with its signature, as a delivery service sees it."""
     content = AuthenticatedContent(PUBLIC_MESSAGE, framed, b"", _tag(group, framed))
@@ -181,7 +183,9 @@ def _tag(group: Group, framed: FramedContent) -> bytes | None:
     return bytes(group.suite.hash_size) if isinstance(framed.content, CommitContent) else None
 
 
-def forge(group: Group, framed: FramedContent, signing_key: bytes | None = None) -> PublicMessage:
+def forge(
+    group: Group, framed: FramedContent, signing_key: SigningKey | None = None
+) -> PublicMessage:
     """Return a public message as somebody with a member's secrets can make it, right or not."""
     content = sign(group, framed, signing_key)
     sent = encode_message(protect_public(group.suite, content, group.secrets, group.context))
@@ -191,7 +195,7 @@ def forge(group: Group, framed: FramedContent, signing_key: bytes | None = None)
 
 
 def seal(
-    group: Group, framed: FramedContent, signing_key: bytes | None = None, padding: int = 0
+    group: Group, framed: FramedContent, signing_key: SigningKey | None = None, padding: int = 0
 ) -> PrivateMessage:
     """Return a private message as an insider can make it, under any member's ratchet."""
     content = AuthenticatedContent(PRIVATE_MESSAGE, framed, b"", _tag(group, framed)).sign(
