@@ -63,8 +63,10 @@ COMPONENTS = {
                 *("unshare", "--cgroup", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net"),
                 *("mount", "-t", "cgroup2", "cgroup", "/mnt"),
             )
+            and _runs("unshare", "--user", "true")
         ),
-        "apt-get install systemd dbus, and run the tests as root where all namespaces may be made",
+        "apt-get install systemd dbus, and run the tests as root, not in a chroot, where all"
+        " namespaces may be made",
     ),
     "make": _program("make", "make"),
     "man": _program("man", "man-db"),

@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.blackbox.machine import Machine
+from tests.blackbox.machine import HOME, Machine
 from tests.blackbox.terminals import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "operate.rst"
-PLACE = "/home/alice/lairchat"
+PLACE = f"{HOME}/lairchat"
 MANHOLE = "ssh -t -p 7024 alice@127.0.0.1 manhole"
 #: Commands that fetch what they install.
 FETCH = ("pipx install ", "etc/debian/build ", "sudo apt install ")

@@ -61,6 +61,7 @@ test ! -e "$1/$2" || find "$1/$2" -depth -type d -exec rmdir {} +
 """
 #: How pip is told where packages are.
 FETCHING = ("PIP_", "SSL_CERT", "REQUESTS_CA", "http_proxy", "https_proxy", "no_proxy")
+HOME = "/home/alice"
 PATIENCE = 30.0
 
 
@@ -71,7 +72,9 @@ class Machine:
         require("machines", "sudo")
         self.directory = Path(tempfile.mkdtemp(prefix="lair-test-"))
         script = ["sh", "-c", OUTSIDE, "sh", str(self.directory), self.directory.name, INSIDE]
-        self.outside = subprocess.Popen(["unshare", "--mount", *script], stderr=subprocess.PIPE)
+        # However this process ends, the machine ends with it.
+        alone = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount"]
+        self.outside = subprocess.Popen([*alone, *script], stderr=subprocess.PIPE)
 
     def boot(self) -> None:
         """Wait until everything that systemd has to start has started."""
@@ -113,7 +116,7 @@ class Machine:
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def line(self, command: str, *, place: str = "/home/alice", online: bool = False) -> list[str]:
+    def line(self, command: str, *, place: str = HOME, online: bool = False) -> list[str]:
         """Return what gives a command to alice's shell, as if she had just logged in.
 
         online: with the network of this machine in place of its own, to fetch what it installs.
@@ -127,7 +130,7 @@ class Machine:
         ]
 
     def run(
-        self, command: str, text: str = "", *, place: str = "/home/alice", online: bool = False
+        self, command: str, text: str = "", *, place: str = HOME, online: bool = False
     ) -> "subprocess.CompletedProcess[str]":
         """Give a command to alice's shell, and ``text`` to the command."""
         return self._run(self.line(command, place=place, online=online), text)

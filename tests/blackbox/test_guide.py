@@ -11,7 +11,7 @@ from unittest import TestCase
 import pytest
 
 from tests.blackbox.guide import PAGE, Operator, blocks
-from tests.blackbox.machine import Machine
+from tests.blackbox.machine import HOME, Machine
 from tests.requirements import require
 
 pytestmark = [pytest.mark.blackbox, pytest.mark.slow]
@@ -55,5 +55,5 @@ class WithPipx(TestCase):
         # Moved, with everybody in it, and the same server to every client.
         assert "alice" in said["lairctl --data ~/moved user list"]
         self.machine.as_root(
-            "cd /home/alice && cmp moved/identity.pem .local/share/lairchat/identity.pem"
+            "cmp moved/identity.pem .local/share/lairchat/identity.pem", place=HOME
         )

@@ -10,7 +10,7 @@ from unittest import TestCase
 import pytest
 
 from tests.blackbox.guide import PAGE, ROOT, Operator, blocks, translated, translation
-from tests.blackbox.machine import Machine
+from tests.blackbox.machine import HOME, Machine
 from tests.requirements import require
 
 pytestmark = [pytest.mark.blackbox, pytest.mark.slow]
@@ -102,7 +102,7 @@ class Systemd(TestCase):
         there.boot()
         here = self.machine.root
         shutil.copytree(here / PACKAGES, there.root / PACKAGES)
-        shutil.copytree(here / BACKUP, there.root / "home/alice/before-upgrade")
+        shutil.copytree(here / BACKUP, there.root / HOME[1:] / "before-upgrade")
         alice = Operator(there)
         wanted = ("sudo apt install /tmp", "sudo install ")
         alice.follow(
