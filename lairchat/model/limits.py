@@ -214,6 +214,97 @@ LOG_BYTES = 4 * MIB
 """bytes: one account's log, encoded; what the entries above can take at most."""
 ROOM_DEVICES = 1_000
 """count: devices in one encrypted room; what joining and committing cost grows with it."""
+LOG_PART_BYTES = 48 * KIB
+"""bytes: what one command or answer brings of a log; with its header it fits a frame."""
+LOGS_PER_USER = 8
+"""count: logs that one account may begin; each after the first is because the words were lost."""
+LOG_BEGIN_SECONDS = 1 * DAY
+"""seconds: the least time between two of them; each makes all who know the account look up."""
+
+# -- key packages and inboxes (end to end) ----------------------------------------------------------
+
+KEY_PACKAGES = 50
+"""count: key packages of one device that wait for whoever adds it, besides the one of last resort."""
+KEY_PACKAGES_AT_ONCE = 16
+"""count: key packages in one command, given or asked for."""
+KEY_PACKAGE_BYTES = 3 * KIB
+"""bytes: one key package; so many at once fit a frame."""
+KEY_PACKAGE_SECONDS = 90 * DAY
+"""seconds: the longest life of a key package."""
+LAST_RESORT_SECONDS = 30 * DAY
+"""seconds: the same for one of last resort, which more than one person may be given."""
+KEY_PACKAGE_SKEW_SECONDS = 1 * HOUR
+"""seconds: how far behind the server a device's clock may be that makes key packages."""
+KEY_PACKAGES_LOW = 10
+"""count: with fewer left a device is told to bring more."""
+KEYS_ASKED = 512
+"""count: key packages that one account may ask for at once."""
+KEYS_ASKED_PER_MINUTE = 60
+"""count per minute: the steady rate after that; many are added to a room at once, but not often."""
+KEYS_TAKEN = 200
+"""count: key packages of one account that may be taken at once, whoever asks."""
+KEYS_TAKEN_PER_HOUR = 100
+"""count per hour: the steady rate after that; who asks for more wants to use them up."""
+KEYS_TAKEN_BY_ONE = 64
+"""count: key packages of one account that another may take at once."""
+KEYS_TAKEN_BY_ONE_PER_HOUR = 32
+"""count per hour: the steady rate after that."""
+INBOX_BODY_BYTES = 48 * KIB
+"""bytes: one entry of a device's inbox; with its header it fits a frame."""
+INBOX_WELCOMES = 512
+"""count: welcomes that wait in one inbox; more than a member has rooms."""
+INBOX_WELCOMES_BYTES = 4 * MIB
+"""bytes: the same welcomes together; who would add one more is refused."""
+INBOX_NOTE_BYTES = 16 * KIB
+"""bytes: one note between devices, for linking or verifying."""
+INBOX_NOTES = 128
+"""count: notes that wait in one inbox; then the oldest makes room."""
+INBOX_SENT = 64
+"""count: notes that one account may send at once; a verification takes a handful."""
+INBOX_SENT_PER_MINUTE = 12
+"""count per minute: the steady rate after that."""
+INBOX_SENT_TO_ONE = 24
+"""count: notes of one account to another at once."""
+INBOX_SENT_TO_ONE_PER_MINUTE = 4
+"""count per minute: the steady rate after that."""
+INBOX_PAGE = 100
+"""count: entries of an inbox in one answer at most (fewer when the frame is full)."""
+INBOX_SECONDS = 60 * DAY
+"""seconds: how long an entry waits; a device that is silent for so long is removed from rooms."""
+
+# -- encrypted rooms -------------------------------------------------------------------------------
+
+SEALED_BYTES = 20 * KIB
+"""bytes: a message of an encrypted room: the longest text, padded, signed and sealed."""
+EVENT_BYTES = 48 * KIB
+"""bytes: a commit that stands in its event; a larger one is read in pieces."""
+COMMIT_BYTES = 4 * MIB
+"""bytes: one commit; adding as many devices as a room may have takes three quarters of it."""
+WELCOME_BYTES = 2 * MIB
+"""bytes: the welcome of one commit, for all whom it adds."""
+GROUP_INFO_BYTES = 16 * KIB
+"""bytes: the information about an epoch; it is in every welcome, and has to fit a frame beside it."""
+PROPOSAL_BYTES = 16 * KIB
+"""bytes: one proposal."""
+PROPOSALS_WAITING = 64
+"""count: proposals of members that wait for one commit, which has to take them all."""
+PROPOSALS_PER_DEVICE = 8
+"""count: how many of those are of one device, so that none fills the list against the others."""
+LEASE_SECONDS = 5
+"""seconds: how long others leave it to one device to commit what waits."""
+GROUP_CACHE_BYTES = 64 * MIB
+"""bytes: trees of encrypted rooms that the server keeps in memory."""
+TREES_KEPT_SECONDS = 60 * DAY
+"""seconds: how long a tree is kept once its epoch is over, for those who were welcomed to it."""
+
+EPOCH_MESSAGES_RENEW = 500
+"""count: own messages in one epoch after which a device commits, so that keys heal."""
+EPOCH_MESSAGES_MAX = 900
+"""count: own messages in one epoch after which a device seals none until somebody has committed."""
+RENEW_DAYS = 7
+"""days: a device renews its keys in a room at least this often; more in large rooms."""
+RENEW_DEVICES_PER_DAY = 20
+"""count: devices that renew their keys on one day; a room of 1,000 takes 50 days for all."""
 
 # -- rates ---------------------------------------------------------------------------------------
 
