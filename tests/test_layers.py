@@ -23,7 +23,7 @@ TWISTED = ("twisted", "zope.interface")
 CLIENT_LINK = (
     "authentication", "catalog", "cli", "connection", "dial", "doctor", "face_curses",
     "face_plain", "follow", "headless", "holding", "link", "mailslot", "main", "outgoing", "people",
-    "pinning", "requests", "rooms", "sendqueue", "serverkey", "start", "tail", "tls",
+    "pinning", "pulse", "requests", "rooms", "sendqueue", "serverkey", "start", "tail", "tls",
 )  # fmt: skip
 # Its files and its terminal.
 CLIENT_LOCAL = ("boot", "plain", "profile", "screen", "store")

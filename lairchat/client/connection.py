@@ -43,6 +43,7 @@ class Connection(Protocol):
     on_event: called with the event's name and body, in order.
     on_lost: called once, with the reason, when the connection is gone.
     on_latency: called with the seconds of each round trip that was measured.
+    heard: when the server said something last, by the clock.
     """
 
     log = Logger()
@@ -64,9 +65,9 @@ class Connection(Protocol):
         self._on_lost = on_lost
         self.on_latency: Callable[[float], None] | None = None
         self._greeted: Deferred[ServerHello] | None = None
-        self._waiting: dict[int, tuple[Command[Any, Any], Deferred[Any]]] = {}
+        self._waiting: dict[int, tuple[Command[Any, Any], Deferred[Any], float]] = {}
         self._pinged_at = 0.0
-        self._heard = 0.0
+        self.heard = 0.0
         self._reason: Refusal | None = None
 
     # -- asking
@@ -90,7 +91,7 @@ class Connection(Protocol):
             answer.errback(self._lost())
             return answer
         number, data = self.session.command(command.name, request, key)
-        self._waiting[number] = (command, answer)
+        self._waiting[number] = (command, answer, self.clock.seconds())
         self._write(data)
         return answer
 
@@ -105,9 +106,10 @@ class Connection(Protocol):
             self._write(self.session.ping())
 
     @property
-    def silent_for(self) -> float:
-        """Seconds since the server was heard last."""
-        return self.clock.seconds() - self._heard
+    def waiting_for(self) -> float:
+        """Seconds for which the oldest question has been waiting; 0 without one."""
+        asked = next((at for _, _, at in self._waiting.values()), None)
+        return 0.0 if asked is None else self.clock.seconds() - asked
 
     def leave(self) -> None:
         """Say goodbye and close in order."""
@@ -125,11 +127,11 @@ class Connection(Protocol):
 
     def connectionMade(self) -> None:
         """Note the time."""
-        self._heard = self.clock.seconds()
+        self.heard = self.clock.seconds()
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes; every frame in them is handled in order."""
-        self._heard = self.clock.seconds()
+        self.heard = self.clock.seconds()
         try:
             self._receive(data)
         except ProtocolError as error:
@@ -150,7 +152,7 @@ class Connection(Protocol):
         self.connected = 0  # Twisted leaves it set; what follows asks again
         lost = self._lost()
         waiting, self._waiting = self._waiting, {}
-        for _, answer in waiting.values():
+        for _, answer, _ in waiting.values():
             answer.errback(lost)
         greeted, self._greeted = self._greeted, None
         if greeted is not None:

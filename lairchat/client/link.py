@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,6 +21,7 @@ from lairchat.client.outgoing import Outgoing
 from lairchat.client.people import People
 from lairchat.client.pinning import recognised
 from lairchat.client.profile import KnownServers, Profile
+from lairchat.client.pulse import Pulse, slept
 from lairchat.client.requests import Requests
 from lairchat.client.rooms import Rooms
 from lairchat.features.messages import messages as wire
@@ -31,9 +32,6 @@ from lairchat.trust.password import Keys
 from lairchat.wire.contract import Command
 from lairchat.wire.objects import ServerHello
 
-PING_SECONDS = 15.0
-#: A server that has said nothing for so long, pings notwithstanding, is given up.
-SILENCE_SECONDS = 45.0
 #: How long an orderly goodbye may take.
 LEAVE_SECONDS = 1.0
 RETRY_GROWTH = 2.0
@@ -102,6 +100,7 @@ class Link:
     reactor: IReactorTime; now: wall clock in ms; random: n -> n random bytes (0 <= jitter).
     deliver: takes every input for the core, in order.
     user_name: what to suggest as the account's name.
+    asleep: seconds that grow by each sleep of the computer.
     watchers: called with every log event that is new here; on_sync: after each catching up.
     on_profile: called with the profile that this process has just taken; returns what ends the
         use that was made of it, and says when that is done.
@@ -121,6 +120,7 @@ class Link:
         now: Callable[[], int],
         random: Callable[[int], bytes],
         user_name: str = "",
+        asleep: Callable[[], float] = slept,
     ) -> None:
         self.reactor = reactor
         self.dialer = dialer
@@ -159,8 +159,13 @@ class Link:
         self._answer: Deferred[effects.Effect] | None = None
         self._lost: Deferred[Refusal] | None = None
         self._gone: list[Deferred[None]] = []
-        self._pings = LoopingCall(self._ping)
-        self._pings.clock = reactor
+        self._pulse = Pulse(
+            reactor,
+            asleep,
+            connection=lambda: self.connection,
+            dead=self._dead,
+            awake=self._hurry,
+        )
         self._ended: str | None = None
         self._close_profile: Callable[[], Deferred[Any]] | None = None
         self._unsaved: dict[str, str] = {}
@@ -209,6 +214,7 @@ class Link:
 
     async def _live(self) -> None:
         """Connect again and again until somebody stops it."""
+        self._pulse.start()
         try:
             while not self.stopped:
                 reason = await self._try()
@@ -218,6 +224,7 @@ class Link:
         except (Stop, CancelledError):
             pass
         finally:
+            self._pulse.stop()
             self._end_connection()
 
     async def _try(self) -> Refusal | None:
@@ -241,8 +248,6 @@ class Link:
         return reason
 
     def _end_connection(self) -> None:
-        if self._pings.running:
-            self._pings.stop()
         connection, self.connection = self.connection, None
         self._lost = None  # nobody waits for it any more
         if connection is not None:
@@ -271,13 +276,23 @@ class Link:
         if pausing is not None:
             pausing.callback(None)
 
+    def _hurry(self) -> None:
+        """Drop the wait for the next attempt, if there is one."""
+        self._wait = limits.RECONNECT_SECONDS_MIN
+        self._go_on()
+
+    def _dead(self) -> None:
+        """Give the connection up."""
+        if self.connection is not None:
+            self.connection.abort(faults.NetLost(address=self._address))
+
     def reconnect(self) -> None:
         """Try now: drop the wait, or the connection."""
         self._wait = limits.RECONNECT_SECONDS_MIN
         if self._pausing is not None:
             self._go_on()
         elif self.connection is not None:
-            self.connection.abort(faults.NetLost(address=self._address))
+            self._dead()
         else:
             self.start()
 
@@ -301,7 +316,6 @@ class Link:
         connection.on_latency = self._latency
         spki = await self.dialer.dial(target.host, target.port, connection)
         self.connection = connection
-        self._pings.start(PING_SECONDS, now=False)
         self.deliver(inputs.Connected())
         hello = await connection.greet()
         server = self.dialer.prove(target.host, hello, spki)
@@ -470,15 +484,6 @@ class Link:
             one.callback(None)
         if lost is self._lost:
             lost.callback(reason)
-
-    def _ping(self) -> None:
-        connection = self.connection
-        if connection is None:
-            return
-        if connection.silent_for > SILENCE_SECONDS:
-            connection.abort(faults.NetLost(address=self._address))
-        else:
-            connection.ping()
 
     def _latency(self, seconds: float) -> None:
         self.deliver(inputs.Latency(round(seconds * 1000)))

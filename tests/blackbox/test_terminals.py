@@ -196,6 +196,29 @@ class TwoTerminals(Terminals):
         lines = [following.stdout.readline()[6:] for _ in range(3)]
         assert lines[1:] == [b"alice in lobby: caf? ?\n", b"alice in lobby: plain\n"]
 
+    def test_a_message_that_waits_finds_out_that_the_connection_is_dead(self) -> None:
+        """The connection stands and nothing comes: it is given up in 16 seconds, not in 60."""
+        alice = self.come_in("alice", self.link())
+        os.kill(self.server.pid, signal.SIGSTOP)
+        alice.line("into the void")
+        began = time.monotonic()
+        try:
+            alice.until("LC-NET-LOST", seconds=30)
+        finally:
+            os.kill(self.server.pid, signal.SIGCONT)
+        assert 10 < time.monotonic() - began < 25
+        alice.until("connected again", seconds=40)
+        alice.until(gone="queued")
+        assert alice.text.count("into the void") == 1
+
+        # A client that was stopped itself asks before it judges: Ctrl-Z costs no connection.
+        os.kill(alice.process.pid, signal.SIGSTOP)
+        time.sleep(5)
+        os.kill(alice.process.pid, signal.SIGCONT)
+        alice.line("still here")
+        alice.until("still here", gone="queued")
+        assert alice.text.count("LC-NET-LOST") == 1
+
     def test_a_script_sends_to_a_server_that_is_stopped(self) -> None:
         """Its connections stand, and nothing comes; then it goes on."""
         self.come_in("alice", self.link()).close()

@@ -286,6 +286,7 @@ class Person:
         self.answers: dict[int, list[inputs.Input]] = {}
         self.tickets = 0
         self.refs = 0
+        self.asleep = 0.0  # for how long the computer has slept
         self.dialer = Dialer(network)
         self.link = self.make_link(**target)
 
@@ -300,6 +301,7 @@ class Person:
             now=self.network.server.now,
             random=predictable(f"{self.name} {id(self)}"),
             user_name=self.name,
+            asleep=lambda: self.asleep,
         )
 
     # -- what the core does with what it gets

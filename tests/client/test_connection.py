@@ -180,7 +180,7 @@ class Talk(TestCase):
         self.connection.ping()
         assert self.said() == [Ping(1)], "one at a time"
         self.clock.advance(0.25)
-        assert self.connection.silent_for == 0.25
+        assert self.clock.seconds() - self.connection.heard == 0.25
         self.say(ServerPong(1))
         assert measured == [0.25]
         assert self.connection.latency == 0.25
