@@ -1,6 +1,6 @@
 """How long a sealed message looks: padded, so that its length tells little of what it says.
 
-Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs",
+Padme (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs",
 PoPETs 2019, section 4): lengths are rounded up so that only the first bits of a length can be told
 apart, which costs 12 % at most; and nothing is shorter than ``PADDED_MIN``, so that "ok", a reaction
 and a receipt look the same.

@@ -17,6 +17,7 @@ from lairchat.wire import codec
 from lairchat.wire.errors import ProtocolError
 from lairchat.wire.objects import Bytes16, Bytes32, Int63, Millis
 
+Bytes8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
 MessageText = Annotated[str, Meta(min_length=1, max_length=limits.MESSAGE_CHARS)]
 NameText = Annotated[str, Meta(max_length=limits.ROOM_NAME_CHARS_MAX)]
 TopicText = Annotated[str, Meta(max_length=limits.TOPIC_CHARS)]
@@ -104,14 +105,30 @@ class RoomState(Body, frozen=True, tag="room"):
     topic: TopicText | None = None
 
 
+class Invitation(Body, frozen=True, tag="invite"):
+    """A code that lets people into the room, for the clients that will let them in.
+
+    locator, secret: see :mod:`lairchat.e2ee.invite`.  uses: how many people; 0 ends it.
+    until: ms since 1970.
+    """
+
+    locator: Bytes8
+    secret: Bytes16
+    uses: Annotated[int, Meta(ge=0, le=limits.INVITE_USES_MAX)]
+    until: Millis
+
+    def __repr__(self) -> str:
+        return f"Invitation(locator={self.locator.hex()}, secret redacted, uses={self.uses})"
+
+
 class Unknown(Body, frozen=True, tag=""):
     """Something of a version that this program does not know."""
 
 
-Known = Text | Edit | Delete | React | Receipt | Poll | Vote | RoomState
+Known = Text | Edit | Delete | React | Receipt | Poll | Vote | RoomState | Invitation
 _KNOWN: Final = frozenset(
     kind.__struct_config__.tag
-    for kind in (Text, Edit, Delete, React, Receipt, Poll, Vote, RoomState)
+    for kind in (Text, Edit, Delete, React, Receipt, Poll, Vote, RoomState, Invitation)
 )
 
 

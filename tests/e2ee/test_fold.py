@@ -102,12 +102,16 @@ def test_an_edit_of_what_is_no_text_is_dropped() -> None:
 def test_one_deletes_ones_own_and_nothing_of_it_stays() -> None:
     room = Room()
     key = room.say(ALICE, Text("secret"))
-    room.say(BOB, React(target(key), "👍"))
+    room.say(BOB, React(target(key), "\N{THUMBS UP SIGN}"))
     room.say(ALICE, Delete(target(key)))
     message = room.messages[key]
     assert (message.text, message.deleted_by, message.reactions) == (None, ALICE, {})
     assert "secret" not in repr(message)
-    for change in (Edit(key[1], "back"), React(target(key), "👍"), Delete(target(key))):
+    for change in (
+        Edit(key[1], "back"),
+        React(target(key), "\N{THUMBS UP SIGN}"),
+        Delete(target(key)),
+    ):
         room.say(ALICE, change)
         assert room.messages[key] == message
 
@@ -136,12 +140,12 @@ def test_reactions_are_set_and_taken_back() -> None:
     room = Room()
     key = room.say(ALICE, Text("hello"))
     for who in (ALICE, BOB, BOB):
-        room.say(who, React(target(key), "👍"))
-    assert room.messages[key].reactions == {"👍": {ALICE, BOB}}
-    room.say(BOB, React(target(key), "👍", on=False))
-    room.say(CAROL, React(target(key), "👍", on=False))
-    assert room.messages[key].reactions == {"👍": {ALICE}}
-    room.say(ALICE, React(target(key), "👍", on=False))
+        room.say(who, React(target(key), "\N{THUMBS UP SIGN}"))
+    assert room.messages[key].reactions == {"\N{THUMBS UP SIGN}": {ALICE, BOB}}
+    room.say(BOB, React(target(key), "\N{THUMBS UP SIGN}", on=False))
+    room.say(CAROL, React(target(key), "\N{THUMBS UP SIGN}", on=False))
+    assert room.messages[key].reactions == {"\N{THUMBS UP SIGN}": {ALICE}}
+    room.say(ALICE, React(target(key), "\N{THUMBS UP SIGN}", on=False))
     assert room.messages[key].reactions == {}
 
 

@@ -9,6 +9,7 @@ from lairchat.e2ee import payload
 from lairchat.e2ee.payload import (
     Delete,
     Edit,
+    Invitation,
     Known,
     LogHead,
     Payload,
@@ -32,14 +33,15 @@ BODIES: list[Known] = [
     Text("waves", me=True, thread=TARGET, reply=TARGET),
     Edit(ID, "better"),
     Delete(TARGET),
-    React(TARGET, "👍"),
-    React(TARGET, "👍", on=False),
+    React(TARGET, "\N{THUMBS UP SIGN}"),
+    React(TARGET, "\N{THUMBS UP SIGN}", on=False),
     Receipt(7),
     Poll("lunch?", ["soup", "bread"], many=True),
     Vote(TARGET, [0, 1]),
     Vote(TARGET, []),
     RoomState(name="plans"),
     RoomState(topic=""),
+    Invitation(b"l" * 8, b"s" * 16, 3, 1_790_000_000_000),
 ]
 
 
@@ -163,3 +165,9 @@ def test_deep_and_doubled_input_is_refused() -> None:
     doubled = b"\x82\xa4type\xa4text\xa4type\xa4text"
     with pytest.raises(ProtocolError):
         payload.body_of(payload.decode_payload(sealed(msgspec.Raw(doubled))))
+
+
+def test_the_secret_of_an_invitation_is_not_printed() -> None:
+    invitation = Invitation(b"l" * 8, b"s" * 16, 3, 1)
+    assert "ssss" not in repr(invitation)
+    assert "73737373" not in repr(invitation)
