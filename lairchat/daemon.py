@@ -36,6 +36,7 @@ from lairchat.features.invitations import server as invitations
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
+from lairchat.features.muting import server as muting
 from lairchat.features.presence import server as presence
 from lairchat.features.room_admin import server as room_admin
 from lairchat.features.rooms import server as rooms
@@ -344,6 +345,7 @@ def make_features(
         rooms.make(),
         messages.make(),
         moderation.make(),
+        muting.make(),
         admin.make(host),
         backups.make(place),
         presence.make(clock),

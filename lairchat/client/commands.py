@@ -86,6 +86,15 @@ COMMANDS = (
         ("person",),
     ),
     Command(
+        "invites",
+        "/invites [NAME [on|off]]",
+        "hide somebody's invitations, or show them again",
+        "/invites mallory off",
+        "start",
+        rooms.invites,
+        ("person",),
+    ),
+    Command(
         "whois",
         "/whois NAME",
         "what is known of a person",

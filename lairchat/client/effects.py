@@ -21,11 +21,13 @@ __all__ = [
     "Discard",
     "Effect",
     "FetchHistory",
+    "HearOf",
     "InviteUser",
     "Join",
     "Kick",
     "Leave",
     "ListMembers",
+    "ListMuted",
     "ListRooms",
     "Login",
     "Logout",
@@ -189,6 +191,20 @@ class InviteUser(Effect):
     ref: int
     room: int
     name: str
+
+
+class HearOf(Effect):
+    """Hear of somebody's invitations, or of none of them any more."""
+
+    ref: int
+    name: str
+    on: bool
+
+
+class ListMuted(Effect):
+    """Ask whose invitations we do not hear of."""
+
+    ref: int
 
 
 class CreateInvite(Effect):

@@ -15,6 +15,7 @@ from lairchat.client.rooms import ROOMS_TAKEN, room_info
 from lairchat.features.accounts import messages as accounts
 from lairchat.features.messages import messages as wire
 from lairchat.features.moderation import messages as moderation
+from lairchat.features.muting import messages as muting
 from lairchat.features.rooms import messages as rooms
 from lairchat.model import faults, limits, refusals
 from lairchat.model.identity import Link as InviteLink
@@ -268,6 +269,23 @@ class Requests:
         await self._link.ask(rooms.INVITE, rooms.InviteUser(effect.room, effect.name))
         self._deliver(inputs.CommandDone(effect.ref, f"{effect.name} is invited"))
 
+    async def hear_of(self, effect: effects.HearOf) -> None:
+        """Show or hide somebody's invitations."""
+        name = effect.name
+        if effect.on:
+            await self._link.ask(muting.UNMUTE, muting.Unmute(name))
+            done = f"you hear of the invitations of {name} again"
+        else:
+            await self._link.ask(muting.MUTE, muting.Mute(name))
+            done = f"no invitations of {name} any more. /invites {name} on takes that back"
+        self._deliver(inputs.CommandDone(effect.ref, done))
+
+    async def list_muted(self, effect: effects.ListMuted) -> None:
+        """Say whose invitations we do not hear of."""
+        muted = await self._link.ask(muting.MUTED, muting.ListMuted())
+        names = ", ".join(muted.names) or "nobody"
+        self._deliver(inputs.CommandDone(effect.ref, f"invitations are hidden of: {names}"))
+
     # -- moderation
 
     async def kick(self, effect: effects.Kick) -> None:
@@ -350,6 +368,8 @@ _HANDLERS: dict[type[effects.Effect], Callable[[Requests, Any], Awaitable[None]]
     effects.SetTopic: Requests.set_topic,
     effects.SetRole: Requests.set_role,
     effects.InviteUser: Requests.invite_user,
+    effects.HearOf: Requests.hear_of,
+    effects.ListMuted: Requests.list_muted,
     effects.Kick: Requests.kick,
     effects.Ban: Requests.ban,
     effects.Unban: Requests.unban,

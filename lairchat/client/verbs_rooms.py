@@ -131,6 +131,18 @@ def invite(state: AppState, call: Call) -> list[Effect]:
     return [effects.InviteUser(request(state, call.typed), room.id, name)]
 
 
+def invites(state: AppState, call: Call) -> list[Effect]:
+    """Say whose invitations are hidden, hide somebody's, or show them again."""
+    word = call.optional().removeprefix("@")
+    switch = call.optional().lower() or ("off" if word else "")
+    call.end()
+    if switch not in {"", "on", "off"}:
+        raise CommandError(f'"{switch[:20]}" is neither on nor off. {call.command.usage}')
+    need_online(state)
+    ref = request(state, call.typed)
+    return [effects.HearOf(ref, word, switch == "on") if word else effects.ListMuted(ref)]
+
+
 # -- this room ---------------------------------------------------------------------------------------
 
 

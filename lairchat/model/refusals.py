@@ -75,6 +75,7 @@ __all__ = [
     "LastOwner",
     "Maintenance",
     "ManholeOff",
+    "MutedMax",
     "NameBad",
     "NameRefused",
     "NameReserved",
@@ -953,6 +954,14 @@ class InviteUnknown(Refusal):
     code = "LC-INVITE-UNKNOWN"
     text = "there is no invite {invite} that still works. See those there are: invite list"
     sample = sample_of(invite=12)
+
+
+class MutedMax(Refusal):
+    """The caller hides the invitations of as many people as one can."""
+
+    code = "LC-MUTED-MAX"
+    text = "{limit} people is the most. Take somebody off the list first: /invites NAME on"
+    sample = sample_of(limit=limits.MUTED_MAX)
 
 
 class InvitedEnough(Refusal):

@@ -29,6 +29,7 @@ from lairchat.features.accounts.rules import Registration
 from lairchat.features.accounts.server import create_owner_invite
 from lairchat.features.messages import server as messages_server
 from lairchat.features.moderation import server as moderation_server
+from lairchat.features.muting import server as muting_server
 from lairchat.features.presence import server as presence_server
 from lairchat.features.rooms import server as rooms_server
 from lairchat.model import faults
@@ -184,6 +185,7 @@ class Network:
             rooms_server.make(),
             messages_server.make(),
             moderation_server.make(),
+            muting_server.make(),
             presence_server.make(self.clock),
         ]
         self.server = Server(features, rates=self.rates, url=self.url, clock=self.clock)

@@ -24,6 +24,8 @@ REQUESTS = {
     effects.Unban: (ROOM, "carol"),
     effects.SetRole: (ROOM, "bob", "moderator"),
     effects.InviteUser: (ROOM, "dave"),
+    effects.HearOf: ("bob", False),
+    effects.ListMuted: (),
     effects.CreateInvite: (3,),
     effects.ChangePassword: ("alice", "new"),
     effects.Logout: (),
@@ -153,6 +155,21 @@ class Answers(Asking):
         assert self.bob.last(inputs.Notice).text == (
             "alice invites you into #den. To enter: /join den"
         )
+
+    def test_invitations_of_somebody_are_hidden_and_shown_again(self):
+        def told(client, kind, *arguments):
+            return client.request(kind, *arguments).text
+
+        assert told(self.bob, effects.ListMuted) == "invitations are hidden of: nobody"
+        assert "/invites alice on" in told(self.bob, effects.HearOf, "alice", False)
+        assert told(self.bob, effects.ListMuted) == "invitations are hidden of: alice"
+        private = self.alice.request(effects.Create, "den", "private").room.id
+        self.alice.request(effects.InviteUser, private, "bob")
+        assert self.bob.of(inputs.Notice) == []
+        assert "again" in told(self.bob, effects.HearOf, "alice", True)
+        other = self.alice.request(effects.Create, "attic", "private").room.id
+        self.alice.request(effects.InviteUser, other, "bob")
+        assert "#attic" in self.bob.last(inputs.Notice).text
 
     def test_the_list_of_rooms(self):
         listed = self.alice.request(effects.ListRooms)

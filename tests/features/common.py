@@ -8,6 +8,7 @@ from twisted.trial.unittest import TestCase
 from lairchat.features.messages import server as messages_server
 from lairchat.features.messages.messages import HISTORY, SEND, StateChange, Text
 from lairchat.features.moderation import server as moderation_server
+from lairchat.features.muting import server as muting_server
 from lairchat.features.presence import server as presence_server
 from lairchat.features.rooms import server as rooms_server
 from lairchat.features.rooms import tables as rooms
@@ -40,6 +41,7 @@ def features(clock):
         rooms_server.make(),
         messages_server.make(),
         moderation_server.make(),
+        muting_server.make(),
         presence_server.make(clock),
     ]
 

@@ -20,6 +20,7 @@ from lairchat.core.throttle import Rate
 from lairchat.features.accounts import tables as accounts
 from lairchat.features.messages import rules as log_rules
 from lairchat.features.messages.messages import MESSAGE, StateChange
+from lairchat.features.muting import tables as muting
 from lairchat.features.rooms import messages, rules, tables
 from lairchat.features.rooms.tables import Room
 from lairchat.model import limits, refusals
@@ -251,13 +252,15 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
         if wait or waiting >= limits.INVITATIONS_WAITING:
             raise refusals.InvitedEnough(name=guest.name, field="$.name", retry_after=wait or None)
         tables.invite(connection, room.id, guest.id, session.user, call.now)
+        muted = muting.is_muted(connection, guest.id, session.user)
         invited = StateChange(what="invited", by=session.name, whom=guest.name)
         stated = state(connection, room.id, call.now, invited)
 
         def after(hub: Hub) -> None:
             throttle.take(counted, INVITATIONS)
-            event = messages.RoomInvited(room=room.id, name=room.name, by=session.name)
-            hub.tell(guest.id, event_frame(messages.ROOM_INVITED.name, event))
+            if not muted:
+                event = messages.RoomInvited(room=room.id, name=room.name, by=session.name)
+                hub.tell(guest.id, event_frame(messages.ROOM_INVITED.name, event))
             hub.publish(room.id, stated.frame)
 
         return Done(Nothing(), after)
@@ -328,12 +331,14 @@ def set_role(call: Call, request: messages.SetRole) -> Write[Nothing]:
 def list_rooms(call: Call, request: messages.ListRooms) -> Read[messages.RoomList]:
     """List the rooms that the caller may know of, by name.
 
-    A private room with no role in it is one that the caller is invited to.
+    A private room with no role in it is one that the caller is invited to, by somebody whose
+    invitations are not hidden.
     """
     user = call.session.user
 
     def query(connection: Connection) -> messages.RoomList:
-        found = tables.listed(connection, user, request.after, request.limit + 1)
+        muted = muting.muted_by(connection, user)
+        found = tables.listed(connection, user, request.after, request.limit + 1, muted)
         return page_of(infos(connection, user, found), request.limit)
 
     return Read(query)
@@ -494,7 +499,7 @@ def make() -> Feature:
     """Build the feature."""
     return Feature(
         name="rooms",
-        needs=("accounts",),
+        needs=("accounts", "muting"),
         handlers={
             messages.CREATE: create,
             messages.LIST: list_rooms,

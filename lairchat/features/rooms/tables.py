@@ -162,6 +162,7 @@ _INVITED_TO = (
     _SEEN.format(join="LEFT")  # noqa: S608 - constants only
     + "rooms.id IN (SELECT invitations.room FROM invitations WHERE invitations.user = ?)"
 )
+_INVITED_BY = "SELECT room FROM invitations WHERE invitations.user = ? AND invited_by IN ?"
 
 
 def _seen(row: Any) -> Seen:
@@ -228,16 +229,24 @@ def opened(connection: Connection, user: UserId) -> int:
     return int(connection.execute(query.where(*mine)).scalar_one())
 
 
-def listed(connection: Connection, user: UserId, after: str, limit: int) -> list[Seen]:
+def listed(
+    connection: Connection,
+    user: UserId,
+    after: str,
+    limit: int,
+    muted: Collection[UserId] = (),
+) -> list[Seen]:
     """Return rooms that a user may know of, by name after the key ``after``.
 
     Those are the public ones, the user's own, and the private ones that the user is invited to.
+    muted: people whose invitations are left out.
     """
     # Nothing here passes the private rooms of others, of which there may be any number.
     driver = driver_of(connection)
-    found = driver.all(_PUBLIC, (user, "public", after, limit))
+    hidden = {room for (room,) in driver.among(_INVITED_BY, muted, (user,))}
+    found = [row for row in driver.all(_INVITED_TO, (user, user)) if row[0] not in hidden]
+    found += driver.all(_PUBLIC, (user, "public", after, limit))
     found += driver.all(_OWN, (user,))
-    found += driver.all(_INVITED_TO, (user, user))
     by_name = {room.name: (room, role) for room, role in map(_seen, found) if room.name > after}
     return [by_name[name] for name in sorted(by_name)[:limit]]
 

@@ -1,0 +1,1 @@
+"""People whose invitations somebody does not want to hear of."""

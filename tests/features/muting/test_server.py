@@ -1,0 +1,77 @@
+"""Whose invitations somebody hears of, and that nobody learns of being muted."""
+
+from lairchat.features.muting.messages import MUTE, MUTED, UNMUTE
+from lairchat.features.rooms.messages import CREATE, INVITE, JOIN
+from lairchat.model import limits
+from lairchat.model.refusals import InvitedEnough, MutedMax, OnSelf, UserUnknown
+from tests.features.common import Case
+
+
+class MutingTests(Case):
+    def invite(self, name, guest="carol", by=None):
+        """Make a private room, and invite somebody into it."""
+        by = by or self.alice
+        self.server.wait(5)
+        room = by.ask(CREATE, name=name, access="private").room
+        by.ask(INVITE, room=room, name=guest)
+        return room
+
+    def muted(self, client):
+        return client.ask(MUTED).names
+
+    def test_invitations_of_one_who_is_muted_neither_ring_nor_show(self):
+        phone = self.device("carol")
+        self.invite("before")
+        self.carol.ask(MUTE, name="ALICE")
+        self.forget()
+        phone.forget()
+        room = self.invite("den")
+        for client in (self.carol, phone):
+            self.assertEqual(client.events("room.invited"), [])
+            self.assertEqual(set(self.listed(client)), {"lobby", "ops"})
+        # Others may still invite her, into the same room as well.
+        self.invite("his", by=self.bob)
+        self.assertEqual([one.name for one in self.carol.events("room.invited")], ["his"])
+        self.assertEqual(set(self.listed(self.carol)), {"lobby", "ops", "his"})
+        self.assertEqual(self.carol.ask(JOIN, name="den").room, room)
+
+    def test_who_is_muted_does_not_learn_of_it(self):
+        """The same statements and the same bounds as with somebody who just does not answer."""
+        heard = []
+        for guest in ("bob", "carol"):
+            if guest == "carol":
+                self.carol.ask(MUTE, name="alice")
+            self.forget()
+            rooms = [self.invite(f"{guest}-{n}", guest) for n in range(limits.INVITATIONS_WAITING)]
+            self.alice.ask(INVITE, room=rooms[0], name=guest)
+            last = self.alice.ask(CREATE, name=f"{guest}-last").room
+            self.refuse(InvitedEnough, self.alice, INVITE, room=last, name=guest)
+            heard.append([event.seq for event in self.alice.events("message")])
+        self.assertEqual(*heard)
+
+    def test_who_is_not_muted_any_more_rings_again_and_the_rest_is_in_the_list(self):
+        self.carol.ask(MUTE, name="alice")
+        self.invite("den")
+        self.carol.ask(UNMUTE, name="alice")
+        self.carol.ask(UNMUTE, name="alice")
+        self.assertEqual(self.muted(self.carol), [])
+        self.assertIn("den", self.listed(self.carol))
+        self.invite("cellar")
+        self.assertEqual([one.name for one in self.carol.events("room.invited")], ["cellar"])
+
+    def test_the_list_is_ones_own_and_in_order(self):
+        for name in ("bob", "Alice", "alice"):
+            self.carol.ask(MUTE, name=name)
+        self.assertEqual(self.muted(self.carol), ["alice", "bob"])
+        self.assertEqual(self.muted(self.alice), [])
+
+    def test_refusals(self):
+        self.refuse(UserUnknown, self.carol, MUTE, name="nobody-here")
+        self.refuse(UserUnknown, self.carol, UNMUTE, name="nobody-here")
+        self.refuse(OnSelf, self.carol, MUTE, name="carol")
+
+    def test_so_many_and_no_more(self):
+        self.patch(limits, "MUTED_MAX", 1)
+        self.carol.ask(MUTE, name="alice")
+        self.carol.ask(MUTE, name="alice")
+        self.refuse(MutedMax, self.carol, MUTE, name="bob")
