@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from lairchat.mls.codec import U16, Vector
+from lairchat.mls.errors import InvalidError
 from lairchat.mls.framing import protect_private, protect_public
-from lairchat.mls.group import Committed, Group, Psks, no_psks
+from lairchat.mls.group import Committed, Group, Psks, Received, Staged, no_psks
 from lairchat.mls.joining import join
 from lairchat.mls.keypackages import OwnKeyPackage, make_key_package
 from lairchat.mls.messages import (
@@ -22,6 +23,7 @@ from lairchat.mls.messages import (
     FramedContent,
     Member,
     PrivateMessage,
+    ProposalContent,
     PublicMessage,
     Sender,
     decode_message,
@@ -129,6 +131,22 @@ def propose_update(groups: Sequence[Group], by: int, **how: Any) -> list[Group]:
     after = list(groups)
     after[by] = own
     return hear(after, message, by)
+
+
+def receive(group: Group, data: bytes) -> Received | Group | Staged:
+    """Return what a member makes of bytes that came, whatever they are."""
+    message = decode_message(data)
+    match message:
+        case PrivateMessage(content_type=1):
+            return group.decrypt(message)[0]
+        case PrivateMessage(content_type=2) | PublicMessage(
+            AuthenticatedContent(framed=FramedContent(content=ProposalContent()))
+        ):
+            return group.receive_proposal(message)[1]
+        case PrivateMessage() | PublicMessage():
+            return group.receive_commit(message)
+        case _:
+            raise InvalidError("nothing for a group")
 
 
 def agree(groups: Sequence[Group]) -> None:
