@@ -40,11 +40,20 @@ class Reader:
 
     def uint(self, size: int) -> int:
         """Return an unsigned integer of so many bytes, big-endian."""
-        return int.from_bytes(self.take(size), "big")
+        start = self._position
+        stop = start + size
+        if stop > self._end:
+            raise MalformedError(f"{size} bytes announced, {self._end - start} there")
+        self._position = stop
+        return int.from_bytes(self._data[start:stop], "big")
 
     def length(self) -> int:
         """Return the length of a vector, in bytes (section 2.1.2)."""
-        first = self.uint(1)
+        start = self._position
+        if start >= self._end:
+            raise MalformedError("a length is missing")
+        first = self._data[start]
+        self._position = start + 1
         prefix = first >> 6
         if not prefix:
             return first
@@ -121,9 +130,10 @@ class Uint:
 
     def write(self, value: int) -> bytes:
         """Return the encoding of a value."""
-        if not 0 <= value < 1 << 8 * self._size:
-            raise MisuseError(f"{value} does not fit into {self._size} bytes")
-        return value.to_bytes(self._size, "big")
+        try:
+            return value.to_bytes(self._size, "big")
+        except OverflowError as error:
+            raise MisuseError(f"{value} does not fit into {self._size} bytes") from error
 
 
 class Opaque:
@@ -167,12 +177,14 @@ class Vector:
 
     def read(self, reader: Reader) -> tuple[Any, ...]:
         """Return the value at the reader's place."""
-        inner = Reader(reader.opaque())
+        stop = reader.length() + reader.position
         read = self._kind.read
         found = []
         # Every kind takes at least one byte, so this ends.
-        while inner.remaining:
-            found.append(read(inner))
+        while reader.position < stop:
+            found.append(read(reader))
+        if reader.position > stop:
+            raise MalformedError("an item reaches past the end of its vector")
         return tuple(found)
 
     def write(self, value: Iterable[Any]) -> bytes:

@@ -138,8 +138,8 @@ def sender_data_key(suite: Suite, secret: bytes, ciphertext: bytes) -> MessageKe
 
 def _guarded(key: MessageKey, guard: bytes) -> bytes:
     # Section 6.3.1: two copies of one state that send under one key still have different nonces.
-    head = bytes(a ^ b for a, b in zip(key.nonce, guard, strict=False))
-    return head + key.nonce[REUSE_GUARD_SIZE:]
+    head = int.from_bytes(key.nonce[:REUSE_GUARD_SIZE], "big") ^ int.from_bytes(guard, "big")
+    return head.to_bytes(REUSE_GUARD_SIZE, "big") + key.nonce[REUSE_GUARD_SIZE:]
 
 
 def _purpose(content_type: int) -> Purpose:

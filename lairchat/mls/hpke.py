@@ -49,17 +49,10 @@ CHACHA20_POLY1305: Final = Aead(0x0003, 32, ChaCha20Poly1305)
 _KDF_IDS: Final = {"sha256": 0x0001, "sha384": 0x0002, "sha512": 0x0003}
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Context:
-    key: bytes
-    base_nonce: bytes
-    exporter_secret: bytes
-
-
 class Hpke:
     """One HPKE ciphersuite: a KEM, HKDF over a hash, an AEAD."""
 
-    __slots__ = ("_aead", "_kdf", "kem")
+    __slots__ = ("_aead", "_head", "_kdf", "kem")
 
     def __init__(self, kem: Kem, algorithm: hashes.HashAlgorithm, aead: Aead) -> None:
         self.kem = kem
@@ -68,34 +61,32 @@ class Hpke:
         self._kdf = LabelledKdf(
             algorithm, b"HPKE" + b"".join(number.to_bytes(2, "big") for number in numbers)
         )
+        self._head = _MODE_BASE + self._kdf.extract(b"", b"psk_id_hash", b"")
 
-    def _schedule(self, shared: bytes, info: bytes) -> _Context:
-        # KeySchedule of section 5.1; psk and psk_id are empty in the base mode.
-        kdf = self._kdf
-        context = (
-            _MODE_BASE
-            + kdf.extract(b"", b"psk_id_hash", b"")
-            + kdf.extract(b"", b"info_hash", info)
-        )
-        secret = kdf.extract(shared, b"secret", b"")
-        return _Context(
-            kdf.expand(secret, b"key", context, self._aead.key_size),
-            kdf.expand(secret, b"base_nonce", context, self._aead.nonce_size),
-            kdf.expand(secret, b"exp", context, kdf.size),
+    def _schedule(self, shared: bytes, info: bytes) -> tuple[bytes, bytes]:
+        """Return (secret, context) of KeySchedule, section 5.1; the base mode has no PSK."""
+        context = self._head + self._kdf.extract(b"", b"info_hash", info)
+        return self._kdf.extract(shared, b"secret", b""), context
+
+    def _key(self, shared: bytes, info: bytes) -> tuple[bytes, bytes]:
+        """Return (key, nonce) of the one message."""
+        secret, context = self._schedule(shared, info)
+        return (
+            self._kdf.expand(secret, b"key", context, self._aead.key_size),
+            self._kdf.expand(secret, b"base_nonce", context, self._aead.nonce_size),
         )
 
     def seal(self, public: bytes, info: bytes, aad: bytes, plaintext: bytes) -> tuple[bytes, bytes]:
         """Return (encapsulation, ciphertext) for the holder of a public key (section 6.1)."""
         shared, encapsulation = self.kem.encapsulate(public)
-        context = self._schedule(shared, info)
-        return encapsulation, self._aead.seal(context.key, context.base_nonce, aad, plaintext)
+        return encapsulation, self._aead.seal(*self._key(shared, info), aad, plaintext)
 
     def open(
         self, encapsulation: bytes, private: bytes, info: bytes, aad: bytes, ciphertext: bytes
     ) -> bytes:
         """Return the plaintext; raise InvalidError for a bad encapsulation or ciphertext."""
-        context = self._schedule(self.kem.decapsulate(encapsulation, private), info)
-        return self._aead.open(context.key, context.base_nonce, aad, ciphertext)
+        shared = self.kem.decapsulate(encapsulation, private)
+        return self._aead.open(*self._key(shared, info), aad, ciphertext)
 
     def send_export(
         self, public: bytes, info: bytes, label: bytes, length: int
@@ -111,5 +102,7 @@ class Hpke:
         return self._export(self.kem.decapsulate(encapsulation, private), info, label, length)
 
     def _export(self, shared: bytes, info: bytes, label: bytes, length: int) -> bytes:
-        secret = self._schedule(shared, info).exporter_secret
-        return self._kdf.expand(secret, b"sec", label, length)
+        # Section 5.3: the exporter secret, and what is exported from it.
+        secret, context = self._schedule(shared, info)
+        exporter = self._kdf.expand(secret, b"exp", context, self._kdf.size)
+        return self._kdf.expand(exporter, b"sec", label, length)

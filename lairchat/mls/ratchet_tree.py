@@ -5,7 +5,7 @@ and share all nodes.  Hashes of subtrees are kept with the tree, so that an oper
 touched.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -85,19 +85,19 @@ class RatchetTree:
             raise InvalidError(f"there is no member at leaf {index}")
         return found
 
-    def members(self) -> Iterator[tuple[int, LeafNode]]:
-        """Yield (leaf index, leaf) of all members, in order."""
-        for index in range(0, len(self._nodes), 2):
-            found = self._nodes[index]
-            if isinstance(found, LeafNode):
-                yield index // 2, found
+    def members(self) -> list[tuple[int, LeafNode]]:
+        """Return (leaf index, leaf) of all members, in order."""
+        leaves = enumerate(self._nodes[::2])
+        return [(index, leaf) for index, leaf in leaves if isinstance(leaf, LeafNode)]
 
-    def parents(self) -> Iterator[tuple[int, ParentNode]]:
-        """Yield (node index, node) of all parent nodes that are not blank."""
-        for index in range(1, len(self._nodes), 2):
-            found = self._nodes[index]
-            if isinstance(found, ParentNode):
-                yield index, found
+    def parents(self) -> list[tuple[int, ParentNode]]:
+        """Return (node index, node) of all parent nodes that are not blank."""
+        inner = enumerate(self._nodes[1::2])
+        return [(2 * index + 1, node) for index, node in inner if isinstance(node, ParentNode)]
+
+    def encryption_keys(self) -> list[bytes]:
+        """Return the public keys of all nodes that are not blank."""
+        return [node.encryption_key for node in self._nodes if node is not None]
 
     def resolution(self, node: int) -> list[int]:
         """Return the nodes that cover all members below a node (section 4.1.1)."""

@@ -149,11 +149,12 @@ def check_members(tree: RatchetTree, extensions: tuple[Extension, ...]) -> None:
     No two nodes have a key in common, and each member understands everybody's credential.
     """
     check_keys(tree)
-    credentials = {leaf.credential.TYPE for _, leaf in tree.members()}
+    members = tree.members()
+    credentials = {leaf.credential.TYPE for _, leaf in members}
     for sender in extension(extensions, EXTERNAL_SENDERS, EXTERNAL_SENDER_LIST) or ():
         credentials.add(sender.credential.TYPE)
-    for _, leaf in tree.members():
-        if not credentials.issubset(leaf.capabilities.credentials):
+    for understood in {leaf.capabilities.credentials for _, leaf in members}:
+        if not credentials.issubset(understood):
             raise InvalidError("a member does not support another's credential (section 7.3)")
 
 

@@ -42,7 +42,7 @@ def select(
     until it is alone.
     """
     waiting = tuple(public.pending.values())
-    if any(isinstance(proposal, ReInit) for proposal in said):
+    if not waiting or any(isinstance(proposal, ReInit) for proposal in said):
         return []
     gone = {proposal.removed for proposal in said if isinstance(proposal, Remove)}
     removes = _removes(waiting, {committer, *gone})

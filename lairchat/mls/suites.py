@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -90,10 +91,26 @@ class _EcDsa:
         return number.to_bytes((self.curve.key_size + 7) // 8, "big")
 
 
+@lru_cache(maxsize=64)
+def _label_head(length: int, label: bytes) -> bytes:
+    """Return how KDFLabel begins (section 8); labels are few, and none is secret."""
+    return length.to_bytes(2, "big") + opaque(_LABEL + label)
+
+
 class Suite:
     """The algorithms of one cipher suite (RFC 9420 section 5.1)."""
 
-    __slots__ = ("_hash", "_hash_name", "_hpke", "_signature", "aead", "hash_size", "id", "name")
+    __slots__ = (
+        "_digest",
+        "_hash",
+        "_hash_name",
+        "_hpke",
+        "_signature",
+        "aead",
+        "hash_size",
+        "id",
+        "name",
+    )
 
     def __init__(
         self,
@@ -111,6 +128,7 @@ class Suite:
         """KDF.Nh: bytes of a hash and of every secret."""
         self._hash = algorithm
         self._hash_name = algorithm.name
+        self._digest = getattr(hashlib, algorithm.name)
         self._hpke = Hpke(encapsulation, algorithm, aead)
         self._signature = signature
 
@@ -121,7 +139,8 @@ class Suite:
 
     def hash(self, data: bytes) -> bytes:
         """Return the hash of some data."""
-        return hashlib.new(self._hash_name, data).digest()
+        digest: bytes = self._digest(data).digest()
+        return digest
 
     def mac(self, key: bytes, data: bytes) -> bytes:
         """Return the MAC of some data: HMAC over the suite's hash."""
@@ -138,7 +157,7 @@ class Suite:
 
     def expand_with_label(self, secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
         """Return ExpandWithLabel (section 8)."""
-        info = length.to_bytes(2, "big") + opaque(_LABEL + label) + opaque(context)
+        info = _label_head(length, label) + opaque(context)
         return HKDFExpand(self._hash, length, info).derive(secret)
 
     def derive_secret(self, secret: bytes, label: bytes) -> bytes:

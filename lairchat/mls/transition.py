@@ -305,8 +305,7 @@ class PublicGroup:
         leaf.check_signature(suite, self.context.group_id, committer)
         before = applied.tree
         # Section 12.4.2: a key that stands anywhere in the tree is not a new one.
-        known = {member.encryption_key for _, member in before.members()}
-        known.update(parent.encryption_key for _, parent in before.parents())
+        known = set(before.encryption_keys())
         keys = [node.encryption_key for node in path.nodes]
         if external:
             # Section 12.2: the leaf is to its old one as an Update would be.

@@ -28,11 +28,8 @@ def check_keys(tree: RatchetTree) -> None:
 
     Parents count as well: who knew one private key would know the other.
     """
-    encryption = [parent.encryption_key for _, parent in tree.parents()]
-    signature = []
-    for _, leaf in tree.members():
-        encryption.append(leaf.encryption_key)
-        signature.append(leaf.signature_key)
+    encryption = tree.encryption_keys()
+    signature = [leaf.signature_key for _, leaf in tree.members()]
     if len({*encryption}) != len(encryption) or len({*signature}) != len(signature):
         raise InvalidError("two nodes of a tree have the same key (section 7.3)")
 

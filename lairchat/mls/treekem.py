@@ -58,14 +58,13 @@ def seal_path(
     info = context.encode()
     sealed = []
     for node, beside in tree.filtered_path(leaf):
-        public = suite.hpke_public(path.private[node])
         secrets = [
             Ciphertext(
                 *suite.encrypt_with_label(_public(tree, receiver), _LABEL, info, path.secrets[node])
             )
             for receiver in receivers(tree, beside, newcomers)
         ]
-        sealed.append(PathNode(public, tuple(secrets)))
+        sealed.append(PathNode(_public(tree, node), tuple(secrets)))
     return tuple(sealed)
 
 
