@@ -14,9 +14,10 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from twisted.internet.threads import deferToThread
@@ -64,17 +65,21 @@ class Probe:
         self.until(lambda: self.ready() == (200, []), "ready")
 
 
-def assert_scrapes(directory: Path, target: str, how: str = "") -> None:
-    """Let a real Prometheus scrape a daemon where somebody has said three things.
+@contextlib.contextmanager
+def prometheus(
+    directory: Path, target: str, how: str = "", rules: Path | None = None
+) -> Iterator[Probe]:
+    """Let a real Prometheus scrape a daemon, and yield what asks it.
 
-    how: lines for the job's configuration.
+    how: lines for the job's configuration.  rules: alerts that it shall judge.
     """
     scratch = Path(tempfile.mkdtemp(prefix="lair-prometheus-", dir=directory))
     config = scratch / "prometheus.yml"
     config.write_text(
-        "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+        "global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}\n"
+        f"rule_files: {[str(rules)] if rules else []}\n"
         "scrape_configs:\n"
-        "- job_name: lair\n"
+        "- job_name: lairchat\n"
         f"  static_configs: [{{targets: ['{target}']}}]\n{how}"
     )
     port = free_port()
@@ -91,28 +96,40 @@ def assert_scrapes(directory: Path, target: str, how: str = "") -> None:
         cwd=scratch,
     )
     try:
-        prometheus = Probe(port)
+        yield Probe(port)
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def values(asked: Probe, query: str) -> list[str]:
+    """Return what Prometheus finds for a query, nothing while it has not started."""
+    try:
+        body = asked.get(f"/api/v1/query?query={quote(query)}")[2]
+        return [one["value"][1] for one in json.loads(body)["data"]["result"]]
+    except (OSError, ValueError, http.client.HTTPException):
+        return []
+
+
+def assert_scrapes(directory: Path, target: str, how: str = "") -> None:
+    """Let a real Prometheus scrape a daemon where somebody has said three things.
+
+    how: lines for the job's configuration.
+    """
+    with prometheus(directory, target, how) as asked:
 
         def value(query: str) -> str | None:
-            try:
-                body = prometheus.get(f"/api/v1/query?query={query}")[2]
-                found = json.loads(body)["data"]["result"]
-            except (OSError, ValueError, http.client.HTTPException):
-                return None  # it has not started yet
-            return found[0]["value"][1] if found else None
+            return next(iter(values(asked, query)), None)
 
-        prometheus.until(lambda: value("up") == "1", "the first scrape", 40)
-        prometheus.until(lambda: value("lairchat_messages_total") == "3", "the messages")
+        asked.until(lambda: value("up") == "1", "the first scrape", 40)
+        asked.until(lambda: value("lairchat_messages_total") == "3", "the messages")
         assert value("sum(lairchat_connections)") is not None
         assert value("lairchat_build_info") == "1"
         assert value("histogram_quantile(0.99,lairchat_message_fanout_seconds_bucket)") != "NaN"
         assert float(value("process_resident_memory_bytes") or 0) > 1e6
         expiry = float(value("lairchat_tls_certificate_expiry_timestamp_seconds-time()") or 0)
         assert 390 * 86_400 < expiry < 400 * 86_400
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
 
 
 class Healthy(DaemonTest):

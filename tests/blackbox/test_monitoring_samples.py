@@ -1,17 +1,26 @@
 """The dashboard and the alert rules in etc/ ask for metrics that a running server has."""
 
 import json
+import math
 import re
 import subprocess
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
-from tests.blackbox.daemon import DaemonTest
+from lairchat.demo_check import Member
+from lairchat.model.refusals import AuthFailed
+from tests.blackbox.daemon import DaemonTest, awaited, lairctl_beside
+from tests.blackbox.test_http import Probe, prometheus, values
 from tests.requirements import require
 
 pytestmark = pytest.mark.blackbox
@@ -56,8 +65,18 @@ def names_in(expression: str) -> set[str]:
     return set(re.findall(r"\b(?:lairchat|process|python)_[a-z_]+", expression))
 
 
+#: The end of an alert's query: what is found is compared with it.
+THRESHOLD = re.compile(r" (==|>=|<=|<|>) [^()]*$")
+#: Queries that find nothing on a server that is well.
+EMPTY_WHEN_WELL = {("alert", "LairchatNoBackup")}  # there is a backup
+
+
+def dashboard() -> Any:
+    return json.loads((ETC / "grafana" / "lairchat.json").read_text())
+
+
 def panels() -> Iterator[dict[str, Any]]:
-    yield from json.loads((ETC / "grafana" / "lairchat.json").read_text())["panels"]
+    yield from dashboard()["panels"]
 
 
 class Samples(DaemonTest):
@@ -82,6 +101,81 @@ class Samples(DaemonTest):
                 asked |= names_in(target["expr"])
         assert len(asked) > 15
         assert asked - self.existing() == set()
+
+    @awaited
+    async def test_every_panel_and_every_alert_finds_what_it_asks_for(self) -> None:
+        """A real Prometheus, a server in use: each query of the dashboard draws something."""
+        require("prometheus")
+        alice, _ = await self.friends("alice", "bob")
+        assert (await lairctl_beside(self.server, "backup", "create", "kept")).returncode == 0
+        await self.guess_wrong()
+        going = [True]
+
+        async def chat() -> None:
+            while going[0]:
+                await alice.say(1, "so that there is something to draw")
+                await deferLater(reactor, 0.02)
+
+        chatting = Deferred.fromCoroutine(chat())
+        target = f"127.0.0.1:{self.server.door('http')}"
+        with prometheus(self.directory, target, rules=ETC / "prometheus" / "alerts.yml") as asked:
+            try:
+                await deferToThread(self.look, asked, target)
+            finally:
+                going[0] = False
+                await chatting
+
+    async def guess_wrong(self) -> None:
+        """Give a name with a password that is not its own."""
+        stranger = Member(reactor, "127.0.0.1", self.server.port, "bob", "not the password of bob")
+        self.members.append(stranger)
+        await stranger.connect()
+        try:
+            await stranger.login()
+        except AuthFailed:
+            return
+        raise AssertionError("that was no wrong password")
+
+    def look(self, asked: Probe, target: str) -> None:
+        asked.until(lambda: values(asked, 'up{job="lairchat"}') == ["1"], "the first scrape", 40)
+        (variable,) = [one for one in dashboard()["templating"]["list"] if one["type"] == "query"]
+        series, label = variable["query"]["query"].removeprefix("label_values(")[:-1].split(", ")
+        found = json.loads(asked.get(f"/api/v1/label/{label}/values?match[]={series}")[2])["data"]
+        assert found == [target]
+
+        queries = {}
+        for panel in panels():
+            for each in panel["targets"]:
+                query = each["expr"].replace("$instance", target).replace("$__rate_interval", "5s")
+                assert "$" not in query
+                queries[panel["title"], each["refId"]] = query
+        rules = [
+            rule
+            for group in json.loads(asked.get("/api/v1/rules")[2])["data"]["groups"]
+            for rule in group["rules"]
+        ]
+        for rule in rules:
+            # What is compared has to be there; that it is compared with something is promtool's.
+            queries["alert", rule["name"]] = THRESHOLD.sub("", rule["query"])
+        assert len(queries) > 25
+
+        def empty() -> dict[tuple[str, str], list[str]]:
+            drawn = {name: values(asked, query) for name, query in queries.items()}
+            return {
+                name: one for name, one in drawn.items()
+                if not any(math.isfinite(float(value)) for value in one)
+                and name not in EMPTY_WHEN_WELL
+            }  # fmt: skip
+
+        for _ in range(100):
+            missing = empty()
+            if not missing:
+                break
+            time.sleep(0.3)
+        assert missing == {}, "nothing, or no number, is found for these"
+        assert all(rule["health"] != "err" for rule in rules), rules
+        for name in EMPTY_WHEN_WELL:
+            assert values(asked, queries[name]) == [], name
 
     def test_panels_lie_side_by_side(self) -> None:
         taken: set[tuple[int, int]] = set()
