@@ -44,15 +44,16 @@ class KeyInfo(Reply, frozen=True):
     state: suspended while whoever has added it may not do so any more; it opens nothing then.
     """
 
+    # In this order, because the last are left out where there is no room for all.
     key: Int63
     user: str
-    fingerprint: str
-    kind: str
-    label: str
+    state: KeyState
+    by: str
     added: Time
     used: Time
-    by: str
-    state: KeyState
+    fingerprint: str
+    label: str
+    kind: str
 
 
 class KeyList(Reply, frozen=True):

@@ -9,7 +9,7 @@ from twisted.cred.error import UnauthorizedLogin
 from lairchat.core.portal import ICaller, KnownKey
 from lairchat.features.accounts import tables as accounts
 from lairchat.features.bans.messages import ADD_BAN, REMOVE_BAN
-from lairchat.features.keys.messages import ADD_KEY, LIST_KEYS, REMOVE_KEY
+from lairchat.features.keys.messages import ADD_KEY, LIST_KEYS, REMOVE_KEY, KeyList
 from lairchat.features.keys.rules import digest_of, fingerprint
 from lairchat.features.keys.tables import drop_key
 from lairchat.features.user_admin.messages import LOCK_USER, SET_ROLE, UNLOCK_USER
@@ -25,6 +25,9 @@ from lairchat.model.refusals import (
     UserUnknown,
 )
 from lairchat.model.roles import ServerRole
+from lairchat.operator.answer import answer_of, shape_of
+from lairchat.operator.line import Format
+from lairchat.operator.render import render
 from tests.features.operators import OperatorCase
 
 
@@ -222,6 +225,15 @@ class LoginTests(KeyCase):
             [("adam", "", "ok"), ("adam", "adam", "ok"), ("mona", "adam", "ok")],
         )
         self.assertEqual(self.listed("mona")[0].added, self.server.now())
+
+    def test_at_eighty_columns_the_list_says_so_too(self):
+        self.given_by_adam()
+        self.do(self.olga, SET_ROLE, name="adam", role="user")
+        reply = self.do(self.local, LIST_KEYS, name="mona")
+        answer = answer_of(shape_of(KeyList), reply, reply.keys)
+        shown = render(answer, Format.TEXT, 80)
+        for word in ("STATE", "BY", "ADDED", "suspended", "adam", "SHA256:"):
+            self.assertIn(word, shown)
 
     def test_who_is_demoted_does_not_come_back_by_a_key_left_in_another_account(self):
         _, blob = self.given_by_adam()
