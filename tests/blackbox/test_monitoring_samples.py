@@ -1,5 +1,6 @@
 """The dashboard and the alert rules in etc/ ask for metrics that a running server has."""
 
+import importlib.util
 import json
 import math
 import re
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as models
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -77,6 +81,26 @@ def dashboard() -> Any:
 
 def panels() -> Iterator[dict[str, Any]]:
     yield from dashboard()["panels"]
+
+
+def lost(said: dict[str, Any]) -> set[str]:
+    """Return the paths of what Grafana's types do not keep of a dashboard."""
+    kept = json.loads(JSONEncoder().encode(models.Dashboard.from_json(said)))
+    return set(_missing(said, kept))
+
+
+def _missing(said: Any, kept: Any, path: str = "") -> Iterator[str]:
+    if isinstance(said, list):
+        said, kept = dict(enumerate(said)), dict(enumerate(kept))
+    if not isinstance(said, dict):
+        if said != kept:
+            yield path
+        return
+    for key, value in said.items():
+        if key in kept:
+            yield from _missing(value, kept[key], f"{path}.{key}")
+        else:
+            yield f"{path}.{key}"
 
 
 class Samples(DaemonTest):
@@ -185,6 +209,17 @@ class Samples(DaemonTest):
             assert not cells & taken, panel["title"]
             assert max(x for x, _ in cells) < 24
             taken |= cells
+
+    def test_grafana_knows_all_that_the_dashboard_says(self) -> None:
+        """Read and written again by Grafana's own types, nothing is missing: no key is mistyped."""
+        plugins.register_default_plugins()
+        for panel in panels():
+            name = f"grafana_foundation_sdk.models.{panel['type']}"
+            assert importlib.util.find_spec(name), panel["type"]
+        assert lost(dashboard()) == set()
+        mistyped = dashboard()
+        mistyped["panels"][0]["targets"][0]["exprr"] = "up"
+        assert ".panels.0.targets.0.exprr" in lost(mistyped)
 
     def test_promtool_takes_the_configuration_and_plays_the_rules(self) -> None:
         require("promtool")
