@@ -497,6 +497,33 @@ class Shell(SshTest):
         assert "LC-SSH-ENDED" in seat.text
 
     @awaited
+    async def test_who_is_demoted_is_out_of_the_account_he_had_a_key_to(self) -> None:
+        """An administrator leaves his own key in a moderator's account, and sits there."""
+        await self.friends("alice", "adam", "mona")
+        for name, role in (("adam", "admin"), ("mona", "moderator")):
+            assert self.lairctl("user", "role", name, role).returncode == 0
+        self.key = self.new_key("adam")
+        self.add_key("adam", self.key)
+        hidden = self.new_key("hidden")
+        line = Path(f"{hidden}.pub").read_text("ascii").split()
+        added = self.ssh("user", "key", "add", "mona", *line, name="adam")
+        assert added.returncode == 0, added
+        self.key = hidden
+        seat = self.sit_down(name="mona")
+        seat.until("mona@localhost> ")
+        fallen = self.lairctl("user", "role", "adam", "user")
+        assert "1 key that adam added to others suspended" in fallen.stdout, fallen
+        began = time.monotonic()
+        assert seat.wait() == 255
+        assert time.monotonic() - began < 1.0
+        assert b"LC-SSH-KEY-SUSPENDED" in seat.output
+        again = self.ssh("server", "status", name="mona", options=("-o", "LogLevel=INFO"))
+        assert again.returncode == 255
+        assert "LC-SSH-KEY-SUSPENDED" in again.stderr, again
+        (row,) = json.loads(self.lairctl("user", "key", "list", "mona", "--json").stdout)
+        assert (row["by"], row["state"]) == ("adam", "suspended")
+
+    @awaited
     async def test_the_server_stops_beside_an_open_shell(self) -> None:
         await self.operated()
         seat = self.prompt()
