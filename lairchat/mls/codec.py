@@ -18,16 +18,28 @@ T = TypeVar("T")
 MAX_VECTOR: Final = (1 << 30) - 1
 """The longest vector that a length prefix of four bytes can announce, bytes (section 2.1.2)."""
 
+MAX_ITEMS: Final = 1 << 18
+"""How many items all vectors of one input may have together, unless a reader is told less: enough for
+the tree of the widest group here.  Megabytes of the smallest items would become a hundred times as much
+memory, and seconds."""
+
 
 class Reader:
     """Reads one input from its start to its end."""
 
-    __slots__ = ("_data", "_end", "_position")
+    __slots__ = ("_data", "_end", "_left", "_position")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, items: int = MAX_ITEMS) -> None:
         self._data = data
         self._position = 0
         self._end = len(data)
+        self._left = items
+
+    def count(self) -> None:
+        """Count an item of a vector; raise MalformedError if there are too many in this input."""
+        self._left -= 1
+        if self._left < 0:
+            raise MalformedError("there are more items than anything has here")
 
     def take(self, count: int) -> bytes:
         """Return the next bytes; raise MalformedError if they are not there."""
@@ -182,6 +194,7 @@ class Vector:
         found = []
         # Every kind takes at least one byte, so this ends.
         while reader.position < stop:
+            reader.count()
             found.append(read(reader))
         if reader.position > stop:
             raise MalformedError("an item reaches past the end of its vector")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Self
 
 from lairchat.mls.codec import (
+    MAX_ITEMS,
     OPAQUE,
     U8,
     U16,
@@ -336,9 +337,12 @@ def encode_message(body: Body) -> bytes:
     return U16.write(MLS10) + U16.write(body.TYPE) + body.encode()
 
 
-def decode_message(data: bytes) -> Body:
-    """Return what an MLSMessage holds (section 6); raise MalformedError if it is none."""
-    reader = Reader(data)
+def decode_message(data: bytes, items: int = MAX_ITEMS) -> Body:
+    """Return what an MLSMessage holds (section 6); raise MalformedError if it is none.
+
+    items: how many items its vectors may have together.
+    """
+    reader = Reader(data, items)
     if reader.uint(2) != MLS10:
         raise MalformedError("not MLS 1.0")
     kind = _BODIES.get(reader.uint(2))
