@@ -11,14 +11,26 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
-from lairchat.client.catalog import TABLE
+from lairchat.client import catalog
+from lairchat.features.delivery import messages as delivery
+from lairchat.features.identities import messages as identities
+from lairchat.features.inbox import messages as inbox
+from lairchat.features.key_packages import messages as key_packages
 from lairchat.features.messages import messages
 from lairchat.model import limits
 from lairchat.wire import objects
+from lairchat.wire.contract import Table
 from lairchat.wire.errors import CODES
 from lairchat.wire.session import TRANSITIONS, Authenticated
 
 INT63 = 2**63 - 1
+
+# What encrypted rooms need is a part of the protocol before our own client uses it.
+ENCRYPTED = (identities, key_packages, inbox, delivery)
+TABLE = Table(
+    (*catalog.TABLE, *(command for one in ENCRYPTED for command in one.COMMANDS)),
+    (*catalog.TABLE.events(), *(event for one in ENCRYPTED for event in one.EVENTS)),
+)
 
 
 def shape(kind: types.Type) -> str:  # noqa: C901 - one case a type

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,11 @@ from lairchat.features.accounts.rules import Registration
 from lairchat.features.admin import server as admin
 from lairchat.features.backups import server as backups
 from lairchat.features.bans import server as bans
+from lairchat.features.delivery import server as delivery
+from lairchat.features.identities import server as identities
+from lairchat.features.inbox import server as inbox
 from lairchat.features.invitations import server as invitations
+from lairchat.features.key_packages import server as key_packages
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
@@ -340,6 +345,10 @@ def make_features(
     def registration() -> Registration:
         return Registration(layout.config.accounts.registration)
 
+    @cache
+    def identity() -> ServerIdentity:
+        return ServerIdentity.load(layout.identity)
+
     return [
         accounts.make(hashing=hashing, registration=registration),
         rooms.make(),
@@ -355,6 +364,10 @@ def make_features(
         keys.make(),
         room_admin.make(),
         user_admin.make(),
+        identities.make(lambda: identity().id),
+        key_packages.make(),
+        inbox.make(),
+        delivery.make(identity),
     ]
 
 

@@ -91,9 +91,9 @@ class Member:
             await self.ask(accounts.LOGIN, accounts.Login(self.name, keys.authentication))
         )
 
-    async def resume(self) -> None:
+    async def resume(self) -> accounts.Grant:
         """Log in again by the session's token."""
-        self._granted(await self.ask(accounts.RESUME, accounts.Resume(self.token)))
+        return self._granted(await self.ask(accounts.RESUME, accounts.Resume(self.token)))
 
     def _granted(self, grant: accounts.Grant) -> accounts.Grant:
         assert self.connection is not None

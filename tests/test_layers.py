@@ -29,7 +29,9 @@ CLIENT_LINK = (
 CLIENT_LOCAL = ("boot", "plain", "profile", "screen", "store")
 # All other modules of the client are pure, and some are on the screen before the rest is loaded.
 # Parts of a feature's server that have a file of their own.
-SERVER_PARTS = ("accounts.checkers", "accounts.hashing")
+ACCOUNTS_PARTS = ("accounts.checkers", "accounts.hashing")
+DELIVERY_PARTS = ("delivery.commits", "delivery.groups", "delivery.moves", "delivery.removals")
+SERVER_PARTS = (*ACCOUNTS_PARTS, *DELIVERY_PARTS)
 # What starts an event loop, reads it from the air, or belongs to one kind of it.
 REACTORS = (
     "twisted.internet.reactor",
@@ -68,6 +70,10 @@ class Rule(NamedTuple):
     own_package: bool = True
 
 
+# Whose tables the delivery service reads, beside its own.
+DELIVERY_NEEDS = ("identities", "inbox", "rooms", "transfer")
+
+
 def _server(*more: str) -> tuple[str, ...]:
     return (
         ".core", ".model", ".wire.contract", ".wire.objects", ".wire.shown", ".storage", *TWISTED,
@@ -89,6 +95,8 @@ CLIENT = (
     "wcwidth",
 )  # fmt: skip
 STORAGE = (".model", "sqlalchemy", "alembic", *TWISTED)
+# Features that look at what encrypted rooms are made of.
+ENCRYPTED = ("delivery", "identities", "inbox", "key_packages")
 NETWORK = (*TWISTED, "OpenSSL", "cryptography", "service_identity")
 
 # The first rule that names a module counts.
@@ -101,20 +109,57 @@ RULES = (
     Rule("lairchat.core", (".model", ".wire", "msgspec", *TWISTED), SOCKETS),
     Rule("lairchat.storage.alchimia_shim", (*STORAGE, "alchimia"), SOCKETS),
     Rule("lairchat.storage", STORAGE, SOCKETS),
+    *(
+        Rule(
+            f"lairchat.features.{name}",
+            _server(
+                *(".trust", ".mls"),
+                *(f".features.{part}" for part in DELIVERY_PARTS),
+                *(f".features.{need}.tables" for need in DELIVERY_NEEDS),
+            ),
+            SOCKETS,
+            own_package=False,
+        )
+        for name in ("delivery.server", *DELIVERY_PARTS)
+    ),
+    # They keep and compare what only these packages can read.
+    *(
+        Rule(
+            f"lairchat.features.{name}.rules",
+            (*CONTRACT, ".trust", ".mls"),
+            IMPURE,
+            own_package=False,
+        )
+        for name in ENCRYPTED
+    ),
+    *(
+        Rule(
+            f"lairchat.features.{name}.tables",
+            (".storage", ".model", "sqlalchemy", ".trust"),
+            own_package=False,
+        )
+        for name in ENCRYPTED
+    ),
+    *(
+        Rule(
+            f"lairchat.features.{name}.server",
+            _server(".trust", ".mls"),
+            SOCKETS,
+            own_package=False,
+        )
+        for name in ENCRYPTED
+    ),
     Rule("lairchat.features.*.messages", CONTRACT, IMPURE, own_package=False),
     Rule("lairchat.features.*.rules", CONTRACT, IMPURE, own_package=False),
     Rule("lairchat.features.*.tables", (".storage", ".model", "sqlalchemy"), own_package=False),
     *(
         Rule(
             f"lairchat.features.{name}",
-            _server("cryptography", *(f".features.{part}" for part in SERVER_PARTS)),
+            _server("cryptography", *(f".features.{part}" for part in ACCOUNTS_PARTS)),
             SOCKETS,
             own_package=False,
         )
-        for name in ("accounts.server", *SERVER_PARTS)
-    ),
-    Rule(
-        "lairchat.features.delivery.server", _server(".trust", ".mls"), SOCKETS, own_package=False
+        for name in ("accounts.server", *ACCOUNTS_PARTS)
     ),
     Rule("lairchat.features.transfer.server", _server(".wire.bulk"), SOCKETS, own_package=False),
     Rule("lairchat.features.*.server", _server(), SOCKETS, own_package=False),

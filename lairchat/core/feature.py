@@ -10,6 +10,7 @@ from twisted.cred.checkers import ICredentialsChecker
 from lairchat.core.call import Call
 from lairchat.core.hub import Hub
 from lairchat.core.plan import Connection, Plan
+from lairchat.core.session import Session
 from lairchat.model.ids import RoomId, SessionId, UserId
 from lairchat.model.roles import ServerRole
 from lairchat.wire.contract import Command, EventType
@@ -39,8 +40,16 @@ class Feature:
         an operator's key, an operator's command; raises a Refusal to keep them out.
     role_given: runs inside the transaction that gives a user another role on the server (user,
         role, who gave it, now in ms); returns what to tell others afterwards.
+    revoked: runs inside the transaction that revokes certified devices of an account (user, account
+        id, device ids, now in ms); returns what to tell others afterwards.
     joining: runs inside the transaction that lets a user into a room, or invites one; raises a
         Refusal to keep them out.
+    encrypting: runs inside the transaction that makes an encrypted room (who are to be in it); raises a
+        Refusal where one of them cannot be.  One feature has it.
+    sealing: runs inside the transaction that stores a message of an encrypted room (who sends it,
+        the room, the message); raises a Refusal to keep it out.  One feature has it.
+    shut_out: runs inside the transaction that bans a user from the server for good, or lets one back
+        in (user, whether it is the former, now in ms); returns what to tell others afterwards.
     services: Twisted services that run while the server does.
     upkeep: runs about once an hour in a transaction of its own (now in ms, sessions with a live
         connection); says whether it has to go on in another one, so that no sweep holds up the
@@ -60,7 +69,13 @@ class Feature:
     standing: Callable[[Connection, UserId, int], ServerRole | None] | None = None
     admitting: Callable[[Connection, UserId, int], None] | None = None
     role_given: Callable[[Connection, UserId, ServerRole, str, int], Iterable[After]] | None = None
+    revoked: Callable[[Connection, UserId, bytes, Sequence[bytes], int], Iterable[After]] | None = (
+        None
+    )
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
+    encrypting: Callable[[Connection, Sequence[UserId]], None] | None = None
+    sealing: Callable[[Connection, Session, RoomId, bytes], None] | None = None
+    shut_out: Callable[[Connection, UserId, bool, int], Iterable[After]] | None = None
     services: tuple[IService, ...] = ()
     upkeep: Upkeep | None = None
     opening: "Callable[[Kernel, Connection], None] | None" = None

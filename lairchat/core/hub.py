@@ -13,7 +13,7 @@ from lairchat.core.measures import Stopwatch
 from lairchat.core.peer import Peer
 from lairchat.core.session import Session
 from lairchat.model import limits
-from lairchat.model.ids import RoomId, SessionId, UserId
+from lairchat.model.ids import DeviceId, RoomId, SessionId, UserId
 from lairchat.model.refusals import Maintenance
 from lairchat.model.roles import ServerRole
 
@@ -249,6 +249,17 @@ class Hub:
             for peer in person.peers:
                 if peer is not but:
                     peer.push(frame)
+
+    def tell_device(self, user: UserId, device: DeviceId, frame: bytes) -> int:
+        """Send a frame to the live connections of one device of a user; return how many those are."""
+        meant = [
+            peer
+            for peer in self.peers_of(user)
+            if peer.session is not None and peer.session.device == device
+        ]
+        for peer in meant:
+            peer.push(frame)
+        return len(meant)
 
     def tell_gap(self, peer: Peer, rooms: Collection[int]) -> None:
         """Tell a connection that it has missed events of these rooms, unless it has left them."""

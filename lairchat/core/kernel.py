@@ -5,7 +5,7 @@ and keeps the order of a connection's commands (architecture.md, decisions 3, 8 
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from lairchat.core.measures import Measures
 from lairchat.core.peer import Peer
 from lairchat.core.plan import Answer, Connection, Done, Plan, Read, Submit, Write
 from lairchat.core.portal import make_portal
+from lairchat.core.session import Session
 from lairchat.core.throttle import Rate, Throttle
 from lairchat.model import refusals
 from lairchat.model.ids import LOCAL_OPERATOR, RoomId, UserId, check_command_time
@@ -245,6 +246,21 @@ class Kernel:
                 afters.extend(feature.role_given(connection, user, role, by, now))
         return afters
 
+    def revoked(
+        self,
+        connection: Connection,
+        user: UserId,
+        account: bytes,
+        devices: Sequence[bytes],
+        now: int,
+    ) -> list[Callable[[Hub], None]]:
+        """Run every feature's part of revoking devices, in the transaction that revokes them."""
+        afters: list[Callable[[Hub], None]] = []
+        for feature in self.features:
+            if feature.revoked is not None:
+                afters.extend(feature.revoked(connection, user, account, devices, now))
+        return afters
+
     def standing_changed(self, user: UserId) -> None:
         """Tell every door that what a user may do has changed: role, lock, ban, keys."""
         for watcher in self.standing_watchers:
@@ -255,6 +271,34 @@ class Kernel:
         for feature in self.features:
             if feature.joining is not None:
                 feature.joining(connection, room, user)
+
+    def encrypting(self, connection: Connection, users: Sequence[UserId]) -> None:
+        """Refuse an encrypted room of these people, where one of them cannot be in one."""
+        for feature in self.features:
+            if feature.encrypting is not None:
+                feature.encrypting(connection, users)
+                return
+        raise refusals.RoomCrypto(kind="mls", field="$.crypto")
+
+    def sealing(
+        self, connection: Connection, session: Session, room: RoomId, message: bytes
+    ) -> None:
+        """Refuse a message that is not one of its encrypted room, or not the sender's to send."""
+        for feature in self.features:
+            if feature.sealing is not None:
+                feature.sealing(connection, session, room, message)
+                return
+        raise refusals.RoomPlain(field="$.body")
+
+    def shut_out(
+        self, connection: Connection, user: UserId, now: int, *, banned: bool
+    ) -> list[Callable[[Hub], None]]:
+        """Run every feature's part of a ban from the server, in the transaction that gives or lifts it."""
+        afters: list[Callable[[Hub], None]] = []
+        for feature in self.features:
+            if feature.shut_out is not None:
+                afters.extend(feature.shut_out(connection, user, banned, now))
+        return afters
 
     def upkeep(self) -> "Deferred[bool]":
         """Run every feature's hourly cleaning; fire with whether one has to go on in another one."""

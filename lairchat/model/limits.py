@@ -234,7 +234,7 @@ KEY_PACKAGE_SECONDS = 90 * DAY
 LAST_RESORT_SECONDS = 30 * DAY
 """seconds: the same for one of last resort, which more than one person may be given."""
 KEY_PACKAGE_SKEW_SECONDS = 1 * HOUR
-"""seconds: how far behind the server a device's clock may be that makes key packages."""
+"""seconds: how far ahead of the server's the clock of a device may be that makes key packages."""
 KEY_PACKAGES_LOW = 10
 """count: with fewer left a device is told to bring more."""
 KEYS_ASKED = 512
@@ -274,6 +274,8 @@ INBOX_SECONDS = 60 * DAY
 
 # -- encrypted rooms -------------------------------------------------------------------------------
 
+GROUP_ID_BYTES = 16
+"""bytes: the id of an encrypted room's group, random."""
 SEALED_BYTES = 20 * KIB
 """bytes: a message of an encrypted room: the longest text, padded, signed and sealed."""
 EVENT_BYTES = 48 * KIB

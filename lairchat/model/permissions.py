@@ -14,6 +14,7 @@ from lairchat.model.refusals import (
     Refusal,
     RoomArchived,
     RoomDirect,
+    RoomEncrypted,
     RoomReadOnly,
     RoomUnknown,
 )
@@ -105,6 +106,10 @@ NEEDS_TARGET_INSIDE = frozenset({RoomAction.KICK, RoomAction.SET_ROLE})
 DIRECT_ACTIONS = frozenset({RoomAction.READ, RoomAction.POST, RoomAction.LIST_MEMBERS})
 """All that can be done in a direct conversation: it is its two people's, for good."""
 
+ENCRYPTED_ACTIONS = frozenset({RoomAction.READ, RoomAction.LIST_MEMBERS})
+"""All that the server's own rules decide in an encrypted room: who is in it and what they may do says
+the policy that its members have signed, and sealed messages have a way of their own."""
+
 ARCHIVED_ENDS = frozenset({RoomAction.POST, RoomAction.INVITE, RoomAction.TOPIC})
 """What nobody can do any more in an archived room, nor join it; it is read, left, and kept in order."""
 
@@ -137,6 +142,7 @@ def may_room(
     invited: bool = False,
     direct: bool = False,
     archived: bool = False,
+    encrypted: bool = False,
 ) -> type[Refusal] | None:
     """Return None if the action is allowed, otherwise the refusal to raise (it takes no values).
 
@@ -144,12 +150,15 @@ def may_room(
     granted: the role to give, for SET_ROLE; None asks whether the actor may give any.
     invited: the actor holds an invitation, which opens JOIN of a private room.
     direct: the room is a direct conversation.  archived: an operator has put it away.
+    encrypted: the server cannot read it.
     """
     if actor is None:
         refusal = _may_outsider(action, access, invited=invited, direct=direct)
         return RoomArchived if refusal is None and archived else refusal
     if archived and action in ARCHIVED_ENDS:
         return RoomArchived
+    if encrypted and action not in ENCRYPTED_ACTIONS:
+        return RoomEncrypted
     if direct and action not in DIRECT_ACTIONS:
         return RoomDirect
     if action is RoomAction.JOIN:

@@ -51,8 +51,21 @@ __all__ = [
     "CursorBad",
     "DatabaseDamaged",
     "Denied",
+    "DeviceGone",
+    "DeviceProof",
     "DeviceUnknown",
+    "DeviceUnproven",
     "DiskRoom",
+    "EpochStale",
+    "GroupBlob",
+    "GroupExists",
+    "GroupLease",
+    "GroupLog",
+    "GroupMissing",
+    "GroupProposals",
+    "GroupRefused",
+    "GroupRemoves",
+    "GroupTree",
     "HttpHost",
     "HttpMethod",
     "HttpPath",
@@ -64,15 +77,28 @@ __all__ = [
     "IdConflict",
     "IdFuture",
     "IdOld",
+    "IdentitiesMax",
+    "IdentityBad",
+    "IdentitySoon",
+    "IdentityUnknown",
+    "InboxAway",
+    "InboxEnd",
+    "InboxFull",
+    "InboxStranger",
     "Internal",
     "InviteBad",
     "InviteName",
     "InviteUnknown",
     "InvitedEnough",
+    "KeyPackageBad",
+    "KeyPackagesMax",
     "KeyUnknown",
+    "KeysLater",
     "KindRefused",
     "LabelBad",
+    "LastAdministrator",
     "LastOwner",
+    "LogStale",
     "Maintenance",
     "ManholeOff",
     "MutedMax",
@@ -93,10 +119,12 @@ __all__ = [
     "RoomArchived",
     "RoomCrypto",
     "RoomDirect",
+    "RoomEncrypted",
     "RoomFull",
     "RoomKept",
     "RoomNameBad",
     "RoomNameUnknown",
+    "RoomPlain",
     "RoomReadOnly",
     "RoomTaken",
     "RoomUnknown",
@@ -479,6 +507,122 @@ class CursorBad(Refusal):
 
     code = "LC-CURSOR-BAD"
     text = "this position is outside the room's history. Try again after /reconnect"
+
+
+# -- accounts' logs, key packages, inboxes ---------------------------------------------------------
+
+
+class IdentityUnknown(Refusal):
+    """The account has published no log, so nobody can talk to it encrypted."""
+
+    code = "LC-IDENTITY-UNKNOWN"
+    text = "this account has no keys for encrypted conversations yet. Ask them to open lair once."
+
+
+class IdentityBad(Refusal):
+    """A log, or an entry of one, is not what it should be."""
+
+    code = "LC-IDENTITY-BAD"
+    text = "this is no log of your account: {why}. Look at what is wrong with: lair doctor"
+    sample = sample_of(why="this log belongs to an account of another name")
+
+
+class LogStale(Refusal):
+    """Another device has appended to the account's log meanwhile."""
+
+    code = "LC-LOG-STALE"
+    text = "the log of your account is at entry {position} by now. Look at it, then sign anew."
+    sample = sample_of(position=5)
+
+
+class IdentitySoon(Refusal):
+    """An account begins a log again too early."""
+
+    code = "LC-IDENTITY-SOON"
+    text = "an identity can be begun anew once a day. Try again in {wait}, or use the one you have."
+
+
+class IdentitiesMax(Refusal):
+    """The account has begun as many logs as one may."""
+
+    code = "LC-IDENTITIES-MAX"
+    text = "{limit} identities is the most for one account. Ask an admin for another account."
+    sample = sample_of(limit=limits.LOGS_PER_USER)
+
+
+class DeviceProof(Refusal):
+    """A proof was made with another key, or for another session."""
+
+    code = "LC-DEVICE-PROOF"
+    text = "this does not prove that you are that device. Start lair anew, or link this device."
+
+
+class DeviceUnproven(Refusal):
+    """The session is no certified device, or has not proven to be one."""
+
+    code = "LC-DEVICE-UNPROVEN"
+    text = "this session is no device that your account has certified. Start lair anew, or link it."
+
+
+class DeviceGone(Refusal):
+    """A device is none of the account's, or has been revoked."""
+
+    code = "LC-DEVICE-GONE"
+    text = "that is no device of the account, or no more. Look at the account's log, and try again."
+
+
+class KeyPackageBad(Refusal):
+    """A key package is not one that somebody could be added with."""
+
+    code = "LC-KEYS-BAD"
+    text = "key package {number} cannot be used: {why}. Make it anew."
+    sample = sample_of(number=3, why="it is for another version or cipher suite")
+
+
+class KeyPackagesMax(Refusal):
+    """As many key packages wait for the device as may."""
+
+    code = "LC-KEYS-MAX"
+    text = "{limit} key packages is the most for one device. Keep yours until some are used."
+    sample = sample_of(limit=limits.KEY_PACKAGES)
+
+
+class KeysLater(Refusal):
+    """Key packages are asked for so fast that it could be to use them up."""
+
+    code = "LC-KEYS-LATER"
+    text = "too many keys were asked for at once. Try again in {wait}."
+
+
+class InboxEnd(Refusal):
+    """An acknowledgement names an entry that has not come yet."""
+
+    code = "LC-INBOX-END"
+    text = "your inbox ends at entry {head}. Take what there is up to that first."
+    sample = sample_of(head=4)
+
+
+class InboxFull(Refusal):
+    """A device has as many welcomes waiting as an inbox holds."""
+
+    code = "LC-INBOX-FULL"
+    text = (
+        "a device has too many welcomes waiting. Ask its owner to open lair there, then try again."
+    )
+
+
+class InboxStranger(Refusal):
+    """A note for somebody with whom the caller has no private conversation."""
+
+    code = "LC-INBOX-STRANGER"
+    text = "this goes to people in a conversation with you only. Start one first: /msg NAME"
+
+
+class InboxAway(Refusal):
+    """A note for a device that is not connected, and has no inbox yet."""
+
+    code = "LC-INBOX-AWAY"
+    text = "that device is not connected now. Open lair on it and start again."
 
 
 # -- load and faults of the server ---------------------------------------------------------------
@@ -1019,3 +1163,106 @@ class SshEnded(Refusal):
 
     code = "LC-SSH-ENDED"
     text = "this session has ended: its key, the account or the role was changed. Log in again."
+
+
+# -- encrypted rooms -------------------------------------------------------------------------------
+
+
+class RoomEncrypted(Refusal):
+    """The room is end-to-end encrypted: what was asked is its members' devices' to do."""
+
+    code = "LC-ROOM-ENCRYPTED"
+    text = "this room is end-to-end encrypted: only its members' devices do that. Open it in lair."
+
+
+class RoomPlain(Refusal):
+    """The room is not encrypted, and what came for it is."""
+
+    code = "LC-ROOM-PLAIN"
+    text = (
+        "this room is not encrypted, and what came for it is. Look at its label, then send again."
+    )
+
+
+class GroupMissing(Refusal):
+    """Nobody has founded the room's group yet."""
+
+    code = "LC-GROUP-MISSING"
+    text = "no device has set up the encryption of this room yet. Open it in lair, which does."
+
+
+class GroupExists(Refusal):
+    """The room's group has been founded, or another has its id."""
+
+    code = "LC-GROUP-EXISTS"
+    text = "the encryption of this room is set up already. Take the welcome that comes."
+
+
+class EpochStale(Refusal):
+    """What was sent belongs to another epoch than the room is in."""
+
+    code = "LC-EPOCH-STALE"
+    text = "the room's keys have changed: it is in epoch {epoch}. Send it again under those."
+    sample = sample_of(epoch=12)
+
+
+class GroupRefused(Refusal):
+    """A handshake breaks a rule of MLS or of the room's policy."""
+
+    code = "LC-GROUP-REFUSED"
+    text = "the room's keys do not change so: {why}. Ask for: lair doctor"
+    sample = sample_of(why="this member may not add people")
+
+
+class GroupRemoves(Refusal):
+    """A commit lacks removals that wait."""
+
+    code = "LC-GROUP-REMOVES"
+    text = "removals wait in this room ({count}). Take them into the commit."
+    sample = sample_of(count=2)
+
+
+class GroupLog(Refusal):
+    """A handshake names a place in an account's log that the server does not have."""
+
+    code = "LC-GROUP-LOG"
+    text = "an account's log is needed here up to entry {position}. Send its entries first."
+    sample = sample_of(position=4)
+
+
+class GroupLease(Refusal):
+    """Another device is about to commit."""
+
+    code = "LC-GROUP-LEASE"
+    text = "another device is about to change the room's keys. Try again in {wait}."
+
+
+class GroupTree(Refusal):
+    """There is no tree of this epoch here, or no more."""
+
+    code = "LC-GROUP-TREE"
+    text = "the room's tree of epoch {epoch} is not kept. Join by the newest one."
+    sample = sample_of(epoch=12)
+
+
+class GroupBlob(Refusal):
+    """A large commit or welcome is not here as a blob, or is too large."""
+
+    code = "LC-GROUP-BLOB"
+    text = "the blob of this commit is not complete, or over {limit} bytes. Send it anew."
+    sample = sample_of(limit=limits.COMMIT_BYTES)
+
+
+class GroupProposals(Refusal):
+    """As many proposals wait for a commit as may."""
+
+    code = "LC-GROUP-PROPOSALS"
+    text = "{limit} proposals is the most that wait for a commit. Make that commit first."
+    sample = sample_of(limit=limits.PROPOSALS_WAITING)
+
+
+class LastAdministrator(Refusal):
+    """The room's last administrator would leave others behind."""
+
+    code = "LC-LAST-ADMIN"
+    text = "you are the room's last administrator. Make somebody else one first."

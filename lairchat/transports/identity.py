@@ -76,6 +76,13 @@ class ServerIdentity:
             raise StartBroken(path=path, why="its key is not an Ed25519 key")
         return cls(key)
 
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature of data that says in its first bytes what it is.
+
+        So that it can mean nothing else: a statement has its label, MLS has its own.
+        """
+        return self._key.sign(data)
+
     def statement(self, spki_sha256: bytes, now: int) -> IdentityStatement:
         """Return a signed statement that the TLS leaf key with this hash is this server's.
 
@@ -89,7 +96,7 @@ class ServerIdentity:
             if 0 <= age < STATEMENT_RENEWAL_SECONDS:
                 return cached
         expires = seconds + STATEMENT_SECONDS
-        signature = self._key.sign(identity_bytes(spki_sha256, expires))
+        signature = self.sign(identity_bytes(spki_sha256, expires))
         statement = IdentityStatement(self.public_key, expires, signature)
         self._statements.pop(spki_sha256, None)
         self._statements[spki_sha256] = statement

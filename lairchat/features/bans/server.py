@@ -120,9 +120,13 @@ async def _ban_user(call: Call, request: messages.AddBan) -> Write[Outcome]:
         _keep(call, connection, request, user=user.id, before=before)
         left = keys.added_to_others(connection, user.id)
         refusal = refusals.AuthBanned(name=user.name, how=lasting(until, reason))
+        # Whoever comes back after a while is not to find that others had to remove them.
+        shut_out = kernel.shut_out(connection, user.id, call.now, banned=until is None)
 
         def after(hub: Hub) -> None:
             hub.close_sessions(user.id, lambda _session: True, refusal.code, refusal.text)
+            for tell in shut_out:
+                tell(hub)
             for one in {user.id, *left.values()}:
                 kernel.standing_changed(one)
 
@@ -196,6 +200,7 @@ def remove(call: Call, request: messages.RemoveBan) -> Write[Outcome]:
         network = rules.network_of(request.kind, request.target)
 
     def change(connection: Connection) -> Done[Outcome]:
+        user = None
         if network is None:
             user = find(call, connection, request.target)
             target, ban = user.name, tables.ban_of_user(connection, user.id)
@@ -204,6 +209,8 @@ def remove(call: Call, request: messages.RemoveBan) -> Write[Outcome]:
         if ban is None:
             raise refusals.BanUnknown(target=target, field="$.target")
         tables.drop_ban(connection, ban.id)
+        if user is not None:
+            call.kernel.shut_out(connection, user.id, call.now, banned=False)
         outcome = Outcome(done=f"lifted the ban of {target}")
         return Done(outcome, _renewing(call.kernel, connection, call.now))
 

@@ -10,9 +10,9 @@ from lairchat.wire.contract import Command, EventType, Overlap, Reply, Request
 from lairchat.wire.objects import Int63
 
 RoomRef = Int63
-#: Clear classes that a client may send into a plain room; the encrypted ones come with MLS.
+#: Clear classes that a client may send this way; commits and proposals have commands of their own.
 SendClass = Literal["app"]
-Body = Annotated[bytes, Meta(min_length=1, max_length=limits.BODY_BYTES)]
+Body = Annotated[bytes, Meta(min_length=1, max_length=limits.SEALED_BYTES)]
 
 
 class Text(
@@ -47,7 +47,11 @@ class StateChange(msgspec.Struct, tag="state", tag_field="type", frozen=True, om
 
 
 class Send(Request, frozen=True):
-    """Append a message to a room; ``body`` is opaque to the server in encrypted rooms."""
+    """Append a message to a room.
+
+    body: msgpack of Text; in encrypted rooms an MLSMessage with a PrivateMessage of application
+    data, of the epoch that the room is in.
+    """
 
     room: RoomRef
     body: Body
@@ -68,8 +72,10 @@ class LogEvent(Reply, frozen=True):
     """One event of a room's log.
 
     seq: dense, from 1, per room.  at: server's time, ms.  user, name, device: who sent it (0 and
-    "" for the server).  kind: app or state, or tombstone when the body has been purged.
-    id: the command id it was sent with, 16 bytes.  body: msgpack of Text or StateChange.
+    "" for the server).  kind: app or state, or tombstone when the body has been purged; in
+    encrypted rooms also commit and proposal.
+    id: the command id it was sent with, 16 bytes.  body: msgpack of Text or StateChange; in
+    encrypted rooms an MLSMessage, or of a large commit msgpack of Large.
     """
 
     room: Int63
@@ -178,6 +184,12 @@ SEND = Command(
         refusals.TextLong,
         refusals.TextEmpty,
         refusals.TextBad,
+        refusals.RoomEncrypted,
+        refusals.RoomPlain,
+        refusals.DeviceUnproven,
+        refusals.GroupMissing,
+        refusals.GroupRefused,
+        refusals.EpochStale,
     ),
     overlap=Overlap.WRITE,
     keyed=True,

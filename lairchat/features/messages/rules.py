@@ -15,6 +15,9 @@ NIL_ID: Final = bytes(limits.COMMAND_ID_BYTES)
 SERVER: Final = 0
 """User and device of the server's own statements."""
 
+SEALED: Final = 0
+"""The first byte of every MLSMessage (RFC 9420 section 6), and of no map."""
+
 TOMBSTONE: Final = "tombstone"
 KIND_WORDS: Final = {
     EventClass.APP: "app",

@@ -5,7 +5,7 @@ while the last transaction runs are checked, appended and answered together, in 
 statements.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, cast
 
 from sqlalchemy.engine import Connection
@@ -67,6 +67,9 @@ class SentFrame(FromServer, tag="ok", frozen=True):
 
 def send(call: Call, request: messages.Send) -> Submit:
     """Append a message to a room; what it says is looked at here, who may say it in the writer."""
+    if request.body[0] == rules.SEALED:
+        assert call.key is not None
+        return Submit(SealedUnit(call, RoomId(request.room), request.body, call.key))
     text = read_inside(messages.Text, request.body)
     rules.check_text(text.text)
     assert call.key is not None
@@ -135,8 +138,38 @@ class SendUnit(Unit):
         return encode_frame(MessageFrame(messages.MESSAGE.name, event))
 
 
-def send_set(connection: Connection, units: Sequence[SendUnit]) -> None:
+class SealedUnit(SendUnit):
+    """A message that the server cannot read, on its way into the log of an encrypted room."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def family(connection: Connection, units: Sequence[Unit]) -> None:
+        """Run neighbouring sends at once; each is judged by itself."""
+        send_set(connection, cast("Sequence[SendUnit]", units), _sealable)
+
+
+def _sealable(connection: Connection, units: Sequence[SendUnit]) -> Sequence[SendUnit]:
+    """Refuse what is no message of its room's group, or not the sender's to send; return the others."""
+    others = []
+    for unit in units:
+        try:
+            unit.call.kernel.sealing(connection, unit.sender, unit.room, unit.body)
+        except Refusal as refusal:
+            unit.refusal = refusal
+        else:
+            others.append(unit)
+    return others
+
+
+def send_set(
+    connection: Connection,
+    units: Sequence[SendUnit],
+    permitted: Callable[[Connection, Sequence[SendUnit]], Sequence[SendUnit]] | None = None,
+) -> None:
     """Append the messages of many senders: five statements, whatever their number.
+
+    permitted: refuses some of them and returns the others; None: by the rules of plain rooms.
 
     A repeat is recognised before anything else is judged, so that an answer once given is given
     again, also to somebody who has left since.  Refusals are not kept: what was refused may be
@@ -146,7 +179,7 @@ def send_set(connection: Connection, units: Sequence[SendUnit]) -> None:
     answers = log.find_answers(connection, keys)
     if answers:
         units = _unanswered(connection, units, answers)
-    units = _permitted(connection, units)
+    units = (permitted or _permitted)(connection, units)
     copies: list[tuple[SendUnit, SendUnit]] = []
     if len(set(keys)) < len(keys):
         units, copies = _without_copies(units)

@@ -14,7 +14,7 @@ NameText = Annotated[str, Meta(max_length=128)]
 TopicText = Annotated[str, Meta(max_length=limits.TOPIC_CHARS * 4)]
 Access = Literal["public", "private"]
 Posting = Literal["everyone", "members", "moderators"]
-Crypto = Literal["plain"]
+Crypto = Literal["plain", "mls"]
 Kind = Literal["room", "direct"]
 RoleName = Literal["guest", "member", "moderator", "admin", "owner"]
 RoomRef = Int63
@@ -24,7 +24,8 @@ class RoomInfo(Reply, frozen=True):
     """What one may know of a room.
 
     room: its number.  name: without the leading ``#``; of a direct conversation the other's name.
-    kind: room or direct.  crypto: what protects messages (``plain``: the server can read them).
+    kind: room or direct.  crypto: what protects messages (``plain``: the server can read them;
+    ``mls``: it cannot, nor does it know the name, the topic or who has which role).
     role: the caller's role in it, or null.  members: how many.  head: sequence of its last event.
     archived: an operator has put it away: it is read and left, not joined nor written in.
     """
@@ -44,7 +45,11 @@ class RoomInfo(Reply, frozen=True):
 
 
 class CreateRoom(Request, frozen=True):
-    """Make a room; the caller becomes its owner."""
+    """Make a room; the caller becomes its owner.
+
+    An encrypted one (``mls``) is private, and its name and topic are empty: both are the members'
+    own, in messages.  Its group is to be founded next (``group.found``).
+    """
 
     name: RoomText
     access: Access = "public"
@@ -128,9 +133,13 @@ class SetRole(Request, frozen=True):
 
 
 class OpenDirect(Request, frozen=True):
-    """Open the direct conversation with somebody, making it on first use."""
+    """Open the direct conversation with somebody, making it on first use.
+
+    Two people can have one of each kind, encrypted and not.
+    """
 
     name: NameText
+    crypto: Crypto = "plain"
 
 
 class MyRooms(Request, frozen=True):
@@ -161,14 +170,28 @@ class RoomInvited(Reply, frozen=True):
     by: str
 
 
-ROOM_ERRORS = (refusals.RoomUnknown, refusals.NotMember, refusals.Denied, refusals.RoomDirect)
+ROOM_ERRORS = (
+    refusals.RoomUnknown,
+    refusals.NotMember,
+    refusals.Denied,
+    refusals.RoomDirect,
+    refusals.RoomEncrypted,
+)
 
 CREATE = Command(
     name="room.create",
     request=CreateRoom,
     reply=RoomInfo,
     doc="Makes a room; the caller becomes its owner.",
-    errors=(refusals.RoomNameBad, refusals.RoomTaken, refusals.RoomsMax, refusals.TopicBad),
+    errors=(
+        refusals.RoomNameBad,
+        refusals.RoomTaken,
+        refusals.RoomsMax,
+        refusals.TopicBad,
+        refusals.RoomCrypto,
+        refusals.RoomEncrypted,
+        refusals.IdentityUnknown,
+    ),
     role=ServerRole.USER,
     overlap=Overlap.WRITE,
     keyed=True,
@@ -268,7 +291,13 @@ DIRECT = Command(
     request=OpenDirect,
     reply=RoomInfo,
     doc="Opens the direct conversation with somebody.",
-    errors=(refusals.UserUnknown, refusals.OnSelf, refusals.RoomsMax),
+    errors=(
+        refusals.UserUnknown,
+        refusals.OnSelf,
+        refusals.RoomsMax,
+        refusals.RoomCrypto,
+        refusals.IdentityUnknown,
+    ),
     role=ServerRole.USER,
     overlap=Overlap.WRITE,
     cost=2,

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from lairchat.features.rooms.messages import RoleName
 from lairchat.model.permissions import Access, Posting, RoomAction, may_room
-from lairchat.model.refusals import LastOwner, OnSelf
+from lairchat.model.refusals import LastOwner, OnSelf, RoomCrypto, RoomEncrypted
 from lairchat.model.roles import RoomRole, ServerRole
 
 LOBBY = "lobby"
@@ -54,6 +54,10 @@ class Judged(Protocol):
     def archived(self) -> bool:
         """Whether an operator has put it away."""
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the server cannot read it."""
+
 
 def require(
     action: RoomAction,
@@ -79,9 +83,22 @@ def require(
         invited=invited,
         direct=room.direct,
         archived=room.archived,
+        encrypted=room.encrypted,
     )
     if refusal is not None:
         raise refusal
+
+
+def check_encrypted(access: str, name: str, topic: str) -> None:
+    """Refuse an encrypted room that anybody could enter, or that tells the server what it is about.
+
+    Raises RoomCrypto, RoomEncrypted.
+    """
+    if access != Access.PRIVATE:
+        raise RoomCrypto(kind="public and encrypted", field="$.access")
+    for field, value in (("$.name", name), ("$.topic", topic)):
+        if value:
+            raise RoomEncrypted(field=field)
 
 
 def role_on_joining(server_role: ServerRole, *, servers_own: bool) -> RoomRole:

@@ -122,6 +122,8 @@ def told_entering(
 
 def create(call: Call, request: messages.CreateRoom) -> Write[messages.RoomInfo]:
     """Make a room; its maker is its owner and first member."""
+    if request.crypto == "mls":
+        return create_encrypted(call, request)
     session, name = call.session, check_room_name(request.name)
     topic = check_topic(request.topic)
 
@@ -142,6 +144,33 @@ def create(call: Call, request: messages.CreateRoom) -> Write[messages.RoomInfo]
         tables.add(connection, room.id, session.user, RoomRole.OWNER, call.now)
         stated = state(connection, room.id, call.now, StateChange(what="created", by=session.name))
         reply = info(room._replace(members=1), RoomRole.OWNER, stated.seq)
+        return Done(reply, told_entering(call, session, reply, stated))
+
+    return Write(change)
+
+
+def create_encrypted(call: Call, request: messages.CreateRoom) -> Write[messages.RoomInfo]:
+    """Make an encrypted room, whose group is yet to be founded; its maker is a member, not more."""
+    session = call.session
+    rules.check_encrypted(request.access, request.name, request.topic)
+
+    def change(connection: Connection) -> Done[messages.RoomInfo]:
+        call.kernel.encrypting(connection, [session.user])
+        require_place(connection, session.user)
+        room = tables.create(
+            connection,
+            kind="room",
+            name="",
+            access="private",
+            posting="members",
+            topic="",
+            by=session.user,
+            now=call.now,
+            crypto="mls",
+        )
+        tables.add(connection, room.id, session.user, RoomRole.MEMBER, call.now)
+        stated = state(connection, room.id, call.now, StateChange(what="created", by=session.name))
+        reply = info(room._replace(members=1), RoomRole.MEMBER, stated.seq)
         return Done(reply, told_entering(call, session, reply, stated))
 
     return Write(change)
@@ -398,14 +427,16 @@ def open_direct(call: Call, request: messages.OpenDirect) -> Write[messages.Room
         other = accounts.require_user(connection, request.name)
         if other.id == session.user:
             raise refusals.OnSelf(field="$.name")
-        there = tables.direct_between(connection, session.user, other.id)
+        there = tables.direct_between(connection, session.user, other.id, request.crypto)
         if there is not None:
             room, role = tables.room_for(connection, there, session.user)
             head = log.heads(connection, [there])[there].seq
             return Done(info(room, role, head, (other.id, other.name)))
         if tables.opened(connection, session.user) >= rules.DIRECTS_OPENED:
             raise refusals.RoomsMax(limit=rules.DIRECTS_OPENED)
-        room, stated = make_direct(connection, session, other.id, call.now)
+        if request.crypto == "mls":
+            call.kernel.encrypting(connection, [session.user, other.id])
+        room, stated = make_direct(connection, session, other.id, call.now, request.crypto)
         mine = info(room, RoomRole.MEMBER, stated.seq, (other.id, other.name))
         theirs = info(room, RoomRole.MEMBER, stated.seq, (session.user, session.name))
 
@@ -421,7 +452,7 @@ def open_direct(call: Call, request: messages.OpenDirect) -> Write[messages.Room
 
 
 def make_direct(
-    connection: Connection, session: Session, other: UserId, now: int
+    connection: Connection, session: Session, other: UserId, now: int, crypto: messages.Crypto
 ) -> tuple[Room, Stated]:
     """Make the direct conversation of the caller and somebody else, both of them in it."""
     room = tables.create(
@@ -433,8 +464,9 @@ def make_direct(
         topic="",
         by=session.user,
         now=now,
+        crypto=crypto,
     )
-    tables.keep_direct(connection, session.user, other, room.id)
+    tables.keep_direct(connection, session.user, other, room.id, crypto)
     for user in (session.user, other):
         tables.add(connection, room.id, user, RoomRole.MEMBER, now)
     stated = state(connection, room.id, now, StateChange(what="created", by=session.name))

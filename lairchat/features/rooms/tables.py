@@ -41,9 +41,9 @@ from lairchat.storage.schema import metadata
 from lairchat.storage.statements import FEW, driver_of
 
 #: kind: room, direct.  access: public, private.  posting: everyone, members, moderators.
-#: crypto: plain (mls comes later): three separate properties, none of them implied by another.
-#: name_key: lower-case name; null for direct conversations and for rooms that all have left, so
-#: that the name is free again.  members: how many, kept dense.  created_by: null for the rooms
+#: crypto: plain, mls: three separate properties.  An encrypted room is private, without name and topic.
+#: name_key: lower-case name; null for direct conversations, encrypted rooms and rooms that all have
+#: left, so that the name is free again.  members: how many, kept dense.  created_by: null for the rooms
 #: that belong to the server.  archived_at: since when nobody writes in it or enters it.  erased_to:
 #: null unless an operator deleted it; then how far its log has been emptied.
 rooms = Table(
@@ -76,12 +76,13 @@ memberships = Table(
     Column("joined_at", BigInteger, nullable=False),
 )
 
-#: The one direct conversation of two users; low and high are their ids in order.
+#: The direct conversations of two users, one of each kind; low and high are their ids in order.
 directs = Table(
     "directs",
     metadata,
     Column("low", Integer, ForeignKey("users.id"), primary_key=True),
     Column("high", Integer, ForeignKey("users.id"), primary_key=True, index=True),
+    Column("crypto", String(10), primary_key=True),
     Column("room", Integer, ForeignKey("rooms.id"), nullable=False, unique=True),
 )
 
@@ -98,7 +99,7 @@ invitations = Table(
 Kind = Literal["room", "direct"]
 Access = Literal["public", "private"]
 Posting = Literal["everyone", "members", "moderators"]
-Crypto = Literal["plain"]
+Crypto = Literal["plain", "mls"]
 
 
 class Room(NamedTuple):
@@ -124,6 +125,11 @@ class Room(NamedTuple):
     def direct(self) -> bool:
         """Whether this is the direct conversation of two people."""
         return self.kind == "direct"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the server cannot read it."""
+        return self.crypto == "mls"
 
     @property
     def servers_own(self) -> bool:
@@ -273,6 +279,26 @@ def members_of(room: RoomId) -> Select[tuple[int]]:
     return select(memberships.c.user).where(memberships.c.room == room)
 
 
+def inside(connection: Connection, room: RoomId) -> list[UserId]:
+    """Return the users in a room."""
+    rows = driver_of(connection).all(
+        "SELECT memberships.user FROM memberships WHERE memberships.room = ?", (room,)
+    )
+    return [UserId(user) for (user,) in rows]
+
+
+def share_private(connection: Connection, one: UserId, other: UserId) -> bool:
+    """Say whether two users are together in a private room or a direct conversation."""
+    row = driver_of(connection).one(
+        "SELECT 1 FROM memberships AS mine"
+        " JOIN memberships AS theirs ON theirs.room = mine.room"
+        " JOIN rooms ON rooms.id = mine.room"
+        " WHERE mine.user = ? AND theirs.user = ? AND rooms.access = 'private' LIMIT 1",
+        (one, other),
+    )
+    return row is not None
+
+
 def roles_in(
     connection: Connection, room: RoomId, users: Collection[UserId]
 ) -> dict[UserId, RoomRole]:
@@ -322,6 +348,7 @@ def create(
     topic: str,
     by: UserId | None,
     now: int,
+    crypto: Crypto = "plain",
 ) -> Room:
     """Make a room and its log, without members; the caller knows that the name is free."""
     values: dict[str, Any] = {
@@ -329,12 +356,12 @@ def create(
         "name": name,
         "access": access,
         "posting": posting,
-        "crypto": "plain",
+        "crypto": crypto,
         "topic": topic,
         "members": 0,
         "created_by": by,
     }
-    key = name.lower() if kind == "room" else None
+    key = name.lower() if name else None
     made = connection.execute(insert(rooms).values(**values, name_key=key, created_at=now))
     assert made.inserted_primary_key is not None
     room = RoomId(made.inserted_primary_key[0])
@@ -385,17 +412,14 @@ def close(connection: Connection, room: RoomId) -> list[UserId]:
 
     Its log is left for :func:`erase`, which takes longer than one transaction may.
     """
-    rows = driver_of(connection).all(
-        "SELECT memberships.user FROM memberships WHERE memberships.room = ?", (room,)
-    )
-    inside = [UserId(user) for (user,) in rows]
-    for user in inside:
+    users = inside(connection, room)
+    for user in users:
         log.forget_cursors(connection, user, room)
     connection.execute(delete(memberships).where(memberships.c.room == room))
     archive(connection, room)
     gone = {"name": "", "topic": "", "members": 0, "erased_to": 0}
     connection.execute(update(rooms).where(rooms.c.id == room).values(gone))
-    return inside
+    return users
 
 
 def erase(connection: Connection, limit: int) -> bool:
@@ -451,17 +475,23 @@ def uninvite(connection: Connection, room: RoomId, user: UserId) -> None:
 # -- direct conversations
 
 
-def direct_between(connection: Connection, one: UserId, other: UserId) -> RoomId | None:
-    """Return the direct conversation of two users, or None."""
-    pair = sorted((one, other))
-    row = driver_of(connection).one("SELECT room FROM directs WHERE low = ? AND high = ?", pair)
+def direct_between(
+    connection: Connection, one: UserId, other: UserId, crypto: Crypto = "plain"
+) -> RoomId | None:
+    """Return the direct conversation of two users, of this kind, or None."""
+    row = driver_of(connection).one(
+        "SELECT room FROM directs WHERE low = ? AND high = ? AND crypto = ?",
+        (*sorted((one, other)), crypto),
+    )
     return None if row is None else row[0]
 
 
-def keep_direct(connection: Connection, one: UserId, other: UserId, room: RoomId) -> None:
+def keep_direct(
+    connection: Connection, one: UserId, other: UserId, room: RoomId, crypto: Crypto = "plain"
+) -> None:
     """Note which room is the direct conversation of two users."""
     low, high = sorted((one, other))
-    connection.execute(insert(directs).values(low=low, high=high, room=room))
+    connection.execute(insert(directs).values(low=low, high=high, room=room, crypto=crypto))
 
 
 def partners(connection: Connection, user: UserId, among: Iterable[RoomId]) -> dict[RoomId, UserId]:
@@ -493,6 +523,8 @@ def may_not_post(
 ) -> list[tuple[RoomId, UserId]]:
     """Return those of (room, user) who may not post there, by the table of model.permissions.
 
+    Nobody posts in an encrypted room what the server can read.
+
     For the send path.  Asking for the exceptions is one statement that returns no row as a rule:
     the driver gives up the interpreter lock for each row, and with the reactor busy every row of
     an answer can cost the interpreter's switch interval (measured: 600 ms instead of 10 for 300).
@@ -523,7 +555,7 @@ _LEAST = f"CASE rooms.posting {' '.join(['WHEN ? THEN ?'] * len(POST_ROLE_NEEDED
 _MAY_POST = (
     "SELECT memberships.role FROM memberships JOIN rooms ON rooms.id = memberships.room"  # noqa: S608
     f" WHERE memberships.room = ? AND memberships.user = ? AND memberships.role >= {_LEAST}"
-    " AND rooms.archived_at IS NULL"
+    " AND rooms.crypto = 'plain' AND rooms.archived_at IS NULL"
 )
 
 
@@ -537,5 +569,5 @@ def _refused_text(length: int) -> str:
         " AND memberships.user = asked.member"
         " LEFT JOIN rooms ON rooms.id = asked.room"
         f" WHERE memberships.role IS NULL OR memberships.role < {_LEAST}"
-        " OR rooms.archived_at IS NOT NULL"
+        " OR rooms.crypto <> 'plain' OR rooms.archived_at IS NOT NULL"
     )

@@ -142,7 +142,7 @@ class RefusedTest(Case):
     def test_arguments(self):
         for arguments in (
             {"room": self.ops, "body": b""},
-            {"room": self.ops, "body": bytes(limits.BODY_BYTES + 1)},
+            {"room": self.ops, "body": bytes(limits.SEALED_BYTES + 1)},
             {"room": -1, "body": text("hi")},
             {"room": 2**63, "body": text("hi")},
             {"room": self.ops, "body": text("hi"), "kind": "state"},

@@ -1,0 +1,1 @@
+"""Encrypted rooms: groups, the order of their commits, the public part of what they hold."""

@@ -1,0 +1,1 @@
+"""A log for each certified device: welcomes into encrypted rooms, linking, verification."""

@@ -1,0 +1,1 @@
+"""The directory of key packages: what is needed to add a device that is not online."""
