@@ -22,6 +22,7 @@ from lairchat.features.identities.messages import APPEND, PROVE, PUBLISH
 from lairchat.features.inbox import server as inbox_server
 from lairchat.features.inbox.messages import ACK
 from lairchat.features.inbox.messages import READ as READ_INBOX
+from lairchat.features.key_packages import server as key_packages_server
 from lairchat.features.keys import server as keys_server
 from lairchat.features.messages.messages import HISTORY, SEND, LogEvent
 from lairchat.features.rooms import tables as rooms
@@ -286,6 +287,7 @@ def all_features(clock: Clock, server: Identity | None = None) -> list[Any]:
         keys_server.make(),
         bans_server.make(),
         identities_server.make(lambda: SERVER),
+        key_packages_server.make(),
         inbox_server.make(),
         delivery_server.make(lambda: mine),
     ]
