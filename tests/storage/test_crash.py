@@ -121,7 +121,7 @@ def test_a_disk_that_fails_once_is_never_trusted_again(tmp_path: Path, call: str
     acknowledged = set()
     for number, which in enumerate((9, 11, 14, 19, 25)):
         # The first ones belong to the start, which must not get that far and is proven elsewhere.
-        when = which if call == "fdatasync" else which * 9
+        when = which if call == "fdatasync" else which * 16
         lines, said = with_faults(path, number, f"{call}:error=EIO:when={when}")
         assert "gave up" in lines, lines[-5:]
         assert "LC-STORE-BROKEN" in lines
