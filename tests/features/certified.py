@@ -31,6 +31,10 @@ from tests.trust.people import SERVER, Account, device, key
 from tests.trust.rooms import signing_seed
 
 
+PART = 8
+"""count: entries of a log that surely fit a command."""
+
+
 def make_server(*more: Feature, **options: Any) -> Server:
     """Return a server that knows rooms, bans, account logs, key packages and inboxes."""
     clock = options.pop("clock", None) or Clock()
@@ -67,6 +71,14 @@ class Person:
 
     def identity(self, number: int = 1) -> LeafIdentity:
         return LeafIdentity(self.id, device(self.name, number).id)
+
+    def publish(self, client: Client) -> None:
+        """Publish the log, a part at a time as frames want it."""
+        entries = self.account.entries
+        client.ask(PUBLISH, log=encode_log(self.account.genesis, entries[:PART]))
+        for start in range(PART, len(entries), PART):
+            part = ENTRIES.write(entries[start : start + PART])
+            client.ask(APPEND, after=start, entries=part)
 
     # -- connections
 
@@ -143,7 +155,7 @@ def newcomer(server: Server, name: str, devices: int = 1) -> tuple[Person, Clien
     """Return somebody whose log is published, and a connection that has proven its first device."""
     person = Person(server, name, devices)
     client = person.register()
-    client.ask(PUBLISH, log=person.whole)
+    person.publish(client)
     person.prove(client)
     client.forget()
     return person, client
