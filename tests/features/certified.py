@@ -30,7 +30,6 @@ from tests.harness import Client, Server
 from tests.trust.people import SERVER, Account, device, key
 from tests.trust.rooms import signing_seed
 
-
 PART = 8
 """count: entries of a log that surely fit a command."""
 
