@@ -97,18 +97,16 @@ class Held(Protocol):
 
 
 @contextmanager
-def refusing(epoch: int | None = None, field: str = "$.message") -> Iterator[None]:
+def refusing(epoch: int = 0, field: str = "$.message") -> Iterator[None]:
     """Turn what is wrong with somebody's bytes into the refusal that says so.
 
-    epoch: where the group is; what belongs to another one is stale.
+    epoch: where the group is, for what belongs to one; if that is another, it is stale.
     """
     try:
         yield
     except LogNeededError as error:
         raise GroupLog(position=error.position, field=field) from None
-    except EpochError as error:
-        if epoch is None:
-            raise GroupRefused(why=str(error), field=field) from None
+    except EpochError:
         raise EpochStale(epoch=epoch, field=field) from None
     except (MLSError, TrustError) as error:
         raise GroupRefused(why=str(error), field=field) from None

@@ -104,7 +104,12 @@ PUBLISH = Command(
     request=PublishLog,
     reply=LogHead,
     doc="Begins the account's log; publishing the same again is harmless.",
-    errors=(refusals.IdentityBad, refusals.IdentitySoon, refusals.IdentitiesMax),
+    errors=(
+        refusals.IdentityBad,
+        refusals.IdentitySoon,
+        refusals.IdentitiesMax,
+        refusals.LogStale,
+    ),
     role=ServerRole.USER,
     overlap=Overlap.WRITE,
     cost=20,

@@ -109,6 +109,15 @@ def test_whoever_leaves_is_removed_by_the_next_commit_and_says_nothing_more(here
     assert alice.ask(MEMBERS, room=alice.room).total == 2
 
 
+def test_nobody_says_the_servers_words_again(here: Here) -> None:
+    alice, bob, carol = room_of(here, "alice", "bob", "carol")
+    carol.ask(messages.LEAVE, room=carol.room)
+    (event,) = [one for one in bob.read() if one.kind == "proposal"]
+    for member in (alice, bob):
+        with pytest.raises(refusals.GroupRefused):
+            member.propose(event.body)
+
+
 def test_all_devices_of_whoever_leaves_go(here: Here) -> None:
     alice = here.member("alice")
     bob, laptop = here.member("bob", devices=2), here.member("bob", 2)
