@@ -14,7 +14,7 @@ from lairchat.mls.suites import HYBRID
 from lairchat.model import limits
 from lairchat.model.refusals import KeyPackageBad
 from lairchat.trust.errors import TrustError
-from lairchat.trust.leaf import LeafIdentity, certified
+from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.log import AccountLog
 from lairchat.trust.structure import check_leaf
 
@@ -43,7 +43,7 @@ def check_all(
 ) -> list[Checked]:
     """Return the packages of one command, each looked at; raises KeyPackageBad, which counts from 1.
 
-    identity: the device that brings them.  log: its account's.  now: ms since 1970.
+    identity: the device that brings them, which is in force.  log: its account's.  now: ms since 1970.
     Whoever adds the device looks at all of it again; what is refused here would have cost them the
     attempt.
     """
@@ -69,8 +69,6 @@ def _check(data: bytes, identity: LeafIdentity, log: AccountLog, now: int, most:
         raise _Unfit("it has extensions, which none has here")
     if check_leaf(package.leaf, {log.account: log}) != identity:
         raise _Unfit("it is another device's")
-    # As things are now, not only as they were at the head that the leaf names.
-    certified(log, identity, package.leaf.signature_key)
     lifetime = package.leaf.source
     assert isinstance(lifetime, Lifetime), "check_key_package let it pass"
     if lifetime.not_after > now + most + limits.KEY_PACKAGE_SKEW_SECONDS:

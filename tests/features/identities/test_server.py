@@ -515,6 +515,19 @@ def test_a_proof_under_way_does_not_outlive_the_revocation(server: Server) -> No
     assert proven(server, late) is None
 
 
+def test_a_proof_under_way_does_not_outlive_the_log(server: Server) -> None:
+    alice, client = newcomer(server, "alice")
+    server.wait(limits.LOG_BEGIN_SECONDS)
+    late = alice.login()
+    beginning = client.give(PUBLISH, log=another_log("alice"))
+    proving = late.give(PROVE, device=alice.identity().device, signature=alice.proof(late))
+    server.settle()
+    client.answer(beginning)
+    with pytest.raises(refusals.DeviceGone):
+        late.answer(proving)
+    assert rows(server, "proven_devices") == 0
+
+
 def test_a_proof_under_way_does_not_outlive_its_session(server: Server) -> None:
     alice, _client = newcomer(server, "alice")
     late = alice.login()
