@@ -1,5 +1,6 @@
 """Key encapsulation: what goes in comes out, and keys that are none are refused (RFC 9180 section 7.1)."""
 
+import contextlib
 import os
 
 import pytest
@@ -47,10 +48,8 @@ def test_keys_follow_from_their_material(scheme: Kem) -> None:
 def test_another_key_gives_another_secret(scheme: Kem) -> None:
     public = scheme.public(scheme.derive(os.urandom(64)))
     secret, encapsulation = scheme.encapsulate(public)
-    try:
+    with contextlib.suppress(InvalidError):  # some schemes can tell
         assert scheme.decapsulate(encapsulation, scheme.derive(os.urandom(64))) != secret
-    except InvalidError:
-        pass  # some schemes can tell
 
 
 @every
@@ -86,10 +85,8 @@ def test_random_bytes_get_only_the_librarys_error_out(scheme: Kem) -> None:
                 lambda public=public: scheme.check(public),
                 lambda sent=sent: scheme.decapsulate(sent, private),
             ):
-                try:
+                with contextlib.suppress(MLSError):
                     call()
-                except MLSError:
-                    pass
 
 
 @pytest.mark.parametrize("scheme", [kem.P256, kem.P384, kem.P521], ids=["P256", "P384", "P521"])
