@@ -57,9 +57,7 @@ _HEADS_IN_ONE_ROW = (
     " FROM log_heads WHERE room IN ?"
 )
 _unpack_heads = struct.Struct(">QQQ32s").iter_unpack
-_STORED = (
-    "SELECT room, seq, at, sender, device, kind, id, body, hash FROM log_events WHERE room = ?"
-)
+_STORED = "SELECT room, seq, at, sender, device, kind, id, body, hash, digest FROM log_events WHERE room = ?"
 
 
 class Entry(NamedTuple):
@@ -78,7 +76,10 @@ class Entry(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """An event of the log. body: None when purged. hash: the chain's hash at this event."""
+    """An event of the log.
+
+    body: None when purged; digest: then its SHA-256.  hash: the chain's hash at this event.
+    """
 
     room: int
     seq: int
@@ -89,6 +90,7 @@ class Stored(NamedTuple):
     id: bytes
     body: bytes | None
     hash: bytes
+    digest: bytes | None = None
 
 
 class Head(NamedTuple):

@@ -78,7 +78,8 @@ def test_groups_of_any_size_get_dense_numbers_per_room(inline: Inline, count: in
     assert append(inline, *entries[:1]) == [expected[(count - 1) // 7 * 7] + 1]
     stored = inline.read(lambda connection: log.page(connection, 1, limit=2_000))
     assert [event.seq for event in stored] == list(range(1, len(stored) + 1))
-    assert stored[0] == (1, 1, entries[0].at, 7, 70, 1, command(0), b"body 0", stored[0].hash)
+    assert stored[0][:8] == (1, 1, entries[0].at, 7, 70, 1, command(0), b"body 0")
+    assert stored[0].digest is None
     for room in rooms:
         assert verify(inline, room) is None
 

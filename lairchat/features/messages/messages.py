@@ -87,6 +87,8 @@ class LogEvent(Reply, frozen=True):
     kind: str
     id: bytes
     body: bytes
+    was: str = ""
+    digest: bytes = b""
 
 
 class History(Request, frozen=True):

@@ -291,6 +291,8 @@ def events_of(connection: Connection, found: Sequence[Stored]) -> list[messages.
             kind=rules.TOMBSTONE if event.body is None else rules.kind_word(event.kind),
             id=event.id,
             body=event.body or b"",
+            was="" if event.body is not None else rules.kind_word(event.kind),
+            digest=event.digest or b"",
         )
         for event in found
     ]

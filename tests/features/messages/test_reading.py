@@ -1,5 +1,7 @@
 """Reading: history in both directions, catching up in many rooms, cursors, gaps."""
 
+from hashlib import sha256
+
 from lairchat.features.messages import server as messages_server
 from lairchat.features.messages.messages import (
     HISTORY,
@@ -72,9 +74,13 @@ class HistoryTest(Case):
         self.assertEqual(len(self.log_of(self.carol, self.ops)), 21)
 
     def test_purged_events_stay_as_tombstones(self):
+        (whole,) = self.alice.ask(HISTORY, room=self.ops, after=19, limit=1).events
+        self.assertEqual((whole.was, whole.digest), ("", b""))
         self.server.change(lambda connection: log.purge(connection, self.ops, [20]))
-        (event,) = self.alice.ask(HISTORY, room=self.ops, limit=1).events
+        (event,) = self.alice.ask(HISTORY, room=self.ops, after=19, limit=1).events
         self.assertEqual((event.kind, event.body, event.seq), ("tombstone", b"", 20))
+        # What the chain of the log needs to go on.
+        self.assertEqual((event.was, event.digest), ("app", sha256(whole.body).digest()))
 
     def test_pages_fit_a_frame_in_both_directions(self):
         for _ in range(7):
