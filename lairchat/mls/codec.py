@@ -189,7 +189,11 @@ class Vector:
 
     def read(self, reader: Reader) -> tuple[Any, ...]:
         """Return the value at the reader's place."""
-        stop = reader.length() + reader.position
+        size = reader.length()
+        # Before any item is made of what is there.
+        if size > reader.remaining:
+            raise MalformedError(f"{size} bytes announced, {reader.remaining} there")
+        stop = reader.position + size
         read = self._kind.read
         found = []
         # Every kind takes at least one byte, so this ends.

@@ -92,6 +92,18 @@ def test_a_vector_has_a_longest_length() -> None:
         length(MAX_VECTOR + 1)
 
 
+def test_a_vector_of_items_that_are_not_there_is_refused_before_any_is_read() -> None:
+    reader = Reader(bytes.fromhex("bfffffff") + bytes(100))
+    with pytest.raises(MalformedError, match="1073741823 bytes announced, 100 there"):
+        Vector(U8).read(reader)
+    assert reader.position == 4
+
+
+def test_an_item_does_not_reach_past_its_vector() -> None:
+    with pytest.raises(MalformedError, match="past the end"):
+        Vector(U16).read(Reader(b"\3\0\0\0\0"))
+
+
 def test_bytes_that_are_left_over_are_refused() -> None:
     with pytest.raises(MalformedError, match="1 bytes too many"):
         decode(U8, b"\0\0")
