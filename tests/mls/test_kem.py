@@ -4,6 +4,8 @@ import contextlib
 import os
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from lairchat.mls import kem
 from lairchat.mls.errors import InvalidError, MLSError
@@ -132,3 +134,10 @@ def test_every_part_of_x_wing_counts() -> None:
         bent = bytearray(sent)
         bent[offset] ^= 1
         assert kem.XWING.decapsulate(bytes(bent), private) != secret
+
+
+def test_a_curve_on_which_no_key_can_be_derived_is_told() -> None:
+    """RFC 9180 section 7.1.3: candidates are drawn until one fits, 256 at most."""
+    nowhere = kem.DhKem(0x10, kem._Weierstrass(ec.SECP256R1(), 1, 0xFF), hashes.SHA256())
+    with pytest.raises(InvalidError, match="no key pair"):
+        nowhere.derive(bytes(32))
