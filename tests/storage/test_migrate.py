@@ -434,10 +434,10 @@ def test_the_table_of_the_tests_is_nobodys(path: Path) -> None:
         migrate.prepare(path)
 
 
-def test_what_a_server_of_the_second_schema_held_is_in_the_third(
+def test_what_a_server_of_the_second_schema_held_is_in_the_newest(
     path: Path, tmp_path: Path
 ) -> None:
-    """People, links and rooms as they were: nobody is locked, no name is kept, nothing is archived."""
+    """As it was: nobody is locked, no name is kept, nothing is archived, who is invited still is."""
     second = tmp_path / "second"
     second.mkdir()
     for name in ("0001_log", "0002_spine"):
@@ -457,6 +457,7 @@ def test_what_a_server_of_the_second_schema_held_is_in_the_third(
         " created_by, created_at) VALUES (5, 'room', 'den', 'den', 'private', 'members', 'plain',"
         " '', 0, 7, 1)"
     )
+    connection.execute("INSERT INTO invitations VALUES (5, 8, 7, 3)")
     connection.close()
     assert migrate.prepare(path).migrated_from == "0002_spine"
     connection = sqlite3.connect(path)
@@ -465,7 +466,9 @@ def test_what_a_server_of_the_second_schema_held_is_in_the_third(
     ).fetchall()
     links = connection.execute("SELECT id, uses, name, skeleton, account FROM invites").fetchall()
     rooms = connection.execute("SELECT name, archived_at, erased_to FROM rooms").fetchall()
+    invited = connection.execute("SELECT * FROM invitations").fetchall()
     connection.close()
+    assert invited == [(5, 8, 7, 3)]
     assert people == [("Alice", 0, None, None), ("eve", 1, None, None)]
     assert links == [(3, 2, None, None, None)]
     assert rooms == [("den", None, None)]

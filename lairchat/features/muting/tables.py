@@ -25,12 +25,6 @@ def muted_by(connection: Connection, user: UserId) -> set[UserId]:
     return {UserId(other) for (other,) in rows}
 
 
-def is_muted(connection: Connection, user: UserId, other: UserId) -> bool:
-    """Say whether a user does not want to hear of another."""
-    query = select(mutes.c.other).where(mutes.c.user == user, mutes.c.other == other)
-    return connection.execute(query).first() is not None
-
-
 def mute(connection: Connection, user: UserId, other: UserId, now: int) -> None:
     """Keep that a user does not want to hear of another; the caller knows that it is new."""
     connection.execute(insert(mutes).values(user=user, other=other, muted_at=now))

@@ -260,7 +260,7 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
     """Invite somebody: they are told at once, and find the room in their list.
 
     Only of the first invitation: whoever repeats it cannot make a device ring again and again,
-    nor whoever makes a new room for each.
+    nor whoever makes a new room for each.  The first is that of the first whom they hear of.
     """
     session, throttle = call.session, call.kernel.throttle
     # Asked here and counted after the commit, both on this thread.  What comes in between is
@@ -275,22 +275,26 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
         target = tables.role_of(connection, room.id, guest.id)
         rules.require(RoomAction.INVITE, room, role, target=target)
         call.kernel.joining(connection, room.id, guest.id)
-        if tables.invited(connection, room.id, guest.id):
+        before = tables.inviters(connection, room.id, guest.id)
+        if session.user in before:
             return Done(Nothing())
         waiting = tables.waiting(connection, guest.id, session.user)
         if wait or waiting >= limits.INVITATIONS_WAITING:
             raise refusals.InvitedEnough(name=guest.name, field="$.name", retry_after=wait or None)
         tables.invite(connection, room.id, guest.id, session.user, call.now)
-        muted = muting.is_muted(connection, guest.id, session.user)
+        muted = muting.muted_by(connection, guest.id)
+        rings = session.user not in muted and before <= muted
+        # Said in the room of the very first one, whoever is heard: else it would tell of the muting.
         invited = StateChange(what="invited", by=session.name, whom=guest.name)
-        stated = state(connection, room.id, call.now, invited)
+        stated = None if before else state(connection, room.id, call.now, invited)
 
         def after(hub: Hub) -> None:
             throttle.take(counted, INVITATIONS)
-            if not muted:
+            if rings:
                 event = messages.RoomInvited(room=room.id, name=room.name, by=session.name)
                 hub.tell(guest.id, event_frame(messages.ROOM_INVITED.name, event))
-            hub.publish(room.id, stated.frame)
+            if stated is not None:
+                hub.publish(room.id, stated.frame)
 
         return Done(Nothing(), after)
 

@@ -86,12 +86,13 @@ directs = Table(
     Column("room", Integer, ForeignKey("rooms.id"), nullable=False, unique=True),
 )
 
+#: One for each who invites: that of somebody whose invitations are hidden hides nobody else's.
 invitations = Table(
     "invitations",
     metadata,
     Column("room", Integer, ForeignKey("rooms.id"), primary_key=True),
     Column("user", Integer, ForeignKey("users.id"), primary_key=True, index=True),
-    Column("invited_by", Integer, ForeignKey("users.id"), nullable=False),
+    Column("invited_by", Integer, ForeignKey("users.id"), primary_key=True),
     Column("invited_at", BigInteger, nullable=False),
 )
 
@@ -168,7 +169,7 @@ _INVITED_TO = (
     _SEEN.format(join="LEFT")  # noqa: S608 - constants only
     + "rooms.id IN (SELECT invitations.room FROM invitations WHERE invitations.user = ?)"
 )
-_INVITED_BY = "SELECT room FROM invitations WHERE invitations.user = ? AND invited_by IN ?"
+_INVITED_BY = "SELECT room, invited_by FROM invitations WHERE invitations.user = ?"
 
 
 def _seen(row: Any) -> Seen:
@@ -249,8 +250,8 @@ def listed(
     """
     # Nothing here passes the private rooms of others, of which there may be any number.
     driver = driver_of(connection)
-    hidden = {room for (room,) in driver.among(_INVITED_BY, muted, (user,))}
-    found = [row for row in driver.all(_INVITED_TO, (user, user)) if row[0] not in hidden]
+    heard = {room for room, by in driver.all(_INVITED_BY, (user,)) if by not in muted}
+    found = [row for row in driver.all(_INVITED_TO, (user, user)) if row[0] in heard]
     found += driver.all(_PUBLIC, (user, "public", after, limit))
     found += driver.all(_OWN, (user,))
     by_name = {room.name: (room, role) for room, role in map(_seen, found) if room.name > after}
@@ -458,15 +459,22 @@ def waiting(connection: Connection, user: UserId, by: UserId) -> int:
     return int(connection.execute(query.where(*own)).scalar_one())
 
 
+def inviters(connection: Connection, room: RoomId, user: UserId) -> set[UserId]:
+    """Return who has invited a user into a room, as long as there is no answer."""
+    query = select(invitations.c.invited_by)
+    rows = connection.execute(query.where(invitations.c.room == room, invitations.c.user == user))
+    return {UserId(by) for (by,) in rows}
+
+
 def invite(connection: Connection, room: RoomId, user: UserId, by: UserId, now: int) -> None:
-    """Keep an invitation; the caller knows that there is none yet."""
+    """Keep an invitation; the caller knows that there is none of theirs yet."""
     connection.execute(
         insert(invitations).values(room=room, user=user, invited_by=by, invited_at=now)
     )
 
 
 def uninvite(connection: Connection, room: RoomId, user: UserId) -> None:
-    """Drop an invitation, if there is one."""
+    """Drop the invitations of a user into a room, if there are any."""
     driver_of(connection).change(
         "DELETE FROM invitations WHERE invitations.room = ? AND invitations.user = ?", (room, user)
     )

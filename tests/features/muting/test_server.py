@@ -1,10 +1,11 @@
 """Whose invitations somebody hears of, and that nobody learns of being muted."""
 
 from lairchat.features.muting.messages import MUTE, MUTED, UNMUTE
-from lairchat.features.rooms.messages import CREATE, INVITE, JOIN
+from lairchat.features.rooms.messages import CREATE, INVITE, JOIN, LEAVE
 from lairchat.model import limits
-from lairchat.model.refusals import InvitedEnough, MutedMax, OnSelf, UserUnknown
-from tests.features.common import Case
+from lairchat.model.refusals import InvitedEnough, MutedMax, OnSelf, RoomUnknown, UserUnknown
+from lairchat.model.roles import RoomRole
+from tests.features.common import Case, said
 
 
 class MutingTests(Case):
@@ -29,11 +30,45 @@ class MutingTests(Case):
         for client in (self.carol, phone):
             self.assertEqual(client.events("room.invited"), [])
             self.assertEqual(set(self.listed(client)), {"lobby", "ops"})
-        # Others may still invite her, into the same room as well.
+        # Others may still invite her.
         self.invite("his", by=self.bob)
         self.assertEqual([one.name for one in self.carol.events("room.invited")], ["his"])
         self.assertEqual(set(self.listed(self.carol)), {"lobby", "ops", "his"})
         self.assertEqual(self.carol.ask(JOIN, name="den").room, room)
+
+    def test_the_invitation_of_one_who_is_muted_is_in_nobodys_way(self):
+        """Else one whom she does not hear of could keep her from hearing of a room at all."""
+        self.carol.ask(MUTE, name="alice")
+        for by, first, second in (
+            ("alice", self.alice, self.bob),
+            ("bob", self.bob, self.alice),
+        ):
+            name = f"of-{by}"
+            room = self.invite(name, by=first)
+            self.set_role(room, second, RoomRole.MODERATOR)
+            for _ in range(2):
+                second.ask(INVITE, room=room, name="carol")
+            rung = [event.by for event in self.carol.events("room.invited") if event.name == name]
+            self.assertEqual(rung, ["bob"])
+            self.assertIn(name, self.listed(self.carol))
+            # It is said in the room once, as it is of one who hears of everybody.
+            told = [said(event) for event in self.log_of(first, room) if event.kind == "state"]
+            self.assertEqual([one[1] for one in told if one[0] == "invited"], [by])
+            self.carol.ask(JOIN, name=name)
+            self.carol.ask(LEAVE, room=room)
+            self.refuse(RoomUnknown, self.carol, JOIN, name=name)
+
+    def test_nor_does_another_one_find_out_with_it(self):
+        """Whoever else invites her, alice may ask for neither more nor less than before."""
+        for guest in ("bob", "carol"):
+            if guest == "carol":
+                self.carol.ask(MUTE, name="alice")
+            helper = self.carol if guest == "bob" else self.bob
+            rooms = [self.invite(f"{guest}-{n}", guest) for n in range(limits.INVITATIONS_WAITING)]
+            self.set_role(rooms[0], helper, RoomRole.MODERATOR)
+            helper.ask(INVITE, room=rooms[0], name=guest)
+            last = self.alice.ask(CREATE, name=f"{guest}-last", access="private").room
+            self.refuse(InvitedEnough, self.alice, INVITE, room=last, name=guest)
 
     def test_who_is_muted_does_not_learn_of_it(self):
         """The same statements and the same bounds as with somebody who just does not answer."""
