@@ -8,13 +8,13 @@ Part of the composition root (see tap.py).
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from lairchat.core.desk import Desk
@@ -119,15 +119,23 @@ class Offline:
     """The server without its sockets, on the files of one layout; holds their lock until closed.
 
     lock: False for a use that does not touch them.
-    Raises StartLock where a daemon has it after all, StartPermission for somebody else's directory.
+    Raises StartLock where a daemon has it after all, StartPermission for somebody else's files.
     """
 
     def __init__(self, layout: Layout, *, lock: bool = True) -> None:
+        # A prompt that goes on after a command that could not begin must not keep the lock.
+        with ExitStack() as held:
+            self._compose(layout, held, lock=lock)
+            self._held = held.pop_all()
+
+    def _compose(self, layout: Layout, held: ExitStack, *, lock: bool) -> None:
         self.clock = Clock()
         self.place = _Place(layout)
-        if lock and layout.data.exists():
-            self.place.lock()
-        self._log = _audit_observer(layout) if lock else None
+        held.callback(self.place.unlock)
+        if lock:
+            if layout.data.exists():
+                self.place.lock()
+            held.enter_context(_audited(layout))
         self.storage = self.place.storage = _Storage(layout, self.clock)
         self.kernel = Kernel(
             make_features(
@@ -145,6 +153,7 @@ class Offline:
             random=secrets.token_bytes,
             rates=rates_of(layout.config),
         )
+        held.callback(self.storage.close)
         who = f"local:{os.getuid()}"
         session = Session(SessionId(0), LOCAL_OPERATOR, DeviceId(0), who, ServerRole.OWNER)
         self._desk = Desk(self.kernel, session, "offline")
@@ -171,10 +180,7 @@ class Offline:
 
     def close(self) -> None:
         """Close the database, whose log is then copied and gone, and give the lock back."""
-        self.storage.close()
-        self.place.unlock()
-        if self._log is not None:
-            globalLogPublisher.removeObserver(self._log)
+        self._held.close()
 
 
 class _Storage:
@@ -314,10 +320,21 @@ class _Host(Files):
         return [admin.LogLine(line.number, line.at, line.level, line.text) for line in lines]
 
 
-def _audit_observer(layout: Layout) -> ILogObserver | None:
+@contextmanager
+def _audited(layout: Layout) -> Iterator[None]:
     """Let what is done here stand in the daemon's log, where that is a file."""
     if not layout.log.is_file():
-        return None
-    observer = text_observer(Path(layout.log).open("a", encoding="utf-8"))  # noqa: SIM115
-    globalLogPublisher.addObserver(observer)
-    return observer
+        yield
+        return
+    try:
+        file = layout.log.open("a", encoding="utf-8")
+    except OSError as error:  # nothing is done that would not stand in it
+        why = (error.strerror or str(error)).lower()
+        raise faults.StartPermission(path=layout.log, why=why) from None
+    with file:
+        observer = text_observer(file)
+        globalLogPublisher.addObserver(observer)
+        try:
+            yield
+        finally:
+            globalLogPublisher.removeObserver(observer)

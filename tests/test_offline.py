@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -215,6 +216,20 @@ def test_what_is_done_stands_in_the_daemons_log(layout: Layout) -> None:
     assert [line["text"] for line in json.loads(run(layout, "log tail --level warn --json"))] == [
         "second"
     ]
+
+
+def test_what_cannot_be_written_down_is_not_done_and_the_lock_is_given_back(
+    layout: Layout,
+) -> None:
+    """The log of a server that root once started by hand; a prompt goes on after that."""
+    # Not even root may write to what is being run.
+    layout.log.symlink_to(Path(sys.executable).resolve())
+    for line in ("ban add ip 203.0.113.9 --yes", "server status"):
+        refused = run(layout, line, 1)
+        assert refused.startswith("LC-START-PERM"), refused
+        assert str(layout.log) in refused
+    layout.log.unlink()
+    assert "203.0.113.9" not in run(layout, "ban list")
 
 
 def test_nobody_is_asked_where_nobody_can_answer(layout: Layout) -> None:
