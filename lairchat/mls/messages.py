@@ -80,6 +80,7 @@ class NewMemberCommit(Struct):
 
 
 Sender = Member | External | NewMemberProposal | NewMemberCommit
+SENDER: Final = Choice("sender type", U8, (Member, External, NewMemberProposal, NewMemberCommit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +123,7 @@ CONTENT_TYPES: Final[dict[int, type[Content]]] = {
 class FramedContent(Struct):
     """Content with its group, epoch and sender (section 6)."""
 
-    LAYOUT = (
-        OPAQUE,
-        U64,
-        Choice("sender type", U8, (Member, External, NewMemberProposal, NewMemberCommit)),
-        OPAQUE,
-        CONTENT,
-    )
+    LAYOUT = (OPAQUE, U64, SENDER, OPAQUE, CONTENT)
     group_id: bytes
     epoch: int
     sender: Sender

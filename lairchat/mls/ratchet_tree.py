@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from lairchat.mls import tree_math
-from lairchat.mls.codec import U8, U32, Choice, Optional, Reader, Struct, Vector, opaque
+from lairchat.mls.codec import (
+    MAX_ITEMS,
+    U8,
+    U32,
+    Choice,
+    Optional,
+    Reader,
+    Struct,
+    Vector,
+    opaque,
+)
 from lairchat.mls.errors import InvalidError, MalformedError
 from lairchat.mls.objects import FromCommit, LeafNode, ParentNode
 from lairchat.mls.suites import Suite
@@ -261,12 +271,13 @@ class RatchetTree:
         return _ENTRIES.write(entries)
 
     @classmethod
-    def decode(cls, suite: Suite, data: bytes) -> "RatchetTree":
+    def decode(cls, suite: Suite, data: bytes, *, items: int = MAX_ITEMS) -> "RatchetTree":
         """Return the tree that these bytes are; raise MalformedError if they are none.
 
+        items: how many items all its vectors may have together.
         Whether the tree holds together is for ``tree_checks`` to say.
         """
-        reader = Reader(data)
+        reader = Reader(data, items)
         entries = _ENTRIES.read(reader)
         reader.finish()
         if not entries or entries[-1] is None:
