@@ -15,6 +15,7 @@ from typing import Final
 
 from lairchat.mls import tree_math
 from lairchat.mls.errors import GenerationError, InvalidError, MisuseError, ReplayError
+from lairchat.mls.parts import Parts
 from lairchat.mls.suites import Suite
 
 MAX_AHEAD: Final = 1024
@@ -59,15 +60,19 @@ class Ratchet:
     skipped: Mapping[int, MessageKey] = field(repr=False, default_factory=dict)
 
 
+Part = bytes | Ratchet
+"""A node's secret, or a ratchet."""
+
+
 class SecretTree:
     """The secrets of one epoch that are still there."""
 
     __slots__ = ("_leaves", "parts", "suite")
 
-    def __init__(self, suite: Suite, leaves: int, parts: Mapping[Slot, bytes | Ratchet]) -> None:
+    def __init__(self, suite: Suite, leaves: int, parts: Mapping[Slot, Part]) -> None:
         self.suite = suite
         self._leaves = leaves
-        self.parts = parts
+        self.parts = parts if isinstance(parts, Parts) else Parts(parts)
         """What there is; never changed in place."""
 
     @classmethod
@@ -83,8 +88,8 @@ class SecretTree:
         if ratchet.generation >= MAX_GENERATION:
             raise MisuseError("the ratchet has come to its end (section 6.3.2)")
         key = self._key(ratchet)
-        parts[purpose, leaf] = Ratchet(self._next(ratchet), ratchet.generation + 1, ratchet.skipped)
-        return ratchet.generation, key, self._with(parts)
+        after = Ratchet(self._next(ratchet), ratchet.generation + 1, ratchet.skipped)
+        return ratchet.generation, key, self._with(parts, (purpose, leaf), after)
 
     def generation(self, leaf: int, purpose: Purpose) -> int:
         """Return the next generation of a sender's ratchet."""
@@ -110,8 +115,8 @@ class SecretTree:
             if generation not in skipped:
                 raise ReplayError(f"generation {generation} of leaf {leaf} is used or given up")
             key = skipped.pop(generation)
-            parts[purpose, leaf] = Ratchet(ratchet.secret, ratchet.generation, skipped)
-            return key, self._with(parts)
+            after = Ratchet(ratchet.secret, ratchet.generation, skipped)
+            return key, self._with(parts, (purpose, leaf), after)
         if generation - ratchet.generation > MAX_AHEAD or generation >= MAX_GENERATION:
             raise GenerationError(
                 f"generation {generation} of leaf {leaf} lies past {ratchet.generation} + {MAX_AHEAD}"
@@ -123,11 +128,11 @@ class SecretTree:
         for oldest in sorted(skipped)[: max(0, len(skipped) - MAX_SKIPPED)]:
             del skipped[oldest]
         key = self._key(ratchet)
-        parts[purpose, leaf] = Ratchet(self._next(ratchet), generation + 1, skipped)
-        return key, self._with(parts)
+        after = Ratchet(self._next(ratchet), generation + 1, skipped)
+        return key, self._with(parts, (purpose, leaf), after)
 
-    def _with(self, parts: Mapping[Slot, bytes | Ratchet]) -> "SecretTree":
-        return SecretTree(self.suite, self._leaves, parts)
+    def _with(self, parts: Parts[Slot, Part], slot: Slot, after: Ratchet) -> "SecretTree":
+        return SecretTree(self.suite, self._leaves, parts.replaced({slot: after}))
 
     def _key(self, ratchet: Ratchet) -> MessageKey:
         suite = self.suite
@@ -145,41 +150,42 @@ class SecretTree:
             ratchet.secret, b"secret", ratchet.generation, self.suite.hash_size
         )
 
-    def _opened(self, leaf: int) -> dict[Slot, bytes | Ratchet]:
-        """Return a copy of the parts in which a leaf has its two ratchets."""
-        parts = dict(self.parts)
-        if (Purpose.HANDSHAKE, leaf) in parts:
-            return parts
+    def _opened(self, leaf: int) -> Parts[Slot, Part]:
+        """Return the parts in which a leaf has its two ratchets."""
+        if (Purpose.HANDSHAKE, leaf) in self.parts:
+            return self.parts
         suite = self.suite
         node = 2 * leaf
         way = [node]
         for above in tree_math.direct_path(node, self._leaves):
-            if (Purpose.NODE, way[-1]) in parts:
+            if (Purpose.NODE, way[-1]) in self.parts:
                 break
             way.append(above)
+        top = (Purpose.NODE, way[-1])
+        fresh: dict[Slot, Part] = {top: self.parts[top]}
         # Down from the secret that covers the leaf; each parent's is erased as its children get theirs.
         for above in reversed(way[1:]):
-            secret = parts.pop((Purpose.NODE, above))
+            secret = fresh.pop((Purpose.NODE, above))
             assert isinstance(secret, bytes)
             for child, side in (
                 (tree_math.left(above), b"left"),
                 (tree_math.right(above), b"right"),
             ):
-                parts[Purpose.NODE, child] = suite.expand_with_label(
+                fresh[Purpose.NODE, child] = suite.expand_with_label(
                     secret, b"tree", side, suite.hash_size
                 )
-        secret = parts.pop((Purpose.NODE, node))
+        secret = fresh.pop((Purpose.NODE, node))
         assert isinstance(secret, bytes)
         for purpose, label in (
             (Purpose.HANDSHAKE, b"handshake"),
             (Purpose.APPLICATION, b"application"),
         ):
             first = suite.expand_with_label(secret, label, b"", suite.hash_size)
-            parts[purpose, leaf] = Ratchet(first, 0)
-        return parts
+            fresh[purpose, leaf] = Ratchet(first, 0)
+        return self.parts.replaced({top: None, **fresh})
 
 
-def _ratchet(parts: Mapping[Slot, bytes | Ratchet], leaf: int, purpose: Purpose) -> Ratchet:
+def _ratchet(parts: Parts[Slot, Part], leaf: int, purpose: Purpose) -> Ratchet:
     found = parts[purpose, leaf]
     assert isinstance(found, Ratchet)
     return found

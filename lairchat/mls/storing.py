@@ -23,11 +23,13 @@ from lairchat.mls.group import Group, PastEpoch
 from lairchat.mls.key_schedule import EpochSecrets
 from lairchat.mls.messages import SENDER, Member, Sender
 from lairchat.mls.objects import MLS10, PROPOSAL, GroupContext, Proposal, ReInit, Update
+from lairchat.mls.parts import Parts
 from lairchat.mls.ratchet_tree import RatchetTree
 from lairchat.mls.rules import Proposed
 from lairchat.mls.secret_tree import (
     MAX_SKIPPED,
     MessageKey,
+    Part,
     Purpose,
     Ratchet,
     SecretTree,
@@ -212,19 +214,17 @@ def store_past(past: PastEpoch) -> bytes:
 
 def difference(old: SecretTree | None, new: SecretTree) -> Difference:
     """Return what changes from one secret tree of an epoch to another; old: None if none is stored."""
-    before = {} if old is None else old.parts
+    before: Parts[Slot, Part] = Parts({}) if old is None else old.parts
     then: dict[RowKey, bytes] = {}
     now: dict[RowKey, bytes] = {}
-    for slot in before.keys() | new.parts.keys():
-        # Trees share what they have in common, so most are dealt with here.
-        if before.get(slot) is not new.parts.get(slot):
-            then.update(_rows(slot, before.get(slot)))
-            now.update(_rows(slot, new.parts.get(slot)))
+    for slot in new.parts.differing(before):
+        then.update(_rows(slot, before.get(slot)))
+        now.update(_rows(slot, new.parts.get(slot)))
     changed = {key: row for key, row in now.items() if then.get(key) != row}
     return Difference(changed, then.keys() - now.keys())
 
 
-def _rows(slot: Slot, part: bytes | Ratchet | None) -> dict[RowKey, bytes]:
+def _rows(slot: Slot, part: Part | None) -> dict[RowKey, bytes]:
     if part is None:
         return {}
     if isinstance(part, bytes):
@@ -380,7 +380,7 @@ def _secret(suite: Suite, value: bytes) -> bytes:
 
 def _secret_tree(suite: Suite, leaves: int, rows: Mapping[RowKey, bytes]) -> SecretTree:
     """Return the secret tree of these rows, from which every leaf can still be read once."""
-    parts: dict[Slot, bytes | Ratchet] = {}
+    parts: dict[Slot, Part] = {}
     skipped: dict[Slot, dict[int, MessageKey]] = {}
     # In order, so that skipped keys are too.
     for key, row in sorted(rows.items()):
@@ -412,7 +412,7 @@ def _skipped(suite: Suite, row: bytes) -> MessageKey:
     return MessageKey(found.key, found.nonce)
 
 
-def _with_skipped(part: bytes | Ratchet | None, keys: Mapping[int, MessageKey]) -> Ratchet:
+def _with_skipped(part: Part | None, keys: Mapping[int, MessageKey]) -> Ratchet:
     if (
         not isinstance(part, Ratchet)
         or len(keys) > MAX_SKIPPED
