@@ -46,6 +46,7 @@ from lairchat.mls.objects import (
     Remove,
     RequiredCapabilities,
 )
+from lairchat.mls.storing import difference, restore_group, store_group
 from lairchat.mls.suites import SUITES
 from tests.requirements import require
 
@@ -163,6 +164,12 @@ class Ours:
     def propose_update(self, *, private: bool = False) -> bytes:
         message, self.group = self.group.propose_update(os.urandom, private=private)
         return message
+
+    def restart(self) -> None:
+        """Go on from what a store would hold."""
+        trees = {self.group.context.tree_hash: self.tree()}
+        rows = difference(None, self.group.keys).changed
+        self.group = restore_group(store_group(self.group), trees.get, rows, self.own.signing_key)
 
     def join_external(self, helper: "Ours", **how: Any) -> Sent:
         info = helper.group.group_info(with_tree=True)
@@ -537,7 +544,7 @@ class Walk:
 
     def step(self) -> None:
         size = len(self.room.peers) + len(self.waiting)
-        steps = [self.message, self.message, self.commit, self.commit, self.update]
+        steps = [self.message, self.message, self.commit, self.commit, self.update, self.restart]
         if size < 8:
             steps += [self.add, self.propose_add, self.join]
         if size > 4:
@@ -598,6 +605,11 @@ class Walk:
         if isinstance(who, Ours) and who.name not in self.leaving | self.updating:
             self.told(who, who.propose_update(private=self.dice.random() < 0.5))
             self.updating.add(who.name)
+
+    def restart(self) -> None:
+        who = self.anybody()
+        if isinstance(who, Ours):
+            who.restart()
 
     def join(self) -> None:
         helper = self.anybody()

@@ -6,6 +6,8 @@ import os
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lairchat.mls import kem
 from lairchat.mls.errors import InvalidError, MLSError
@@ -124,6 +126,19 @@ def test_the_check_of_ml_kem_keys_is_made() -> None:
     for bad in (b"\xff" * 1184 + public[1184:], b"\xff\xff\xff" + public[3:]):
         with pytest.raises(InvalidError):
             kem.XWING.check(bad)
+
+
+@given(st.integers(0, 767), st.sampled_from([0, 3328, 3329, 4095]) | st.integers(0, 4095))
+def test_the_check_of_ml_kem_keys_is_that_of_the_library(place: int, number: int) -> None:
+    """FIPS 203 section 7.2, for each of the 768 numbers of 12 bits; the library's costs ten times."""
+    public = kem.XWING.public(bytes(32))
+    numbers = int.from_bytes(public[:1152], "little") & ~(0xFFF << 12 * place)
+    public = (numbers | number << 12 * place).to_bytes(1152, "little") + public[1152:]
+    fits = contextlib.nullcontext() if number < 3329 else pytest.raises(InvalidError)
+    with fits:
+        kem.XWING.check(public)
+    with fits:
+        kem.XWING.encapsulate(public)
 
 
 def test_every_part_of_x_wing_counts() -> None:
