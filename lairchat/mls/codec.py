@@ -8,7 +8,8 @@ there; its time and memory are bounded by the length of the input.
 Promises not to know: what any struct means.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 
 from lairchat.mls.errors import MalformedError, MisuseError
@@ -102,10 +103,13 @@ class Reader:
             raise MalformedError(f"{self.remaining} bytes too many")
 
 
+_SHORT: Final = [bytes([count]) for count in range(1 << 6)]
+
+
 def length(count: int) -> bytes:
     """Return the prefix of a vector of so many bytes (section 2.1.2)."""
     if count < 1 << 6:
-        return count.to_bytes(1, "big")
+        return _SHORT[count]
     if count < 1 << 14:
         return (count | 0x4000).to_bytes(2, "big")
     if count <= MAX_VECTOR:
@@ -260,12 +264,14 @@ class Struct:
 
     def encode(self) -> bytes:
         """Return the encoding."""
-        return b"".join(
-            [
-                kind.write(getattr(self, name))
-                for name, kind in zip(self.__match_args__, self.LAYOUT, strict=True)
-            ]
-        )
+        return b"".join([write(getattr(self, name)) for name, write in _fields(type(self))])
+
+
+@cache
+def _fields(struct: type[Struct]) -> list[tuple[str, Callable[[Any], bytes]]]:
+    """Return the fields of a struct, each with what writes it."""
+    kinds = zip(struct.__match_args__, struct.LAYOUT, strict=True)
+    return [(name, kind.write) for name, kind in kinds]
 
 
 class Kept(Struct):
