@@ -264,14 +264,14 @@ class Struct:
 
     def encode(self) -> bytes:
         """Return the encoding."""
-        return b"".join([write(getattr(self, name)) for name, write in _fields(type(self))])
+        return b"".join([write(getattr(self, name)) for name, write in self._fields()])
 
-
-@cache
-def _fields(struct: type[Struct]) -> list[tuple[str, Callable[[Any], bytes]]]:
-    """Return the fields of a struct, each with what writes it."""
-    kinds = zip(struct.__match_args__, struct.LAYOUT, strict=True)
-    return [(name, kind.write) for name, kind in kinds]
+    @classmethod
+    @cache
+    def _fields(cls) -> list[tuple[str, Callable[[Any], bytes]]]:
+        """Return the fields, each with what writes it."""
+        kinds = zip(cls.__match_args__, cls.LAYOUT, strict=True)
+        return [(name, kind.write) for name, kind in kinds]
 
 
 class Kept(Struct):
