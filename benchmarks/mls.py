@@ -34,6 +34,8 @@ from lairchat.mls.messages import (
 )
 from lairchat.mls.objects import MLS10, Add, BasicCredential, FromCommit, GroupContext, Lifetime
 from lairchat.mls.ratchet_tree import RatchetTree
+from lairchat.mls.secret_tree import Purpose
+from lairchat.mls.storing import difference, restore_group, store_group
 from lairchat.mls.suites import HYBRID
 from lairchat.mls.transition import PublicGroup
 
@@ -188,14 +190,54 @@ def joins(group: Members, runs: int) -> dict[str, float]:
     }
 
 
+def states(group: Members, runs: int) -> dict[str, float]:
+    """Measure what a member keeps, once everybody has spoken, and how it comes back."""
+    keys = group.receiver.keys
+    for leaf, _ in group.receiver.public.tree.members():
+        keys = keys.next_key(leaf, Purpose.APPLICATION)[2]
+    full = replace(group.receiver, keys=keys)
+    written = difference(full.keys, full.encrypt(DATA, os.urandom)[1].keys).changed
+    part, rows = store_group(full), difference(None, full.keys).changed
+    tree = full.public.tree.encode()
+
+    def restore() -> None:
+        back = restore_group(part, lambda _: tree, rows, full.signing_key)
+        assert back.keys.parts == full.keys.parts
+
+    return {
+        "encrypt, everybody has spoken, us": median(
+            lambda: full.encrypt(DATA, os.urandom), MESSAGES, 1e6
+        ),
+        "state: part of the epoch, bytes": len(part),
+        "state: rows, everybody has spoken": len(rows),
+        "state: all rows, bytes": sum(map(len, rows.values())),
+        "state: row of a message, bytes": sum(map(len, written.values())),
+        "state: restore, ms": median(restore, runs, 1e3),
+    }
+
+
+def signatures() -> dict[str, float]:
+    """Measure one signature and its check, of which the other figures are made up."""
+    key = HYBRID.parse_signing_key(HYBRID.generate_signature_key())
+    public, signature = HYBRID.signature_public(key), HYBRID.sign(key, b"label", DATA)
+    return {
+        "Ed25519, sign, us": median(lambda: HYBRID.sign(key, b"label", DATA), MESSAGES, 1e6),
+        "Ed25519, verify, us": median(
+            lambda: HYBRID.verify(public, b"label", DATA, signature), MESSAGES, 1e6
+        ),
+    }
+
+
 def measure(count: int) -> dict[str, float]:
     """Return all figures of a group of so many devices."""
     runs = max(3, min(50, 3_000 // count))
     warm = members(count, warm=True)
     package = encode_message(KeyPackageMessage(devices(count)[0].package))
     return {
+        **signatures(),
         "key package, bytes": len(package),
         **messages(warm),
+        **states(warm, runs),
         **commits(warm, "warm", runs),
         **commits(members(count, warm=False), "cold", runs),
         **joins(warm, runs),

@@ -109,3 +109,11 @@ def test_rooms_are_joined_by_name(tools: Path, prepared: Path, tmp_path: Path) -
         server.data.rename(prepared)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["joins"] == 6
+
+
+def test_what_encryption_costs_is_measured() -> None:
+    """Each figure of a small group; times are figures, sizes follow from the formats."""
+    figures = json.loads(program("mls.py", "--json", "--sizes", 2))["figures"]["2"]
+    assert all(figure > 0 for figure in figures.values())
+    assert figures["key package, bytes"] == 2690
+    assert figures["state: row of a message, bytes"] == 4 + 1 + 48
