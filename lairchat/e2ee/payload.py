@@ -187,12 +187,16 @@ def decode_payload(data: bytes) -> Payload:
 
 
 def body_of(payload: Payload) -> Known | Unknown:
-    """Return what a payload says.
+    """Return what a payload says; raises what ``read_body`` does."""
+    return read_body(bytes(payload.body))
+
+
+def read_body(raw: bytes) -> Known | Unknown:
+    """Return what a body says.
 
     Raises ProtocolError for a kind that is known and malformed: a newer version would have given it
     another name.
     """
-    raw = bytes(payload.body)
     if codec.decode_body(_Tagged, raw).type not in _KNOWN:
         return Unknown()
     found: Known = codec.decode_body(Known, raw)  # type: ignore[arg-type]  # a union is a type here

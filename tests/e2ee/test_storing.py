@@ -1,0 +1,61 @@
+"""A commit that is under way comes back as it was, and nothing else does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lairchat.e2ee.room import Pending, decided, revoked
+from lairchat.e2ee.storing import restore_pending, store_pending
+from lairchat.mls.errors import MalformedError, MLSError
+from lairchat.trust.entry import Reason, Revocation
+from tests.e2ee.devices import Client, talk
+from tests.trust.rooms import Person
+
+
+@pytest.fixture(scope="module")
+def pending() -> Pending:
+    """Return a commit that adds, removes and takes up a proposal of the server's."""
+    alice, _, carol = talk("alice", "bob", "carol")
+    dave = Client(alice.server, Person("dave"))
+    return alice.prepare(add=[dave.package().package], remove=[decided(alice.leaf_of(carol))])
+
+
+def test_it_comes_back(pending: Pending) -> None:
+    assert restore_pending(store_pending(pending), pending.group) == pending
+    assert pending.welcome
+    assert pending.change.added
+    assert pending.change.removed
+
+
+def test_one_that_only_renews_keys_comes_back() -> None:
+    alice, _ = talk("alice", "bob")
+    renewing = alice.prepare()
+    assert renewing.welcome is None
+    assert restore_pending(store_pending(renewing), renewing.group) == renewing
+
+
+def test_a_revoked_device_comes_back_with_its_reason() -> None:
+    alice, bob = talk("alice", "bob")
+    bob.person.account.say(Revocation(bob.person.log.devices[0].position, Reason.LOST))
+    removing = alice.prepare(remove=[revoked(alice.leaf_of(bob), bob.person.log)])
+    assert restore_pending(store_pending(removing), removing.group) == removing
+
+
+def test_every_cut_and_a_reason_that_is_none_are_refused(pending: Pending) -> None:
+    data = store_pending(pending)
+    for place in [*range(0, len(data), 97), len(data) - 1]:
+        with pytest.raises(MalformedError):
+            restore_pending(data[:place], pending.group)
+    gone = pending.change.removed[0]
+    where = data.rindex(gone.identity.encode()) + len(gone.identity.encode())
+    # Who removed follows, then why.
+    why = where + 1 + len(gone.identity.encode())
+    assert data[why] == gone.because
+    with pytest.raises(MalformedError, match="no known reason"):
+        restore_pending(data[:why] + b"\x77" + data[why + 1 :], pending.group)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_raises_the_librarys_error(pending: Pending, data: bytes) -> None:
+    with pytest.raises(MLSError):
+        restore_pending(b"\x01" + data, pending.group)
