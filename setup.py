@@ -19,6 +19,7 @@ REQUIRES = [
     "pyopenssl>=26,<27",
     "service-identity>=24.2",
     "sqlalchemy>=2.1,<2.2",
+    "sqlcipher3>=0.6.4,<0.7",  # behind one module (client/store_database.py)
     "twisted[conch,http2,tls]>=26.4,<27",
     "txtorcon>=26.6,<27",
     "wcwidth>=0.9,<0.10",

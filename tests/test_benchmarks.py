@@ -117,3 +117,11 @@ def test_what_encryption_costs_is_measured() -> None:
     assert all(figure > 0 for figure in figures.values())
     assert figures["key package, bytes"] == 2690
     assert figures["state: row of a message, bytes"] == 4 + 1 + 48
+
+
+def test_what_a_devices_store_costs_is_measured() -> None:
+    """In small."""
+    figures = json.loads(program("client_store.py", "--json", "--messages", 100, "--runs", 3))
+    assert all(figure > 0 for figure in figures["message, ms"].values())
+    assert all(figure > 0 for figure in figures["search, ms"].values())
+    assert figures["messages"] == 100

@@ -26,7 +26,13 @@ CLIENT_LINK = (
     "pinning", "pulse", "requests", "rooms", "sendqueue", "serverkey", "start", "tail", "tls",
 )  # fmt: skip
 # Its files and its terminal.
-CLIENT_LOCAL = ("boot", "plain", "profile", "screen", "store")
+CLIENT_LOCAL = ("boot", "plain", "profile", "screen")
+# What it keeps, sealed.
+CLIENT_STORE = (
+    "store", "store_codes", "store_database", "store_disk", "store_file", "store_keys",
+    "store_marks", "store_messages", "store_outbox", "store_people", "store_rooms", "store_schema",
+    "store_search", "store_vault",
+)  # fmt: skip
 # All other modules of the client are pure, and some are on the screen before the rest is loaded.
 # Parts of a feature's server that have a file of their own.
 ACCOUNTS_PARTS = ("accounts.checkers", "accounts.hashing")
@@ -190,6 +196,9 @@ RULES = (
     ),
     *(Rule(f"lairchat.client.{name}", (*CLIENT, *NETWORK, "msgspec")) for name in CLIENT_LINK),
     *(Rule(f"lairchat.client.{name}", CLIENT) for name in CLIENT_LOCAL),
+    # One module knows the driver; the rest is handed a connection.
+    Rule("lairchat.client.store_database", (*CLIENT, ".mls", "sqlcipher3"), SOCKETS),
+    *(Rule(f"lairchat.client.{name}", (*CLIENT, ".mls"), SOCKETS) for name in CLIENT_STORE),
     Rule(
         "lairchat.client",
         CLIENT,
@@ -197,7 +206,7 @@ RULES = (
         (
             *IMPURE,
             "dataclasses",
-            *(f"lairchat.client.{name}" for name in (*CLIENT_LINK, *CLIENT_LOCAL)),
+            *(f"lairchat.client.{name}" for name in (*CLIENT_LINK, *CLIENT_LOCAL, *CLIENT_STORE)),
         ),
     ),
     Rule("lairchat.config", (".model", "msgspec")),
@@ -468,6 +477,9 @@ FORBIDDEN = [
     ("lairchat.client.view", "import sqlalchemy", "sqlalchemy"),
     ("lairchat.client.view", "from dataclasses import dataclass", "dataclasses.dataclass"),
     ("lairchat.client.screen", "from twisted.internet import defer", "twisted.internet.defer"),
+    ("lairchat.client.store_rooms", "import sqlcipher3", "sqlcipher3"),
+    ("lairchat.client.store", "import socket", "socket"),
+    ("lairchat.client.state", "from lairchat.client import store", "lairchat.client.store"),
     ("lairchat.client.link", "from lairchat.core import hub", "lairchat.core.hub"),
     ("lairchat.client.link", "from twisted.internet import reactor", "twisted.internet.reactor"),
     ("lairchat.client.main", "from lairchat.transports import listen",
@@ -494,6 +506,8 @@ ALLOWED = [
     ("lairchat.transports.listen", "import socket"),
     ("lairchat.client.view", "from lairchat.client.canvas import Canvas"),
     ("lairchat.client.main", "from twisted.internet import reactor"),
+    ("lairchat.client.store_database", "from sqlcipher3 import dbapi2"),
+    ("lairchat.client.store_rooms", "from lairchat.mls import group"),
     ("lairchat.tap", "from twisted.internet import reactor\nimport lairchat.storage.log"),
 ]  # fmt: skip
 # Enough of a house that every name above can be found in it.

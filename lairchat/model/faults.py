@@ -197,6 +197,48 @@ class ProfileBroken(Refusal):
     sample = sample_of(path="~/.local/share/lair/7f2a910c/alice", why="it is not a database")
 
 
+class ProfileKey(Refusal):
+    """What was typed is not the password under which the profile's store was locked."""
+
+    code = "LC-PROFILE-KEY"
+    text = "this password does not open {path}. Try again, or the one before a reset."
+    sample = sample_of(path="~/.local/share/lair/7f2a910c/alice")
+
+
+class ProfileDamaged(Refusal):
+    """The profile's store, or the key to it, has been damaged or belongs to something else."""
+
+    code = "LC-PROFILE-DAMAGED"
+    text = (
+        "{path} is damaged: {why}. Keep a copy of the profile, then move it aside and log in again."
+    )
+    sample = sample_of(path="~/.local/share/lair/7f2a910c/alice/store.db", why="a page is broken")
+
+
+class ProfileNewer(Refusal):
+    """The profile's store was written by a newer version."""
+
+    code = "LC-PROFILE-NEWER"
+    text = "{path} is of a newer lair (schema {found}, this one knows {known}). Start that one."
+    sample = sample_of(path="~/.local/share/lair/7f2a910c/alice/store.db", found=7, known=6)
+
+
+class ProfileFull(Refusal):
+    """There is no space for what the client has to keep; it has kept all that it had."""
+
+    code = "LC-PROFILE-FULL"
+    text = "no space left for {path}: this was not kept or sent. Free some, then try again."
+    sample = sample_of(path="~/.local/share/lair/7f2a910c/alice/store.db")
+
+
+class ProfileDisk(Refusal):
+    """The profile's store cannot be read or written now."""
+
+    code = "LC-PROFILE-DISK"
+    text = "{path} cannot be used: {why}. This was not kept or sent. See: ls -l, df -h, dmesg"
+    sample = sample_of(path="~/.local/share/lair/7f2a910c/alice/store.db", why="disk I/O error")
+
+
 class ProfileMissing(Refusal):
     """No server is known on this computer yet, or not that one."""
 

@@ -1,0 +1,96 @@
+"""What a room is called, and what its reader leaves in it: a draft, a place, how long messages stay."""
+
+from dataclasses import dataclass
+
+from lairchat.client import store_messages
+from lairchat.client.store_database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A room's name and topic, as its members have set them; empty until somebody does."""
+
+    name: str
+    topic: str
+
+
+class Marks:
+    """Rooms as their reader left them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def title(self, room: int) -> Title:
+        """Return a room's name and topic."""
+        with self._database.reading() as connection:
+            return _title(connection, room)
+
+    def drafts(self) -> dict[int, str]:
+        """Return what was typed and not sent, by room."""
+        with self._database.reading() as connection:
+            return dict(connection.execute("SELECT room, text FROM drafts").fetchall())
+
+    def keep_draft(self, room: int, text: str) -> None:
+        """Keep what is typed in a room; empty forgets it."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM drafts WHERE room = ?", (room,))
+            if text:
+                connection.execute("INSERT INTO drafts (room, text) VALUES (?, ?)", (room, text))
+
+    def reads(self) -> dict[int, int]:
+        """Return up to where each room has been read."""
+        with self._database.reading() as connection:
+            return dict(connection.execute("SELECT room, seq FROM reads").fetchall())
+
+    def read(self, room: int, seq: int, now_ms: int) -> None:
+        """Keep up to where a room has been read, which never goes back.
+
+        Messages that disappear begin to.
+        """
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO reads (room, seq) VALUES (?, ?)"
+                " ON CONFLICT (room) DO UPDATE SET seq = max(seq, excluded.seq)",
+                (room, seq),
+            )
+            store_messages.seen(connection, room, seq, now_ms)
+
+    def timer(self, room: int) -> int:
+        """Return how long what is said in a room stays once it is read, seconds; 0: it stays."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT seconds FROM timers WHERE room = ?", (room,)
+            ).fetchone()
+            return 0 if row is None else int(row[0])
+
+    def keep_timer(self, room: int, seconds: int) -> None:
+        """Keep how long what is said in a room from now on stays."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO timers (room, seconds) VALUES (?, ?)"
+                " ON CONFLICT (room) DO UPDATE SET seconds = excluded.seconds",
+                (room, seconds),
+            )
+
+
+def _title(connection: Connection, room: int) -> Title:
+    row = connection.execute("SELECT name, topic FROM names WHERE room = ?", (room,)).fetchone()
+    return Title("", "") if row is None else Title(*row)
+
+
+def rename(connection: Connection, room: int, name: str | None, topic: str | None) -> None:
+    """Give a room another name or topic; what is None stays."""
+    old = _title(connection, room)
+    connection.execute(
+        "INSERT INTO names (room, name, topic) VALUES (?, ?, ?)"
+        " ON CONFLICT (room) DO UPDATE SET name = excluded.name, topic = excluded.topic",
+        (room, old.name if name is None else name, old.topic if topic is None else topic),
+    )
+
+
+def forget(connection: Connection, room: int) -> None:
+    """Erase all of this about a room."""
+    connection.execute("DELETE FROM names WHERE room = ?", (room,))
+    connection.execute("DELETE FROM drafts WHERE room = ?", (room,))
+    connection.execute("DELETE FROM reads WHERE room = ?", (room,))
+    connection.execute("DELETE FROM timers WHERE room = ?", (room,))

@@ -1,0 +1,72 @@
+"""Looking into what was said: one message, a page of them, words."""
+
+from typing import Final
+
+from lairchat.client import store_messages
+from lairchat.client.store_database import Database
+from lairchat.client.store_messages import COLUMNS, FROM
+from lairchat.e2ee.fold import Key, Message
+
+SEARCH_TERMS: Final = 16
+"""count: words of one search; more than that is pasted by mistake."""
+
+
+class Messages:
+    """What was said, as it is shown now."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, room: int, key: Key) -> Message | None:
+        """Return a message."""
+        with self._database.reading() as connection:
+            return store_messages.look(connection, room, key)
+
+    def before(self, room: int, seq: int, count: int) -> list[Message]:
+        """Return up to so many messages of a room that stand before a place, in order."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM {FROM} WHERE room = ? AND seq < ?"  # noqa: S608 - constants
+                " ORDER BY seq DESC LIMIT ?",
+                (room, seq, count),
+            ).fetchall()
+            return [store_messages.read(connection, row) for row in reversed(rows)]
+
+    def search(self, text: str, count: int, room: int | None = None) -> list[tuple[int, Message]]:
+        """Return (room, message) of up to so many that have all these words, newest first.
+
+        The last word may be the beginning of one.
+        """
+        query = _query(text)
+        if not query:
+            return []
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT room, {COLUMNS} FROM found JOIN messages ON number = found.rowid"  # noqa: S608
+                " JOIN events USING (room, seq)"
+                " WHERE found MATCH ? AND (?2 IS NULL OR room = ?2)"
+                " ORDER BY found.rowid DESC LIMIT ?3",
+                (query, room, count),
+            ).fetchall()
+            return [(row[0], store_messages.read(connection, row[1:])) for row in rows]
+
+    def next_expiry(self) -> int | None:
+        """Return when the next message disappears, ms; None if none does."""
+        with self._database.reading() as connection:
+            (found,) = connection.execute(
+                "SELECT min(gone_at) FROM messages WHERE gone_at IS NOT NULL"
+            ).fetchone()
+            return None if found is None else int(found)
+
+
+def _query(text: str) -> str:
+    """Return what FTS5 understands as these words and nothing else."""
+    # A zero would end the query for SQLite; of anything else in quotes only quotes mean something.
+    terms = text.replace("\0", " ").split()[:SEARCH_TERMS]
+    quoted = ['"' + term.replace('"', '""') + '"' for term in terms if _has_letters(term)]
+    return " ".join(quoted) + "*" if quoted else ""
+
+
+def _has_letters(term: str) -> bool:
+    # What the tokenizer sees nothing in would match nothing, and the whole search with it.
+    return any(char.isalnum() for char in term)

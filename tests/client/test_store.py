@@ -1,0 +1,792 @@
+"""What is kept comes back as it was; a message costs few and small writes; no key comes back."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lairchat.client.store import Store
+from lairchat.client.store_codes import Invitation
+from lairchat.client.store_outbox import SEALINGS_KEPT_MS, State
+from lairchat.client.store_people import OwnDevice
+from lairchat.e2ee.invite import Code
+from lairchat.e2ee.payload import Delete, Edit, Poll, React, RoomState, Target, Text, Vote
+from lairchat.e2ee.room import Advanced, Due, Opened, Out, Own, Passed, Room, Unreadable, decided
+from lairchat.mls.errors import MalformedError, MisuseError
+from lairchat.mls.joining import join
+from lairchat.mls.keypackages import OwnKeyPackage, make_key_package
+from lairchat.mls.messages import Welcome, decode_message
+from lairchat.mls.objects import BasicCredential, Lifetime, Remove
+from lairchat.mls.storing import store_group
+from lairchat.mls.suites import HYBRID
+from lairchat.model import limits
+from lairchat.model.events import EventClass
+from lairchat.trust.errors import ForkError, RollbackError
+from lairchat.trust.locks import Cause, Hold
+from lairchat.trust.pins import Pin, Sureness
+from lairchat.trust.policy import Role, encode_reasons
+from lairchat.trust.secret import SecretBytes
+from lairchat.wire.codec import encode_body
+from tests.client.stores import (
+    AUDIENCE,
+    MASTER,
+    encoded,
+    follow,
+    letter,
+    move_in,
+    opened,
+    profile,
+    say,
+    seal,
+    shown,
+    texts,
+)
+from tests.e2ee.devices import NOW, ROOM, Client, talk
+from tests.trust.people import device
+from tests.trust.rooms import Person
+
+
+def state_of(room: Room) -> tuple[Any, ...]:
+    """Return all that a room is, to be compared."""
+    group, past, pending = room.group, room.past, room.pending
+    return (
+        room.room,
+        room.server_key,
+        store_group(group),
+        dict(group.keys.parts),
+        group.public.tree.encode(),
+        room.followed,
+        past and (past.ended_at, past.epoch.public.context, dict(past.epoch.keys.parts)),
+        pending
+        and (
+            pending.message,
+            pending.digest,
+            pending.welcome,
+            pending.info,
+            store_group(pending.group),
+            dict(pending.group.keys.parts),
+            pending.change,
+        ),
+        (room.count, room.sent, room.renewed_at, room.halted),
+    )
+
+
+def again(store: Store) -> Room:
+    """Return the room as another process would read it."""
+    kept = store.room(ROOM)
+    assert kept is not None
+    store._rooms.clear()
+    read = store.room(ROOM)
+    assert read is not None
+    assert read is not kept
+    assert state_of(read) == state_of(kept)
+    return read
+
+
+# Rooms.
+
+
+def test_a_room_comes_back_after_every_step_as_it_was(tmp_path: Path) -> None:
+    alice, bob, carol = talk("alice", "bob", "carol")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        again(store)
+        for text in ("one", "two"):
+            bob.say(text)
+            follow(store, alice.server)
+            again(store)
+        say(store, alice, "three")
+        again(store)
+        # Bob's jump leaves keys behind that wait for their messages.
+        for _ in range(5):
+            bob.sync()
+            bob.seal("never sent")
+        bob.say("four")
+        follow(store, alice.server)
+        assert len(again(store).group.keys.parts) > 2
+        # A commit of somebody else's, late messages of the epoch before, one's own commit.
+        carol.sync()
+        late = carol.seal("late")
+        bob.sync()
+        bob.commit()
+        alice.server.append(EventClass.APP, late)
+        assert isinstance(follow(store, alice.server)[-1], Opened)
+        assert again(store).past is not None
+        room = store.room(ROOM)
+        assert room is not None
+        store.keep_commit(room.commit(store.people.logs, os.urandom))
+        pending = again(store).pending
+        assert pending is not None
+        alice.server.append(EventClass.COMMIT, pending.message)
+        assert isinstance(follow(store, alice.server)[-1], Own)
+        room = again(store)
+        bob.sync()
+        assert room.group.authenticator == bob.room.group.authenticator
+        assert room.renewed_at == NOW
+    with opened(tmp_path) as store:
+        assert not store.unclean
+        assert not store.copied
+        assert store.rooms() == [ROOM]
+        assert state_of(store.room(ROOM)) == state_of(room)
+        assert texts(store) == ["one", "two", "three", "four", "late"]
+        bob.say("five")
+        assert isinstance(follow(store, alice.server)[-1], Opened)
+
+
+def test_a_commit_that_adds_and_removes_comes_back(tmp_path: Path) -> None:
+    alice, bob, carol = talk("alice", "bob", "carol")
+    dave = Client(alice.server, Person("dave"))
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        package = dave.package()
+        store.people.learn_log(encoded(dave.person))
+        committing = room.commit(
+            store.people.logs,
+            os.urandom,
+            add=[package.package],
+            remove=[decided(alice.leaf_of(carol))],
+        )
+        store.keep_commit(committing)
+        read = again(store)
+        assert read.pending is not None
+        assert [gone.identity for gone in read.pending.change.removed] == [carol.person.identity()]
+        assert [gone.by for gone in read.pending.change.removed] == [alice.person.identity()]
+        assert read.pending.change.added == (dave.person.identity(),)
+        # It won, though this process never heard: the next one takes it.
+        alice.server.append(EventClass.COMMIT, read.pending.message)
+    with opened(tmp_path) as store:
+        happened = follow(store, alice.server)
+        assert isinstance(happened[-1], Own)
+        bob.sync()
+        room = store.room(ROOM)
+        assert room is not None
+        assert room.group.authenticator == bob.room.group.authenticator
+        assert room.past is not None
+        assert room.past.epoch.gone == {carol.room.group.leaf}
+
+
+def test_a_commit_that_lost_is_dropped(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        store.keep_commit(room.commit(store.people.logs, os.urandom))
+        bob.commit()
+    with opened(tmp_path) as store:
+        (happened,) = follow(store, alice.server)
+        assert isinstance(happened, Advanced)
+        assert happened.lost is not None
+        room = again(store)
+        assert room.pending is None
+        assert room.group.authenticator == bob.room.group.authenticator
+        # Or the server refuses it for a reason of its own.
+        store.keep_commit(room.commit(store.people.logs, os.urandom))
+        kept = store.room(ROOM)
+        assert kept is not None
+        with pytest.raises(MisuseError):
+            store.drop_commit(kept)
+        with pytest.raises(MisuseError):
+            store.keep_commit(room)
+        store.drop_commit(replace(kept, pending=None))
+        assert again(store).pending is None
+        say(store, alice, "after it")
+        bob.sync()
+        assert bob.texts[-1] == "after it"
+
+
+def test_what_nothing_refers_to_is_erased(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        for _ in range(4):
+            bob.commit()
+            follow(store, alice.server)
+        with store._database.reading() as connection:
+            assert connection.execute("SELECT count(*) FROM trees").fetchone() == (2,)
+            assert connection.execute("SELECT count(*) FROM epochs").fetchone() == (2,)
+            (rows,) = connection.execute("SELECT count(*) FROM ratchets").fetchone()
+            assert rows == 2  # of each epoch the root, from which nothing has been taken
+        store.leave(ROOM)
+        assert store.room(ROOM) is None
+        assert store.rooms() == []
+        with store._database.reading() as connection:
+            for table in ("trees", "epochs", "ratchets", "counts", "rooms"):
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_a_member_who_is_removed_keeps_no_keys_but_what_was_read(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path, "bob") as store:
+        move_in(store, bob)
+        alice.say("before")
+        alice.commit(remove=[decided(alice.leaf_of(bob))])
+        assert isinstance(follow(store, alice.server)[-1], Out)
+        assert store.room(ROOM) is None
+        assert texts(store) == ["before"]
+        with store._database.reading() as connection:
+            assert connection.execute("SELECT count(*) FROM ratchets").fetchone() == (0,)
+
+
+def test_a_halted_room_comes_back_halted(tmp_path: Path) -> None:
+    alice, bob, _ = talk("alice", "bob", "carol")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        # Bob has no right to remove anybody; his own client would not let him.
+        _, why = decided(2)
+        committed = bob.room.group.commit(
+            os.urandom, proposals=[Remove(2)], authenticated_data=encode_reasons(why)
+        )
+        alice.server.append(EventClass.COMMIT, committed.message)
+        follow(store, alice.server)
+        room = again(store)
+        assert room.halted
+        bob.server.append(EventClass.APP, bob.seal("after it"))
+        assert isinstance(follow(store, alice.server)[-1], Unreadable)
+
+
+# Sending.
+
+
+def test_a_message_goes_its_way(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        typed = letter("hello")
+        store.queue(typed)
+        assert store.outbox() == [typed]
+    with opened(tmp_path) as store:
+        (kept,) = store.outbox(ROOM)
+        assert kept == typed
+        assert kept.audience == AUDIENCE
+        assert store.outbox(ROOM + 1) == []
+        sealed = seal(store, alice.person, kept)
+        (sent,) = store.outbox()
+        assert sent == replace(
+            typed, state=State.SENT, count=1, role=Role.ADMINISTRATOR, sealed=sealed
+        )
+        assert not store.take_back(typed.id)
+        event = alice.server.append(EventClass.APP, sealed)
+        store.accepted(typed.id, event.seq)
+        assert store.outbox()[0].state is State.ACCEPTED
+        assert store.outbox()[0].seq == event.seq
+        assert follow(store, alice.server) == [Own()]
+        assert store.outbox() == []
+        (message,) = shown(store)
+        assert (message.said.author, message.said.id, message.text) == (
+            alice.person.id,
+            typed.id,
+            "hello",
+        )
+        assert message.said.role is Role.ADMINISTRATOR
+    bob.sync()
+    assert bob.texts == ["hello"]
+
+
+def test_a_refused_message_is_sealed_again_and_shown_once_though_the_server_keeps_both(
+    tmp_path: Path,
+) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        typed = letter("once")
+        first = seal(store, alice.person, typed)
+        store.refused(typed.id)
+        (kept,) = store.outbox()
+        assert kept.state is State.REFUSED
+        second = seal(store, alice.person, kept)
+        assert second != first
+        assert store.outbox()[0].count == 1
+        for sealed in (first, second):
+            alice.server.append(EventClass.APP, sealed)
+        assert follow(store, alice.server) == [Own(), Own()]
+        assert texts(store) == ["once"]
+        assert store.outbox() == []
+        say(store, alice, "twice")
+    happened = bob.sync()
+    assert bob.texts == ["once", "twice"]
+    assert [type(one) for one in happened] == [Opened, Passed, Opened]
+
+
+def test_a_stored_message_of_ones_own_of_no_known_kind_is_told(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.queue(letter("x"))
+        with store._database.writing() as connection:
+            connection.execute("UPDATE outbox SET body = ?", (encode_body({"type": "dance"}),))
+        with pytest.raises(MalformedError, match="no known kind"):
+            store.outbox()
+
+
+def test_only_what_waits_is_sealed_and_it_keeps_its_number(tmp_path: Path) -> None:
+    alice, _ = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        typed = letter("once")
+        seal(store, alice.person, typed)
+        with pytest.raises(MisuseError, match="waits"):
+            seal(store, alice.person, store.outbox()[0])
+        store.refused(typed.id)
+        with pytest.raises(MisuseError, match="number"):
+            # As if it were a new one: others would miss the first number.
+            seal(store, alice.person, typed)
+        store._rooms.clear()
+        seal(store, alice.person, store.outbox()[0])
+
+
+def test_what_was_typed_can_be_taken_back_until_it_is_sealed(tmp_path: Path) -> None:
+    alice, _ = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        typed = letter("never mind")
+        store.queue(typed)
+        assert store.take_back(typed.id)
+        assert store.outbox() == []
+        assert not store.take_back(typed.id)
+
+
+def test_two_messages_are_not_sealed_from_one_state(tmp_path: Path) -> None:
+    """As when two parts of a client each seal with the room that they looked up before."""
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        first, second = letter("first"), letter("second")
+        sealed, after = room.seal(first.body, first.id, alice.person.log, NOW, os.urandom)
+        twin, beside = room.seal(second.body, second.id, alice.person.log, NOW, os.urandom)
+        store.send(after, first, sealed, NOW)
+        with pytest.raises(MisuseError, match="sealed another"):
+            store.send(beside, second, twin, NOW)
+        assert [one.id for one in store.outbox()] == [first.id]
+        # Nor does receiving bring the key back.
+        bob.say("meanwhile")
+        event = alice.server.events[-1]
+        old, happening = room.receive(
+            event, store.people.logs, NOW, repeats=store.repeats(ROOM), hash_at=store.hash_at(ROOM)
+        )
+        with pytest.raises(MisuseError, match="gone on"):
+            store.follow(old, event, happening)
+        assert isinstance(follow(store, alice.server)[-1], Opened)
+
+
+def test_a_room_is_followed_event_by_event(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        room = alice.room
+        with pytest.raises(MisuseError):
+            store.send(room, letter("x"), b"x", NOW)
+        move_in(store, alice)
+        bob.say("one")
+        event = alice.server.events[-1]
+        with pytest.raises(MisuseError, match="next event"):
+            store.follow(room, event, Passed())
+        with pytest.raises(MisuseError, match="not in that room"):
+            store.keep_commit(replace(room.commit(store.people.logs, os.urandom), room=99))
+
+
+# Receiving.
+
+
+def test_edits_reactions_votes_and_names_are_folded(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        first, asked = os.urandom(16), os.urandom(16)
+        bob.say("helo", first)
+        bob.say(Edit(first, "hello"))
+        bob.say(Poll("when?", ["now", "later"], many=True), asked)
+        target = Target(bob.person.id, first)
+        bob.say(React(target, "+1"))
+        bob.say(React(target, "heart"))
+        bob.say(React(target, "heart", on=False))
+        follow(store, alice.server)
+        say(store, alice, React(target, "+1"))
+        say(store, alice, Vote(Target(bob.person.id, asked), [1, 0]))
+        say(store, alice, RoomState("attic", None))
+        say(store, alice, RoomState(None, "tea at four"))
+        bob.say(RoomState("cellar", "bob is no moderator"))
+        follow(store, alice.server)
+        bob.sync()
+        title = store.marks.title(ROOM)
+        assert (title.name, title.topic) == ("attic", "tea at four")
+        text, poll = shown(store)
+        assert (text.text, text.edited) == ("hello", 1)
+        assert text.reactions == {"+1": {alice.person.id, bob.person.id}}
+        assert poll.said.body == Poll("when?", ["now", "later"], many=True)
+        assert poll.votes == {alice.person.id: (0, 1)}
+        say(store, alice, Vote(Target(bob.person.id, asked), []))
+        assert shown(store)[1].votes == {}
+
+
+def test_a_message_that_says_more_than_its_text_comes_back_whole(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    body = Text(
+        "waves", me=True, reply=Target(b"a" * 32, b"i" * 16), thread=Target(b"c" * 32, b"j" * 16)
+    )
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        bob.say(body)
+        follow(store, alice.server)
+        assert shown(store)[0].said.body == body
+        assert store.messages.find(ROOM, (bob.person.id, b"x" * 16)) is None
+
+
+def test_of_a_deleted_message_the_place_stays(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        gone = os.urandom(16)
+        bob.say("regretted", gone)
+        bob.say(React(Target(bob.person.id, gone), "hm"))
+        bob.say(Delete(Target(bob.person.id, gone)))
+        bob.say(React(Target(bob.person.id, gone), "late"))
+        follow(store, alice.server)
+        (message,) = shown(store)
+        assert message.text is None
+        assert message.deleted_by == bob.person.id
+        assert message.reactions == {}
+        assert store.messages.search("regretted", 10) == []
+
+
+def test_events_that_say_nothing_move_the_chain_on(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        start = len(alice.server.events)
+        alice.server.append(EventClass.STATE, b"somebody joined")
+        alice.server.append(EventClass.APP, b"no message")
+        happened = follow(store, alice.server)
+        assert [type(one) for one in happened] == [Passed, Unreadable]
+        room = store.room(ROOM)
+        assert room is not None
+        assert store.hash_at(ROOM)(start + 2) == room.followed.hash
+        assert store.hash_at(ROOM)(start + 3) is None
+        assert store.hash_at(ROOM)(0) == alice.hashes[0]
+        # What others say they have seen is held against it.
+        bob.sync()
+        bob.say("whole")
+        (opened_,) = follow(store, alice.server)
+        assert isinstance(opened_, Opened)
+        assert opened_.finding is None
+
+
+# What it costs.
+
+
+@pytest.mark.parametrize("way", ["send", "receive"])
+def test_a_message_is_few_and_small_writes(tmp_path: Path, way: str) -> None:
+    """However many members: what a message changes is a row here and there, not the group."""
+    clients = talk("alice", *(f"member{number}" for number in range(12)))
+    alice, bob = clients[:2]
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        bob.say("the first of a member takes two ratchets from the tree")
+        follow(store, alice.server)
+        say(store, alice, "and so does one's own")
+        bob.sync()
+        bob.say("counted")
+        wal = tmp_path.rglob("store.db-wal").__next__()
+        with store._database.reading() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            before = connection.total_changes
+            if way == "send":
+                seal(store, alice.person, letter("counted"))
+            else:
+                follow(store, alice.server)
+            rows = connection.total_changes - before
+        pages = wal.stat().st_size // 4096
+        print(f"{way}: {rows} rows, {pages} pages")
+        assert rows <= 12
+        # Each table that is written to is a page, and its index another: of a small store these are
+        # most of what there is.
+        assert pages <= 20
+
+
+def test_an_epoch_is_written_once(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    written: list[str] = []
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        with store._database.reading() as connection:
+            connection.set_trace_callback(written.append)
+        bob.say("hello")
+        follow(store, alice.server)
+        say(store, alice, "hello")
+        assert written
+        assert not [one for one in written if "epochs" in one and not one.startswith("SELECT")]
+        assert not [one for one in written if "trees" in one]
+        # A proposal changes the epoch's part, and no more.
+        written.clear()
+        leaf, why = decided(bob.room.group.leaf)
+        proposal, _ = bob.room.group.propose(
+            Remove(leaf), os.urandom, authenticated_data=encode_reasons(why)
+        )
+        alice.server.append(EventClass.PROPOSAL, proposal)
+        follow(store, alice.server)
+        assert sum(one.startswith("UPDATE epochs SET part") for one in written) == 1
+        assert not [
+            one for one in written if one.startswith(("INSERT INTO epochs", "DELETE FROM ep"))
+        ]
+        room = again(store)
+        assert room.due(NOW) is Due.WAITING
+
+
+# People.
+
+
+def test_this_device_is_one_for_good(tmp_path: Path) -> None:
+    alice = Person("alice")
+    own = OwnDevice(alice.identity(), SecretBytes(b"s" * 32))
+    with opened(tmp_path) as store:
+        assert store.people.own() is None
+        package = alice.package()
+        store.keys.keep([package], NOW)
+        with pytest.raises(MisuseError, match="not been made"):
+            store.keys.find([package.reference])
+        store.people.keep_own(own)
+        assert "s" * 8 not in repr(store.people.own())
+    with opened(tmp_path) as store:
+        assert store.people.own() == own
+        known = replace(own, signer=SecretBytes(b"d" * 32), number=7)
+        store.people.keep_own(known)
+        assert store.people.own() == known
+        for other in (
+            replace(own, identity=Person("bob").identity()),
+            replace(own, signing=SecretBytes(b"t" * 32)),
+        ):
+            with pytest.raises(MisuseError, match="one device"):
+                store.people.keep_own(other)
+
+
+def test_the_highest_head_of_a_log_is_kept(tmp_path: Path) -> None:
+    bob = Person("bob")
+    short = encoded(bob)
+    bob.account.say(device("bob", 2))
+    longer = encoded(bob)
+    fork = Person("bob")
+    fork.account.say(device("bob", 3))
+    with opened(tmp_path) as store:
+        assert store.people.logs == {}
+        assert store.people.learn_log(longer).head == bob.log.head
+        with pytest.raises(RollbackError):
+            store.people.learn_log(short)
+    with opened(tmp_path) as store:
+        with pytest.raises(RollbackError):
+            store.people.learn_log(short)
+        with pytest.raises(ForkError):
+            store.people.learn_log(encoded(fork))
+        assert store.people.logs[bob.id].head == bob.log.head
+        bob.account.say(device("bob", 4))
+        store.people.learn_log(encoded(bob))
+        assert len(store.people.logs[bob.id].devices) == 3
+
+
+def test_pins_and_holds_come_back(tmp_path: Path) -> None:
+    pin = Pin("bob", b"b" * 32, Sureness.LINK)
+    held = (Hold(Cause.LOG_FORKED, "bob"), Hold(Cause.NEWCOMER))
+    with opened(tmp_path) as store:
+        store.people.keep_pin(pin)
+        store.people.keep_pin(Pin("carol", b"c" * 32, Sureness.FIRST_SIGHT, b"d" * 32))
+        store.people.keep_holds(ROOM, held)
+        store.people.keep_holds(ROOM + 1, held[:1])
+    with opened(tmp_path) as store:
+        assert store.people.pins()["bob"] == pin
+        assert store.people.pins()["carol"].changed == b"d" * 32
+        assert set(store.people.holds(ROOM)) == set(held)
+        store.people.keep_pin(replace(pin, sureness=Sureness.COMPARED))
+        assert store.people.pins()["bob"].sureness is Sureness.COMPARED
+        store.people.keep_holds(ROOM, ())
+        assert store.people.holds(ROOM) == ()
+        assert store.people.holds(ROOM + 1) == held[:1]
+
+
+# Key packages, inbox, codes.
+
+
+def test_a_key_package_is_spent_with_the_room_that_it_led_to(tmp_path: Path) -> None:
+    alice, _ = talk("alice", "bob")
+    carol = Client(alice.server, Person("carol"))
+    packages = [carol.package() for _ in range(3)]
+    with opened(tmp_path, "carol") as store:
+        carol_own = OwnDevice(carol.person.identity(), SecretBytes(packages[0].signing_key))
+        store.people.keep_own(carol_own)
+        store.keys.keep(packages[:2], NOW)
+        store.keys.keep(packages[2:], NOW, last_resort=True)
+        assert store.keys.to_upload() == [one.package.encode() for one in packages[:2]]
+        assert store.keys.to_upload(last_resort=True) == [packages[2].package.encode()]
+        store.keys.uploaded([packages[0].reference])
+        assert store.keys.to_upload() == [packages[1].package.encode()]
+        used = packages[0]
+        code = Code.new(os.urandom)
+        store.codes.ask(code, NOW)
+        alice.commit(add=[used.package])
+        welcome = decode_message(alice.welcome)
+        assert isinstance(welcome, Welcome)
+        mine = store.keys.find([entry.new_member for entry in welcome.secrets])
+        assert mine is not None
+        assert (mine.package, mine.init_key, mine.encryption_key) == (
+            used.package,
+            used.init_key,
+            used.encryption_key,
+        )
+        carol._enter(join(welcome, mine, alice.room.group.public.tree.encode()))
+        store.enter(carol.room, key_package=mine.reference, inbox=5, locator=code.locator)
+        assert store.keys.find([used.reference]) is None
+        assert store.keys.inbox == 5
+        assert store.codes.requests() == {}
+        store.keys.pass_inbox(4)
+        assert store.keys.inbox == 5
+        # The one of last resort may have been given to somebody else as well.
+        store.enter(carol.room, key_package=packages[2].reference)
+        assert store.keys.find([b"none", packages[2].reference]) is not None
+
+
+def test_key_packages_are_erased_when_their_time_is_over(tmp_path: Path) -> None:
+    carol = Person("carol")
+    until = NOW // 1000 + limits.KEY_PACKAGE_SECONDS
+
+    def make() -> OwnKeyPackage:
+        return make_key_package(
+            HYBRID,
+            BasicCredential(carol.identity().encode()),
+            b"s" * 32,
+            Lifetime(0, until),
+            os.urandom,
+        )
+
+    once, resort = make(), make()
+    with opened(tmp_path, "carol") as store:
+        store.people.keep_own(OwnDevice(carol.identity(), SecretBytes(b"s" * 32)))
+        store.keys.keep([once], NOW)
+        store.keys.keep([resort], NOW, last_resort=True)
+        month = 1000 * limits.LAST_RESORT_SECONDS
+        store.expire(NOW + month - 1)
+        assert store.keys.find([resort.reference]) is not None
+        store.expire(NOW + month)
+        assert store.keys.find([resort.reference]) is None
+        slack = limits.KEY_PACKAGE_SKEW_SECONDS
+        store.expire(1000 * (until + slack))
+        assert store.keys.find([once.reference]) is not None
+        store.expire(1000 * (until + slack + 1))
+        assert store.keys.find([once.reference]) is None
+
+
+def test_codes_end_with_their_uses_and_their_time(tmp_path: Path) -> None:
+    code, other = Code.new(os.urandom), Code.new(os.urandom)
+    with opened(tmp_path) as store:
+        store.codes.keep_invitation(Invitation(ROOM, code, 2, NOW + 10))
+        store.codes.keep_invitation(Invitation(ROOM, other, 1, NOW + 20))
+        store.codes.ask(code, NOW)
+    with opened(tmp_path) as store:
+        assert store.codes.invitations(NOW)[code.locator] == Invitation(ROOM, code, 2, NOW + 10)
+        store.codes.keep_invitation(Invitation(ROOM, other, 0, NOW + 20))
+        assert set(store.codes.invitations(NOW)) == {code.locator}
+        assert store.codes.invitations(NOW + 10) == {}
+        store.expire(NOW + 10)
+        assert store.codes.invitations(NOW) == {}
+        assert store.codes.requests() == {code.locator: code}
+        store.codes.answered(code.locator)
+        assert store.codes.requests() == {}
+
+
+# What a reader leaves.
+
+
+def test_drafts_places_and_timers_come_back(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.marks.keep_draft(ROOM, "half a tho")
+        store.marks.keep_draft(ROOM, "half a thought")
+        store.marks.keep_draft(8, "other")
+        store.marks.keep_draft(8, "")
+        store.marks.read(ROOM, 12, NOW)
+        store.marks.read(ROOM, 7, NOW)
+        store.marks.keep_timer(ROOM, 60)
+    with opened(tmp_path) as store:
+        assert store.marks.drafts() == {ROOM: "half a thought"}
+        assert store.marks.reads() == {ROOM: 12}
+        assert store.marks.timer(ROOM) == 60
+        assert store.marks.timer(8) == 0
+
+
+def test_messages_disappear_after_they_were_read(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        bob.say("stays")
+        message, bob.room = bob.room.seal(
+            Text("vanishes"), os.urandom(16), bob.person.log, NOW, os.urandom, expires=30
+        )
+        alice.server.append(EventClass.APP, message)
+        follow(store, alice.server)
+        mine = say(store, alice, "mine vanishes", expires=5)
+        assert store.messages.next_expiry() is None
+        assert store.expire(NOW + 10**9) == []
+        store.marks.read(ROOM, 10, NOW)
+        store.marks.read(ROOM, 10, NOW + 4_000)  # again: the time goes on from the first reading
+        assert store.messages.next_expiry() == NOW + 5_000
+        assert store.expire(NOW + 4_999) == []
+        assert store.expire(NOW + 5_000) == [(ROOM, (alice.person.id, mine))]
+        store.expire(NOW + 30_000)
+        assert texts(store) == ["stays", None, None]
+        assert store.messages.search("vanishes", 10) == []
+        assert store.messages.next_expiry() is None
+        assert shown(store)[1].deleted_by is None
+
+
+def test_a_room_is_forgotten_with_all_that_was_in_it(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        bob.say("history")
+        say(store, alice, RoomState("attic", None))
+        store.queue(letter("typed"))
+        store.marks.keep_draft(ROOM, "draft")
+        store.people.keep_holds(ROOM, [Hold(Cause.NEWCOMER)])
+        store.codes.keep_invitation(Invitation(ROOM, Code.new(os.urandom), 1, NOW + 1))
+        follow(store, alice.server)
+        store.forget_room(ROOM)
+        with store._database.reading() as connection:
+            tables = connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'found%'"
+            ).fetchall()
+            left = {
+                name
+                for (name,) in tables
+                if connection.execute(f"SELECT count(*) FROM {name}").fetchone() != (0,)
+            }
+        assert left == {"profile", "device", "logs"}
+        assert store.messages.search("history", 10) == []
+
+
+def test_sealings_are_forgotten_when_no_server_brings_them_any_more(tmp_path: Path) -> None:
+    alice, _ = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        say(store, alice, "stands")
+        seal(store, alice.person, letter("on its way"))
+        store.expire(NOW + SEALINGS_KEPT_MS)
+        count = "SELECT count(*) FROM sealings"
+        with store._database.reading() as connection:
+            assert connection.execute(count).fetchone() == (2,)
+            store.expire(NOW + SEALINGS_KEPT_MS + 1)
+            assert connection.execute(count).fetchone() == (1,)
+        assert len(store.outbox()) == 1
+
+
+def test_nothing_is_written_without_the_profiles_lock(tmp_path: Path) -> None:
+    held = profile(tmp_path)
+    store = Store.open(held, MASTER)
+    held.unlock()
+    with pytest.raises(MisuseError, match="lock"):
+        store.marks.keep_draft(ROOM, "x")
+    with pytest.raises(MisuseError, match="lock"):
+        Store.open(held, MASTER)
+    held.lock()
+    store.close()
+    held.unlock()
+    assert repr(store) == f"Store({held!r})"
+    assert "Database(" in repr(store._database)
