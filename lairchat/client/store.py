@@ -135,20 +135,23 @@ class Store:
         key_package: bytes | None = None,
         inbox: int | None = None,
         locator: bytes | None = None,
-    ) -> None:
-        """Keep a room that this device has just come into; what let it in is spent with it.
+    ) -> Room:
+        """Keep a room that this device has just come into, and return it as it is kept.
+
+        What let it in is spent with it.
 
         key_package: its reference; inbox: the entry that brought the welcome; locator: of the code.
         """
         with self._database.writing() as connection:
-            store_rooms.begin(connection, room)
+            kept = store_rooms.begin(connection, room)
             if key_package is not None:
                 store_keys.spend(connection, key_package)
             if inbox is not None:
                 store_keys.passed(connection, inbox)
             if locator is not None:
                 store_codes.answered(connection, locator)
-        self._rooms[room.room] = room
+        self._rooms[room.room] = kept
+        return kept
 
     def leave(self, room: int) -> None:
         """Erase a room's keys; what was read in it stays."""

@@ -7,7 +7,7 @@ Promises not to know: what was said.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import IntEnum
 from typing import Final, cast
 
@@ -150,9 +150,16 @@ def is_unclean(connection: Connection, room: int) -> bool:
 # Writing.
 
 
-def begin(connection: Connection, room: Room) -> None:
-    """Write a room that this device has just come into, perhaps again."""
+def begin(connection: Connection, room: Room) -> Room:
+    """Write a room that this device has just come into, and return it as it is written.
+
+    If it was here before it goes on counting its messages: for others a number that comes again is
+    a copy of this device.
+    """
     leave(connection, room.room)
+    before = connection.execute("SELECT count FROM numbers WHERE room = ?", (room.room,)).fetchone()
+    if before is not None:
+        room = replace(room, count=max(room.count, before[0]))
     connection.execute(
         "INSERT INTO rooms (room, server_key, seq, hash, count, sent, renewed_at)"
         " VALUES (?, ?, 0, x'', 0, 0, 0)",
@@ -161,6 +168,7 @@ def begin(connection: Connection, room: Room) -> None:
     save(connection, None, room)
     if room.followed.seq:
         mark(connection, room)
+    return room
 
 
 def save(connection: Connection, old: Room | None, new: Room) -> None:
@@ -293,6 +301,11 @@ def mark(
 
 def leave(connection: Connection, room: int) -> None:
     """Erase the keys of a room; what was read in it stays."""
+    connection.execute(
+        "INSERT INTO numbers (room, count) SELECT room, count FROM rooms WHERE room = ?"
+        " ON CONFLICT (room) DO UPDATE SET count = excluded.count",
+        (room,),
+    )
     connection.execute("DELETE FROM rooms WHERE room = ?", (room,))
     forget_trees(connection)
 

@@ -85,6 +85,8 @@ _FIRST: Final = (
         unclean INTEGER NOT NULL DEFAULT 0
     ) STRICT
     """,
+    # How many messages this device had sealed in rooms that it has left: others count on.
+    "CREATE TABLE numbers (room INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT",
     "CREATE TABLE trees (hash BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT",
     # place: 0 the epoch now, 1 the one before, 2 the one that the pending commit begins.
     """

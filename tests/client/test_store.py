@@ -232,6 +232,34 @@ def test_a_member_who_is_removed_keeps_no_keys_but_what_was_read(tmp_path: Path)
             assert connection.execute("SELECT count(*) FROM ratchets").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("way", ["removed", "lost"])
+def test_who_comes_in_again_counts_on(tmp_path: Path, way: str) -> None:
+    """Else a number would come twice, which others take for a copy of the device."""
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path, "bob") as store:
+        move_in(store, bob)
+        for text in ("one", "two"):
+            say(store, bob, text)
+        alice.sync()
+        leaf = alice.leaf_of(bob)
+        if way == "removed":
+            alice.commit(remove=[decided(leaf)])
+            follow(store, alice.server)
+            assert store.room(ROOM) is None
+            alice.add(bob)
+        else:
+            alice.commit(remove=[decided(leaf)])
+            alice.add(bob)
+        kept = store.enter(bob.room)
+        assert kept.count == 2
+        assert again(store).count == 2
+        say(store, bob, "three")
+        (happened,) = alice.sync()
+        assert isinstance(happened, Opened)
+        assert happened.finding is None
+        assert texts(store) == ["one", "two", "three"]
+
+
 def test_a_halted_room_comes_back_halted(tmp_path: Path) -> None:
     alice, bob, _ = talk("alice", "bob", "carol")
     with opened(tmp_path) as store:
@@ -758,7 +786,8 @@ def test_a_room_is_forgotten_with_all_that_was_in_it(tmp_path: Path) -> None:
                 for (name,) in tables
                 if connection.execute(f"SELECT count(*) FROM {name}").fetchone() != (0,)
             }
-        assert left == {"profile", "device", "logs"}
+        # Of the room its number is left, and how far this device had counted in it.
+        assert left == {"profile", "device", "logs", "numbers"}
         assert store.messages.search("history", 10) == []
 
 

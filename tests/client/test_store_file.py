@@ -534,7 +534,10 @@ def test_a_file_that_may_not_grow_is_told(tmp_path: Path) -> None:
             signal.signal(signal.SIGXFSZ, old)
         assert store.outbox() == []
         # What an error left is known by the disk alone.
-        assert store.room(ROOM) is not kept
+        read = store.room(ROOM)
+        assert read is not kept
+        assert read is not None
+        assert read.count == 0
         say(store, alice, "after")
         assert texts(store) == ["before", "after"]
     assert isinstance(bob.sync()[-1], Opened)
