@@ -88,7 +88,7 @@ class Store:
                 connection.execute("UPDATE profile SET file = ?, clean = 0", (file,))
                 if unclean:
                     store_rooms.distrust(connection)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: an open file would keep its locks
             database.close()
             raise
         return cls(database, unclean=unclean, copied=copied)

@@ -63,7 +63,7 @@ def open_database(profile: Profile, master: SecretBytes, steps: Steps = STEPS) -
     try:
         with explained(path):
             _check_owner(path, connection, profile)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: an open file would keep its locks
         connection.close()
         raise
     return Database(profile, path, connection)
@@ -74,7 +74,7 @@ def _connect(path: Path, master: SecretBytes) -> Connection:
     try:
         with explained(path):
             set_up(connection)
-    except BaseException:
+    except BaseException:  # as above
         connection.close()
         raise
     return connection

@@ -213,7 +213,7 @@ class TwoTerminals(Terminals):
 
         # A client that was stopped itself asks before it judges: Ctrl-Z costs no connection.
         os.kill(alice.process.pid, signal.SIGSTOP)
-        time.sleep(5)
+        time.sleep(5)  # longer than an answer may take without being asked after
         os.kill(alice.process.pid, signal.SIGCONT)
         alice.line("still here")
         alice.until("still here", gone="queued")

@@ -177,6 +177,6 @@ class Asleep(NetworkTest):
 
 def test_the_clock_that_counts_sleep_does_not_run_while_awake() -> None:
     before = pulse.slept()
-    time.sleep(1.0)
+    time.sleep(1.0)  # real time: two clocks of the system are compared
     # Between its two clocks a machine that has much else to do may stand still for a moment.
     assert abs(pulse.slept() - before) < 0.5

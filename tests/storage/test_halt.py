@@ -122,7 +122,7 @@ def interrupted(work: Callable[[], object], halt: Halt) -> float:
 
     thread = threading.Thread(target=run)
     thread.start()
-    time.sleep(0.2)
+    time.sleep(0.2)  # most likely inside a statement then; it has to end wherever it is
     assert thread.is_alive(), "it was over before it could be given up"
     began = time.monotonic()
     while thread.is_alive():
