@@ -181,16 +181,18 @@ class Store:
         """Keep a room without the commit that it had: another has won, or the server refuses it."""
         if room.pending is not None:
             raise MisuseError("this room has a commit under way")
-        with self._changed(room):
+        with self._changed(room, drops=True):
             pass
 
     @contextmanager
-    def _changed(self, room: Room) -> Iterator[Connection]:
-        """Write a room and what belongs to the change."""
+    def _changed(self, room: Room, *, drops: bool = False) -> Iterator[Connection]:
+        """Write a room and what belongs to the change; drops: the commit under way ends by it."""
         old = self.room(room.room)
         if old is None:
             raise MisuseError("this device is not in that room")
         _check_follows(old, room)
+        if not drops:
+            _check_keeps_commit(old, room)
         # Read anew if this fails: after an error of the disk only the disk knows what it has.
         del self._rooms[room.room]
         with self._database.writing() as connection:
@@ -214,6 +216,9 @@ class Store:
         if old is None or _generation(room) <= _generation(old):
             # Sealed twice from one state: two messages under one key would give both away.
             raise MisuseError("the room has sealed another message since")
+        if self.is_unclean(room.room):
+            # What this store was before may have sealed something with the same key.
+            raise MisuseError("new keys come before the next message")
         number = room.count if letter.count is None else letter.count
         with self._changed(room) as connection:
             if store_outbox.find(connection, letter.id) is None:
@@ -348,6 +353,20 @@ def _check_follows(old: Room, new: Room) -> None:
     """
     if _generation(new) < _generation(old) or new.followed.seq < old.followed.seq:
         raise MisuseError("the room has gone on since")
+
+
+def _check_keeps_commit(old: Room, new: Room) -> None:
+    """Raise MisuseError if a commit that may have left would be gone before it is known who won.
+
+    As when a message was sealed, or another commit made, from a state without it: should it win, this
+    device would stand outside its own room.
+    """
+    if old.pending is None or new.halted is not None:
+        return
+    ended = new.group.context.epoch > old.group.context.epoch
+    kept = new.pending is not None and new.pending.message == old.pending.message
+    if not ended and not kept:
+        raise MisuseError("a commit is under way")
 
 
 def _fold(

@@ -198,9 +198,12 @@ def _trees_of(epochs: dict[Place, Epoch]) -> list[bytes]:
 
 
 def _save_row(connection: Connection, old: Room | None, new: Room) -> None:
+    pending = None if old is None else old.pending
+    won = pending is not None and new.group is pending.group
+    lost = pending is not None and new.pending is None and not won
     changed = connection.execute(
         "UPDATE rooms SET seq = ?, hash = ?, count = ?, sent = ?, renewed_at = ?, halted = ?,"
-        " ended_at = ?, unclean = unclean AND NOT ? WHERE room = ?",
+        " ended_at = ?, unclean = max(min(unclean, ?) - ?, 0) WHERE room = ?",
         (
             new.followed.seq,
             new.followed.hash,
@@ -209,7 +212,8 @@ def _save_row(connection: Connection, old: Room | None, new: Room) -> None:
             new.renewed_at,
             new.halted,
             None if new.past is None else new.past.ended_at,
-            old is not None and old.pending is not None and new.group is old.pending.group,
+            1 if lost else 2,
+            won,
             new.room,
         ),
     )
@@ -316,5 +320,9 @@ def forget_trees(connection: Connection) -> None:
 
 
 def distrust(connection: Connection) -> None:
-    """Have new keys come before the next message of every room."""
-    connection.execute("UPDATE rooms SET unclean = 1")
+    """Have new keys come before the next message of every room.
+
+    A commit that is under way brings none: whoever used this store since may have taken it too, and
+    sealed with the keys that it begins with.
+    """
+    connection.execute("UPDATE rooms SET unclean = 1 + (pending IS NOT NULL)")

@@ -69,7 +69,7 @@ _FIRST: Final = (
     ) STRICT
     """,
     # pending: the commit that is under way.  ended_at: when the end of the epoch before was followed.
-    # unclean: new keys come before the next message.
+    # unclean: how many commits of this device's come before the next message; 2 if one was under way.
     """
     CREATE TABLE rooms (
         room INTEGER PRIMARY KEY,

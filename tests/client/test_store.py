@@ -401,6 +401,36 @@ def test_two_messages_are_not_sealed_from_one_state(tmp_path: Path) -> None:
         assert isinstance(follow(store, alice.server)[-1], Opened)
 
 
+def test_a_commit_under_way_is_not_lost_to_what_began_before_it(tmp_path: Path) -> None:
+    """As when one part of a client seals, commits or receives while another one commits."""
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        typed = letter("beside it")
+        sealed, after = room.seal(typed.body, typed.id, alice.person.log, NOW, os.urandom)
+        other = room.commit(store.people.logs, os.urandom)
+        bob.say("meanwhile")
+        event = alice.server.events[-1]
+        old, happening = room.receive(
+            event, store.people.logs, NOW, repeats=store.repeats(ROOM), hash_at=store.hash_at(ROOM)
+        )
+        store.keep_commit(room.commit(store.people.logs, os.urandom))
+        with pytest.raises(MisuseError, match="a commit is under way"):
+            store.send(after, typed, sealed, NOW)
+        with pytest.raises(MisuseError, match="a commit is under way"):
+            store.keep_commit(other)
+        with pytest.raises(MisuseError, match="a commit is under way"):
+            store.follow(old, event, happening)
+        assert store.outbox() == []
+        kept = again(store)
+        assert kept.pending is not None
+        store.keep_commit(kept)
+        alice.server.append(EventClass.COMMIT, kept.pending.message)
+        assert [type(one) for one in follow(store, alice.server)] == [Opened, Own]
+
+
 def test_a_room_is_followed_event_by_event(tmp_path: Path) -> None:
     alice, bob = talk("alice", "bob")
     with opened(tmp_path) as store:

@@ -31,6 +31,7 @@ from tests.client.stores import (
     move_in,
     opened,
     profile,
+    renewed,
     seal,
     shown,
     texts,
@@ -142,6 +143,7 @@ def test_sending(room: tuple[Client, Client, Path], tmp_path: Path) -> None:
     first, second = letter("first"), letter("second")
 
     def work(store: Store, wire: Wire) -> None:
+        renewed(store)
         store.queue(first)
         for what in (store.outbox()[0], second):
             wire(seal(store, alice.person, what))
@@ -158,6 +160,7 @@ def test_sending(room: tuple[Client, Client, Path], tmp_path: Path) -> None:
             assert [one.id for one in waiting] == [first.id, second.id][: len(waiting)]
             assert len(waiting) >= len(left)
             # Without new keys first, though a client has them come: no key may come twice.
+            renewed(store)
             later = seal(store, alice.person, letter("later"))
             everything = [*sealed, later]
             assert all(everything)
@@ -267,6 +270,7 @@ def test_committing(room: tuple[Client, Client, Path], tmp_path: Path, winner: s
             assert kept is not None
             assert kept.pending is None
             assert kept.group.authenticator == other.room.group.authenticator
+            renewed(store)
             alice.server.append(EventClass.APP, seal(store, alice.person, letter("goes on")))
             follow(store, alice.server)
             other.sync()

@@ -24,6 +24,7 @@ from lairchat.client.store_file import open_database
 from lairchat.client.store_schema import STEPS
 from lairchat.client.store_vault import lock, unlock, vault_path
 from lairchat.e2ee.room import Due, Opened
+from lairchat.mls.errors import MisuseError
 from lairchat.model.events import EventClass
 from lairchat.model.faults import (
     ProfileDamaged,
@@ -321,6 +322,44 @@ def test_a_store_that_was_not_closed_is_unclean(tmp_path: Path) -> None:
         assert not store.copied
         assert store.is_unclean(ROOM)
         assert not store.is_unclean(ROOM + 1)
+        room = store.room(ROOM)
+        assert room is not None
+        typed = letter("too early")
+        sealed, after = room.seal(typed.body, typed.id, alice.person.log, NOW, os.urandom)
+        with pytest.raises(MisuseError, match="new keys"):
+            store.send(after, typed, sealed, NOW)
+        assert store.outbox() == []
+
+
+@pytest.mark.parametrize("winner", ["own", "other"])
+def test_a_commit_of_before_does_not_bring_a_copy_new_keys(tmp_path: Path, winner: str) -> None:
+    """The other one may take it too, and seal with the keys that it begins with."""
+    alice, bob = talk("alice", "bob")
+    first, second = tmp_path / "first", tmp_path / "second"
+    with opened(first) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        store.keep_commit(room.commit(store.people.logs, os.urandom))
+    shutil.copytree(first, second)
+    with opened(second) as store:
+        room = store.room(ROOM)
+        assert room is not None
+        assert room.pending is not None
+        if winner == "own":
+            alice.server.append(EventClass.COMMIT, room.pending.message)
+        else:
+            bob.commit()
+        follow(store, alice.server)
+        assert store.is_unclean(ROOM)
+        room = store.room(ROOM)
+        assert room is not None
+        committing = room.commit(store.people.logs, os.urandom)
+        store.keep_commit(committing)
+        assert committing.pending is not None
+        alice.server.append(EventClass.COMMIT, committing.pending.message)
+        follow(store, alice.server)
+        assert not store.is_unclean(ROOM)
 
 
 def test_a_store_of_another_account_is_refused(tmp_path: Path) -> None:
