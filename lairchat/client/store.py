@@ -141,6 +141,7 @@ class Store:
         What let it in is spent with it.
 
         key_package: its reference; inbox: the entry that brought the welcome; locator: of the code.
+        Raises InvalidError if it has been in that epoch before: a server repeats a welcome.
         """
         with self._database.writing() as connection:
             kept = store_rooms.begin(connection, room)

@@ -16,6 +16,7 @@ from lairchat.client.store_people import signing_key
 from lairchat.e2ee.following import Followed
 from lairchat.e2ee.room import Past, Room
 from lairchat.e2ee.storing import restore_pending, store_pending
+from lairchat.mls.errors import InvalidError
 from lairchat.mls.group import Group, PastEpoch
 from lairchat.mls.secret_tree import SecretTree
 from lairchat.mls.storing import (
@@ -26,7 +27,7 @@ from lairchat.mls.storing import (
     store_group,
     store_past,
 )
-from lairchat.model import chain
+from lairchat.model import chain, limits
 
 
 class Place(IntEnum):
@@ -155,7 +156,10 @@ def begin(connection: Connection, room: Room) -> Room:
 
     If it was here before it goes on counting its messages: for others a number that comes again is
     a copy of this device.
+    Raises InvalidError if it has been in that epoch, or a later one: a welcome that comes again would
+    bring keys back that have sealed.
     """
+    _check_new(connection, room)
     leave(connection, room.room)
     before = connection.execute("SELECT count FROM numbers WHERE room = ?", (room.room,)).fetchone()
     if before is not None:
@@ -171,9 +175,25 @@ def begin(connection: Connection, room: Room) -> Room:
     return room
 
 
+def _check_new(connection: Connection, room: Room) -> None:
+    # By the group, since the room's number is the server's to say.
+    context = room.group.context
+    row = connection.execute(
+        "SELECT epoch FROM lived WHERE group_id = ?", (context.group_id,)
+    ).fetchone()
+    if row is not None and _integer(context.epoch) <= row[0]:
+        raise InvalidError("this device has been in that epoch of the room before")
+
+
+def _integer(epoch: int) -> int:
+    # An integer of SQLite has a bit less than one of MLS.
+    return min(epoch, limits.INTEGER_MAX)
+
+
 def save(connection: Connection, old: Room | None, new: Room) -> None:
     """Write a room; old: as it was written last, None if nothing of it is there."""
     _save_row(connection, old, new)
+    _save_lived(connection, old, new)
     _save_counts(connection, {} if old is None else old.followed.counts, new)
     before, after = _epochs(old), _epochs(new)
     for place in Place:
@@ -221,6 +241,16 @@ def _save_row(connection: Connection, old: Room | None, new: Room) -> None:
     if old is None or old.pending is not new.pending:
         stored = None if new.pending is None else store_pending(new.pending)
         connection.execute("UPDATE rooms SET pending = ? WHERE room = ?", (stored, new.room))
+
+
+def _save_lived(connection: Connection, old: Room | None, new: Room) -> None:
+    context = new.group.context
+    if old is None or old.group.context is not context:
+        connection.execute(
+            "INSERT INTO lived (group_id, epoch) VALUES (?, ?)"
+            " ON CONFLICT (group_id) DO UPDATE SET epoch = excluded.epoch",
+            (context.group_id, _integer(context.epoch)),
+        )
 
 
 def _save_counts(connection: Connection, before: Mapping[bytes, int], new: Room) -> None:

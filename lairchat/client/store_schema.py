@@ -87,6 +87,8 @@ _FIRST: Final = (
     """,
     # How many messages this device had sealed in rooms that it has left: others count on.
     "CREATE TABLE numbers (room INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT",
+    # The last epoch that this device was in of each group, rooms that it has left among them.
+    "CREATE TABLE lived (group_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE trees (hash BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT",
     # place: 0 the epoch now, 1 the one before, 2 the one that the pending commit begins.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 from lairchat.e2ee.room import Opened
 from lairchat.model.events import EventClass
 from lairchat.model.faults import ProfileDisk, ProfileFull
-from tests.client.stores import follow, letter, move_in, opened, say, seal, texts
+from tests.client.stores import follow, letter, move_in, opened, renewed, say, seal, texts
 from tests.e2ee.devices import talk
 
 
@@ -50,6 +50,7 @@ def main(root: Path) -> None:
     grow(root)
     with opened(root) as store:
         follow(store, alice.server)
+        renewed(store)  # it was closed in order only if there was space for that
         say(store, alice, "there is space again")
         assert texts(store) == [*said, "there is space again"]
         assert store.outbox() == []

@@ -14,7 +14,7 @@ from lairchat.client.store_people import OwnDevice
 from lairchat.e2ee.invite import Code
 from lairchat.e2ee.payload import Delete, Edit, Poll, React, RoomState, Target, Text, Vote
 from lairchat.e2ee.room import Advanced, Due, Opened, Out, Own, Passed, Room, Unreadable, decided
-from lairchat.mls.errors import MalformedError, MisuseError
+from lairchat.mls.errors import InvalidError, MalformedError, MisuseError
 from lairchat.mls.joining import join
 from lairchat.mls.keypackages import OwnKeyPackage, make_key_package
 from lairchat.mls.messages import Welcome, decode_message
@@ -699,8 +699,37 @@ def test_a_key_package_is_spent_with_the_room_that_it_led_to(tmp_path: Path) -> 
         store.keys.pass_inbox(4)
         assert store.keys.inbox == 5
         # The one of last resort may have been given to somebody else as well.
+        alice.commit(remove=[decided(alice.leaf_of(carol))])
+        alice.commit(add=[packages[2].package])
+        welcome = decode_message(alice.welcome)
+        assert isinstance(welcome, Welcome)
+        carol._enter(join(welcome, packages[2], alice.room.group.public.tree.encode()))
         store.enter(carol.room, key_package=packages[2].reference)
         assert store.keys.find([b"none", packages[2].reference]) is not None
+
+
+@pytest.mark.parametrize("gone", ["no", "left", "forgotten"])
+@pytest.mark.parametrize("number", [ROOM, ROOM + 1])
+def test_a_welcome_that_comes_again_brings_no_keys_back(
+    tmp_path: Path, gone: str, number: int
+) -> None:
+    """A server has it as often as it likes, and a key package of last resort opens it again."""
+    alice, _ = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        say(store, alice, "under the first key")
+        if gone == "left":
+            store.leave(ROOM)
+        elif gone == "forgotten":
+            store.forget_room(ROOM)
+        with pytest.raises(InvalidError, match="been in that epoch"):
+            store.enter(replace(alice.room, room=number))
+        kept = store.room(ROOM)
+        assert (kept is None) == (gone != "no")
+        assert store.rooms() == [ROOM] * (gone == "no")
+        if gone == "no":
+            say(store, alice, "under the next")
+            assert again(store).count == 2
 
 
 def test_key_packages_are_erased_when_their_time_is_over(tmp_path: Path) -> None:
@@ -816,8 +845,8 @@ def test_a_room_is_forgotten_with_all_that_was_in_it(tmp_path: Path) -> None:
                 for (name,) in tables
                 if connection.execute(f"SELECT count(*) FROM {name}").fetchone() != (0,)
             }
-        # Of the room its number is left, and how far this device had counted in it.
-        assert left == {"profile", "device", "logs", "numbers"}
+        # Of the room its number is left, how far this device had counted in it, and its last epoch.
+        assert left == {"profile", "device", "logs", "numbers", "lived"}
         assert store.messages.search("history", 10) == []
 
 

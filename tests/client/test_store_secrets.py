@@ -9,6 +9,7 @@ import pytest
 from lairchat.client.profile import Profile
 from lairchat.client.store import Store
 from lairchat.client.store_codes import Invitation
+from lairchat.client.store_keys import spend
 from lairchat.client.store_vault import unlock
 from lairchat.e2ee.invite import Code
 from lairchat.e2ee.payload import Delete, Edit, Poll, React, RoomState, Target, Text
@@ -266,9 +267,8 @@ def test_used_keys_are_on_no_page_for_who_has_the_key(tmp_path: Path) -> None:
             note(store)
             bob.commit()
             follow(store, alice.server)
-        room = store.room(ROOM)
-        assert room is not None
-        store.enter(room, key_package=package.reference)
+        with store._database.writing() as connection:
+            spend(connection, package.reference)
         bob.commit()
         bob.commit()
         follow(store, alice.server)
