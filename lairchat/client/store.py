@@ -88,6 +88,8 @@ class Store:
                 connection.execute("UPDATE profile SET file = ?, clean = 0", (file,))
                 if unclean:
                     store_rooms.distrust(connection)
+            # In the file itself: whoever puts it back without its log is to find it unclean.
+            database.checkpoint()
         except BaseException:  # also Ctrl-C: an open file would keep its locks
             database.close()
             raise
@@ -212,6 +214,7 @@ class Store:
         """Keep a message that was just sealed, and the room without the key that it took.
 
         room: as ``Room.seal`` returned it.  The bytes may leave once this has returned.
+        Raises MisuseError if new keys come first (``is_unclean``), or what is kept has gone on since.
         """
         old = self.room(room.room)
         if old is None or _generation(room) <= _generation(old):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from lairchat.client.store_database import Connection, Database
 from lairchat.e2ee.invite import Code
+from lairchat.model import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ def answered(connection: Connection, locator: bytes) -> None:
 def expire(connection: Connection, now_ms: int) -> None:
     """Erase codes whose time has passed."""
     connection.execute("DELETE FROM invitations WHERE until <= ?", (now_ms,))
+    # Whoever was asked tells no end; no code works for longer.
+    connection.execute(
+        "DELETE FROM requests WHERE at <= ?", (now_ms - 1000 * limits.INVITE_SECONDS_MAX,)
+    )
 
 
 def forget(connection: Connection, room: int) -> None:

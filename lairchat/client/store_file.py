@@ -48,6 +48,8 @@ def open_database(profile: Profile, master: SecretBytes, steps: Steps = STEPS) -
     with explained_disk(path):
         _remove_leftovers(path)
         if not path.exists():
+            # The log of a store that is gone would be taken for this one's.
+            path.with_name(f"{NAME}-wal").unlink(missing_ok=True)
             _create(profile, path, master, steps)
         make_private(path)
     found = _version(path, master)

@@ -181,7 +181,7 @@ _FIRST: Final = (
     """,
     # Or the words of a deleted message would stay in the index until it is merged.
     "INSERT INTO found (found, rank) VALUES ('secure-delete', 1)",
-    # count, role, sealed, digest: once it is sealed.  seq: once the server has taken it.
+    # count, role, sealed: once it is sealed.  seq: once the server has taken it.
     """
     CREATE TABLE outbox (
         number INTEGER PRIMARY KEY,

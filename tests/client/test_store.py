@@ -778,6 +778,13 @@ def test_codes_end_with_their_uses_and_their_time(tmp_path: Path) -> None:
         assert store.codes.requests() == {code.locator: code}
         store.codes.answered(code.locator)
         assert store.codes.requests() == {}
+        # One that nobody answers works no longer than any code does.
+        store.codes.ask(other, NOW)
+        longest = 1000 * limits.INVITE_SECONDS_MAX
+        store.expire(NOW + longest - 1)
+        assert store.codes.requests() == {other.locator: other}
+        store.expire(NOW + longest)
+        assert store.codes.requests() == {}
 
 
 # What a reader leaves.

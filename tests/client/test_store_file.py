@@ -331,6 +331,41 @@ def test_a_store_that_was_not_closed_is_unclean(tmp_path: Path) -> None:
         assert store.outbox() == []
 
 
+def killed(root: Path) -> Path:
+    """Have a process write to a store and die; return the log of what it wrote."""
+    process = os.fork()
+    if process == 0:
+        # Neither pytest nor coverage is this process's business.
+        with suppress(BaseException):
+            store = Store.open(profile(root), MASTER)
+            store.marks.keep_draft(ROOM, "typed")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(process, 0)
+    return Profile(root, SERVER, "alice").directory / "store.db-wal"
+
+
+def test_a_store_that_lost_its_log_is_unclean(tmp_path: Path) -> None:
+    """As when only the store itself is put back: it goes on from what it was before."""
+    alice, _ = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+    killed(tmp_path).unlink()
+    with opened(tmp_path) as store:
+        assert store.marks.drafts() == {}
+        assert store.unclean
+        assert not store.copied
+        assert store.is_unclean(ROOM)
+
+
+def test_the_log_of_a_store_that_is_gone_is_none_of_the_next_ones(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    killed(tmp_path).with_name("store.db").unlink()
+    with opened(tmp_path) as store:
+        assert store.marks.drafts() == {}
+        assert not store.unclean
+
+
 @pytest.mark.parametrize("winner", ["own", "other"])
 def test_a_commit_of_before_does_not_bring_a_copy_new_keys(tmp_path: Path, winner: str) -> None:
     """The other one may take it too, and seal with the keys that it begins with."""
