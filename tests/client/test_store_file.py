@@ -408,6 +408,9 @@ def test_a_store_of_another_account_is_refused(tmp_path: Path) -> None:
 
 # Damage.
 
+SAID = 400
+"""Messages in the store that is damaged: enough that most of its pages are read again."""
+
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -416,7 +419,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     alice, bob = talk("alice", "bob")
     with opened(root) as store:
         move_in(store, alice)
-        for number in range(400):
+        for number in range(SAID):
             bob.say(f"message {number} " + "word " * 50)
         follow(store, alice.server)
     return root
@@ -519,7 +522,7 @@ def test_an_older_store_is_migrated_and_the_copy_does_not_stay(tmp_path: Path, f
     with held(tmp_path / "x") as alice:
         database = open_database(alice, MASTER, (*STEPS, NEXT))
         with database.reading() as connection:
-            assert connection.execute("SELECT count(*) FROM extras").fetchone() == (200,)
+            assert connection.execute("SELECT count(*) FROM extras").fetchone() == (SAID,)
             assert connection.execute("PRAGMA user_version").fetchone() == (len(STEPS) + 1,)
             assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
         database.close()
@@ -549,7 +552,7 @@ def test_a_migration_that_fails_leaves_the_old_store(
         assert set(files(alice)) == {"store.db", "store.db.before"}
         assert S_IMODE((alice.directory / "store.db.before").stat().st_mode) == 0o600
         store = Store.open(alice, MASTER)
-        assert len(texts(store)) == 200
+        assert len(texts(store)) == SAID
         store.close()
         assert set(files(alice)) == {"store.db"}
 
