@@ -212,6 +212,7 @@ class RoomInfo(Value):
 
     ``here`` is how many members are online, None where that was not asked.
     ``archived``: it is read, and nobody writes in it.
+    ``label``: what stands on the lock; ``hold``: what holds it (cause and next step), else empty.
     """
 
     id: int
@@ -228,6 +229,7 @@ class RoomInfo(Value):
     head_seq: int = 0
     label: str = "PLAIN"
     archived: bool = False
+    hold: str = ""
 
 
 class RoomsSynced(Input):
@@ -263,6 +265,7 @@ class RoomChanged(Input):
     here: int | None = None
     label: str | None = None
     archived: bool | None = None
+    hold: str | None = None
 
 
 class Member(Value):
@@ -321,6 +324,7 @@ class Message(Value):
     ``kind`` is ``text``, ``action`` (/me), ``state`` (a server statement whose text is a whole
     sentence such as "dave joined") or ``gone`` (purged).
     ``ticket`` is the one of our own ``Send`` if this is its echo.
+    ``edited``: how often.  ``reactions``: (emoji, how many, whether one is ours).
     """
 
     seq: int
@@ -329,6 +333,8 @@ class Message(Value):
     text: str
     kind: str = "text"
     ticket: int = 0
+    edited: int = 0
+    reactions: tuple[tuple[str, int, bool], ...] = ()
 
 
 class MessageArrived(Input):

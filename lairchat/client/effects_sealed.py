@@ -1,0 +1,242 @@
+"""What the core wants done about identities, devices and encrypted rooms.
+
+As in :mod:`lairchat.client.effects`: ``ref`` numbers a command, its answer carries it back.
+"""
+
+from __future__ import annotations
+
+from lairchat.client.effects import Effect
+from lairchat.client.secret import Secret
+
+__all__ = [
+    "AcceptIdentity",
+    "AcceptInvite",
+    "AnswerComparison",
+    "BeginAnew",
+    "CancelComparison",
+    "Change",
+    "DeclineInvite",
+    "EndCode",
+    "JoinByCode",
+    "LinkByWords",
+    "LinkDevice",
+    "ListDevices",
+    "ListInvites",
+    "MakeCode",
+    "MarkCompared",
+    "React",
+    "Refound",
+    "RevokeDevice",
+    "Search",
+    "ShowIdentity",
+    "Succeed",
+    "TakeBack",
+    "Typing",
+    "Unlock",
+    "Verdict",
+    "VerifyPerson",
+    "WordsKept",
+]
+
+
+# -- this device -----------------------------------------------------------------------------------
+
+
+class Unlock(Effect):
+    """Open this device's store; answered by ``StoreOpened`` or ``StoreLocked``."""
+
+    password: Secret
+
+
+class WordsKept(Effect):
+    """The recovery words have been written down: they are erased here."""
+
+
+class LinkByWords(Effect):
+    """Make this device one of the account's by its recovery words; answered by ``DeviceLinked``."""
+
+    ref: int
+    words: Secret
+
+
+class LinkDevice(Effect):
+    """Make this device one of the account's by comparing with another; ``Comparing`` follows."""
+
+    ref: int
+
+
+class BeginAnew(Effect):
+    """Give the account a new identity: no other device and no words are left.
+
+    Answered by ``RecoveryWords``; everybody sees the change.
+    """
+
+    ref: int
+
+
+class ListDevices(Effect):
+    """Ask for the account's devices; answered by ``DevicesListed``."""
+
+    ref: int
+
+
+class RevokeDevice(Effect):
+    """End a device of the account, by its name or the beginning of its id; ``lost``: stolen or lost."""
+
+    ref: int
+    name: str
+    lost: bool = False
+
+
+# -- who is who ------------------------------------------------------------------------------------
+
+
+class VerifyPerson(Effect):
+    """Compare short codes with a person who is there; ``Comparing`` follows."""
+
+    ref: int
+    name: str
+
+
+class AnswerComparison(Effect):
+    """The answer to ``ComparisonAsked``."""
+
+    number: int
+    agree: bool
+
+
+class Verdict(Effect):
+    """What the user says of the two codes of a comparison."""
+
+    number: int
+    same: bool
+
+
+class CancelComparison(Effect):
+    """End a comparison without a result."""
+
+    number: int
+
+
+class ShowIdentity(Effect):
+    """Ask for what is known of a person, safety number and QR code; answered by ``IdentityShown``."""
+
+    ref: int
+    name: str
+
+
+class MarkCompared(Effect):
+    """The safety number, as it was shown, is the same on both screens."""
+
+    ref: int
+    name: str
+    number: str
+
+
+class AcceptIdentity(Effect):
+    """Take a changed identity, the one that was shown, for a new person: seen, not verified."""
+
+    ref: int
+    name: str
+    number: str
+
+
+# -- encrypted rooms -------------------------------------------------------------------------------
+
+
+class ListInvites(Effect):
+    """Ask which encrypted rooms one is invited into; answered by ``InvitesListed``."""
+
+    ref: int
+
+
+class AcceptInvite(Effect):
+    """Come into an encrypted room by the invitation of a person; ``RoomJoined`` follows later."""
+
+    ref: int
+    name: str
+
+
+class DeclineInvite(Effect):
+    """Turn an invitation down."""
+
+    ref: int
+    name: str
+
+
+class MakeCode(Effect):
+    """Make a code that lets people into an encrypted room; answered by ``CodeMade``."""
+
+    ref: int
+    room: int
+    uses: int = 1
+
+
+class EndCode(Effect):
+    """End all codes of a room."""
+
+    ref: int
+    room: int
+
+
+class JoinByCode(Effect):
+    """Ask to be let into a room by a code; ``RoomJoined`` follows once a member let us in."""
+
+    ref: int
+    code: str
+
+
+class Refound(Effect):
+    """Found a successor of a room that is held for good, with the same people."""
+
+    ref: int
+    room: int
+
+
+class Succeed(Effect):
+    """Open the encrypted successor of a room from before encryption; ``RoomJoined`` follows."""
+
+    ref: int
+    room: int
+
+
+class Typing(Effect):
+    """The user types in a room, or has stopped to."""
+
+    room: int
+    on: bool
+
+
+class Change(Effect):
+    """Give a message of ours another text."""
+
+    ref: int
+    room: int
+    seq: int
+    text: str
+
+
+class TakeBack(Effect):
+    """Delete a message of ours, or as a moderator somebody's."""
+
+    ref: int
+    room: int
+    seq: int
+
+
+class React(Effect):
+    """Set a reaction to a message, or take it back."""
+
+    ref: int
+    room: int
+    seq: int
+    emoji: str
+    on: bool = True
+
+
+class Search(Effect):
+    """Look for words in what this device has read; ``room`` 0: everywhere; answered by ``Found``."""
+
+    ref: int
+    text: str
+    room: int = 0
