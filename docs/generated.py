@@ -7,6 +7,7 @@ A page cannot say something else than the program does, because nobody writes it
 import re
 from collections.abc import Callable, Iterator
 
+import learned_pages
 import operator_pages
 import wire_pages
 from docutils import nodes
@@ -108,6 +109,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
         keys,
         settings,
         slash_commands,
+        *learned_pages.PAGES,
         *operator_pages.PAGES,
         *wire_pages.PAGES,
     )

@@ -1,0 +1,358 @@
+"""What the server learns: each column of its database, classed, with what whoever has it learns.
+
+``docs/e2ee.rst`` prints this table.  A column without a fact fails tests/storage/test_classes.py: put
+it where it belongs, and say what a reader who trusts nobody would want to know of it.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from lairchat.model.stored import Class, Fact
+
+__all__ = ["FACTS", "About"]
+
+
+class About(StrEnum):
+    """What a reader asks about, in the order of the page."""
+
+    ACCOUNT = "About an account"
+    DEVICE = "About a device"
+    ROOM = "About every room, encrypted or not"
+    ENCRYPTED = "About an encrypted room"
+    MESSAGE = "About each message in an encrypted room"
+    PLAIN = "What stays clear in plain rooms"
+    OPERATION = "About the server itself"
+
+
+def _of(table: str, *columns: str) -> tuple[str, ...]:
+    return tuple(f"{table}.{column}" for column in columns)
+
+
+FACTS: Final = (
+    # -- accounts
+    Fact(
+        About.ACCOUNT,
+        Class.CLEAR,
+        "what somebody is called, and how the name looks",
+        _of("users", "name", "name_key", "skeleton"),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.METADATA,
+        "that there is an account, since when, and what it may do on the server",
+        _of("users", "id", "role", "state", "created_at"),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.HASHED,
+        "whether a guessed password is right, at the price of two Argon2id hashes a guess",
+        _of("users", "secret"),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.CLEAR,
+        "why an operator locked or banned somebody",
+        ("users.lock_reason", "server_bans.reason"),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.METADATA,
+        "which accounts and networks are kept out, by whom and until when",
+        (
+            "users.locked_until",
+            *_of("server_bans", "id", "network", "user", "banned_by", "banned_at", "until"),
+        ),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.METADATA,
+        "who invited whom to the server, and for whom a name is kept",
+        _of("invites", "id", "role", "uses", "created_by", "created_at", "expires_at", "account"),
+    ),
+    Fact(About.ACCOUNT, Class.CLEAR, "the name that is kept", _of("invites", "name", "skeleton")),
+    Fact(About.ACCOUNT, Class.HASHED, "whether a guessed code invites", _of("invites", "code")),
+    Fact(
+        About.ACCOUNT,
+        Class.METADATA,
+        "whose invitations somebody does not want to hear of",
+        _of("mutes", "user", "other", "muted_at"),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.METADATA,
+        "which identity an account has had and since when, and its public keys",
+        (
+            *_of("account_logs", "id", "user", "account", "head", "hash", "current", "started_at"),
+            *_of("account_entries", "log", "position", "data"),
+        ),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.METADATA,
+        "how often a login failed, and when",
+        _of("login_attempts", "failures", "last_at", "until"),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.HASHED,
+        "for which of the accounts and networks that one can think of",
+        _of("login_attempts", "key"),
+    ),
+    # -- devices
+    Fact(
+        About.DEVICE,
+        Class.CLEAR,
+        "what its owner calls it",
+        ("devices.label", "account_entries.data"),
+    ),
+    Fact(
+        About.DEVICE,
+        Class.METADATA,
+        "whose it is, when it was linked, proven, revoked and used last",
+        (
+            *_of("devices", "id", "user", "created_at"),
+            *_of("sessions", "id", "user", "device", "created_at", "used_at"),
+            *_of("proven_devices", "session", "device", "log", "device_id"),
+        ),
+        "entries of the account's log",
+    ),
+    Fact(
+        About.DEVICE,
+        Class.METADATA,
+        "the address it connects from, and from when to when it is online",
+        elsewhere="memory, while it is connected; the log has the network of one that broke the "
+        "protocol",
+    ),
+    Fact(
+        About.DEVICE,
+        Class.METADATA,
+        "the first half of a token, by which a session is looked up",
+        _of("sessions", "lookup"),
+    ),
+    Fact(
+        About.DEVICE,
+        Class.HASHED,
+        "whether a guess at 256 random bits logs in",
+        _of("sessions", "current", "next"),
+    ),
+    Fact(
+        About.DEVICE,
+        Class.METADATA,
+        "how many key packages it has left, and which public keys they bring",
+        _of(
+            *("key_packages", "id", "account", "device_id"),
+            *("init", "last_resort", "expires_at", "data"),
+        ),
+    ),
+    Fact(
+        About.DEVICE,
+        Class.METADATA,
+        "which device sent it a welcome, or a note to link or to verify, and when",
+        (
+            *_of("inboxes", "account", "device_id", "head", "dropped"),
+            *_of("inbox_entries", "account", "device_id", "seq", "kind", "at"),
+            *_of("inbox_entries", "sender", "sender_device"),
+        ),
+    ),
+    Fact(
+        About.DEVICE,
+        Class.CIPHERTEXT,
+        "for which key package a welcome is; of what it welcomes to, nothing",
+        _of("inbox_entries", "body"),
+    ),
+    Fact(
+        About.DEVICE,
+        Class.METADATA,
+        "of a note: commitments, nonces and public keys that two devices compare",
+        _of("inbox_entries", "body"),
+    ),
+    # -- rooms
+    Fact(
+        About.ROOM,
+        Class.METADATA,
+        "that it is there, of which kind, who made it and when, and how many are in it",
+        _of(
+            *("rooms", "id", "kind", "access", "posting", "crypto", "members"),
+            *("created_by", "created_at", "archived_at", "erased_to"),
+        ),
+    ),
+    Fact(
+        About.ROOM,
+        Class.METADATA,
+        "who is in it and since when",
+        _of("memberships", "room", "user", "joined_at"),
+    ),
+    Fact(
+        About.ROOM,
+        Class.METADATA,
+        "which two people have a direct conversation",
+        _of("directs", "low", "high", "room", "crypto"),
+    ),
+    Fact(
+        About.ROOM,
+        Class.METADATA,
+        "how much has happened in it, and the hash of that",
+        _of("log_heads", "room", "seq", "hash", "messages"),
+    ),
+    Fact(
+        About.ROOM,
+        Class.METADATA,
+        "how far each device has read, as far as it says so",
+        _of("log_cursors", "reader", "room", "device", "seq", "messages"),
+    ),
+    # -- encrypted rooms
+    Fact(
+        About.ENCRYPTED,
+        Class.METADATA,
+        "its group, the epoch it is in, who is administrator or moderator, who may add, "
+        "what newcomers may read",
+        (
+            *_of("mls_groups", "room", "group_id", "epoch", "info", "seq", "rejoined"),
+            *_of("group_epochs", "room", "epoch", "at", "context"),
+        ),
+    ),
+    Fact(
+        About.ENCRYPTED,
+        Class.METADATA,
+        "which devices were in it, from when to when, and their public keys",
+        (
+            *_of("group_leaves", "room", "leaf", "from_epoch", "to_epoch"),
+            *_of("group_leaves", "account", "device_id", "signature_key"),
+            *_of("group_nodes", "room", "node", "from_epoch", "to_epoch", "data"),
+        ),
+    ),
+    Fact(
+        About.ENCRYPTED,
+        Class.METADATA,
+        "who adds whom, who removes whom and for which reason, and when",
+        (
+            *_of("group_proposals", "room", "seq", "leaf", "data"),
+            *_of("group_removals", "room", "leaf", "account", "device_id"),
+            *_of("group_removals", "reason", "because", "proposed"),
+            *_of("group_bodies", "room", "seq", "data"),
+            *("log_events.body", "blob_chunks.data"),
+        ),
+        "bodies of commits and proposals, and the server's own statements of who made the room",
+    ),
+    Fact(
+        About.ENCRYPTED,
+        Class.CIPHERTEXT,
+        "of the secrets that a commit hands to the other devices, nothing",
+        ("group_bodies.data", "log_events.body", "blob_chunks.data"),
+    ),
+    # -- messages of encrypted rooms
+    Fact(
+        About.MESSAGE,
+        Class.METADATA,
+        "who sent it with which device, when, into which room, in which order",
+        _of("log_events", "room", "seq", "at", "sender", "device", "messages", "id", "hash"),
+    ),
+    Fact(
+        About.MESSAGE,
+        Class.METADATA,
+        "that it is a message, a commit, a proposal, or a hint that something was deleted; never "
+        "whether a text, an edit, a reaction, a poll, a name or a topic",
+        _of("log_events", "kind"),
+    ),
+    Fact(
+        About.MESSAGE,
+        Class.CIPHERTEXT,
+        "its length, rounded up: to 256 bytes, then in steps of at most an eighth",
+        _of("log_events", "body"),
+    ),
+    Fact(
+        About.MESSAGE,
+        Class.METADATA,
+        "of a purged one, the hash of its body",
+        _of("log_events", "digest"),
+    ),
+    Fact(
+        About.MESSAGE,
+        Class.METADATA,
+        "which command of a device was answered, when, with which place in which log",
+        _of("log_answers", "command", "device", "room", "seq", "at"),
+    ),
+    Fact(
+        About.MESSAGE,
+        Class.CIPHERTEXT,
+        "that somebody types, or the like; of what, nothing",
+        elsewhere="passes through memory, and is not kept",
+    ),
+    # -- plain rooms
+    Fact(
+        About.PLAIN,
+        Class.CLEAR,
+        "everything that is said; who joined, left, was kicked or banned, and why",
+        _of("log_events", "body"),
+    ),
+    Fact(
+        About.PLAIN,
+        Class.CLEAR,
+        "its name and topic; both are empty for an encrypted room",
+        _of("rooms", "name", "name_key", "topic"),
+    ),
+    Fact(
+        About.PLAIN,
+        Class.METADATA,
+        "who may do what in it; in an encrypted room everybody is a member here, and the roles are "
+        "those of the signed policy",
+        _of("memberships", "role"),
+    ),
+    Fact(
+        About.PLAIN,
+        Class.METADATA,
+        "who was invited into it by whom, and has not answered",
+        _of("invitations", "room", "user", "invited_by", "invited_at"),
+    ),
+    Fact(
+        About.PLAIN,
+        Class.METADATA,
+        "who is banned from it, by whom and since when",
+        _of("bans", "room", "user", "banned_by", "banned_at"),
+    ),
+    Fact(About.PLAIN, Class.CLEAR, "the reason of a ban", _of("bans", "reason")),
+    Fact(
+        About.PLAIN,
+        Class.CLEAR,
+        "the answer to a command that is given again when it is repeated, names of rooms among it",
+        _of("log_answers", "body"),
+    ),
+    # -- the server
+    Fact(
+        About.OPERATION,
+        Class.METADATA,
+        "who uploaded how much, and when; the bytes are those of commits and welcomes, until they "
+        "are sent",
+        (
+            *_of("blobs", "id", "owner", "blob", "total", "received"),
+            *_of("blobs", "digest", "complete", "created_at"),
+            *_of("blob_chunks", "blob", "position"),
+        ),
+    ),
+    Fact(
+        About.OPERATION,
+        Class.METADATA,
+        "which keys open the operators' shell, whose they are, and when each was used last",
+        _of("user_keys", "id", "user", "digest", "kind", "added_by", "added_at", "used_at"),
+    ),
+    Fact(About.OPERATION, Class.CLEAR, "what such a key is called", _of("user_keys", "label")),
+    Fact(
+        About.OPERATION,
+        Class.METADATA,
+        "the version of the schema, and the highest numbers given",
+        ("alembic_version.version_num", *_of("sqlite_sequence", "name", "seq")),
+    ),
+    Fact(
+        About.OPERATION,
+        Class.METADATA,
+        "what operators did, to which account or room; of encrypted rooms their numbers",
+        elsewhere="the log",
+    ),
+    Fact(
+        About.OPERATION,
+        Class.SECRET,
+        "how to pass for this server",
+        elsewhere="the files of its identity and its certificate, beside the database",
+    ),
+)
+"""Everything that the server's database tells.  A backup is a copy of it, and tells the same."""
