@@ -15,6 +15,7 @@ from lairchat.client import catalog
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.identities import messages as identities
 from lairchat.features.inbox import messages as inbox
+from lairchat.features.joining import messages as joining
 from lairchat.features.key_packages import messages as key_packages
 from lairchat.features.messages import messages
 from lairchat.model import limits
@@ -26,7 +27,7 @@ from lairchat.wire.session import TRANSITIONS, Authenticated
 INT63 = 2**63 - 1
 
 # What encrypted rooms need is a part of the protocol before our own client uses it.
-ENCRYPTED = (identities, key_packages, inbox, delivery)
+ENCRYPTED = (identities, key_packages, inbox, delivery, joining)
 TABLE = Table(
     (*catalog.TABLE, *(command for one in ENCRYPTED for command in one.COMMANDS)),
     (*catalog.TABLE.events(), *(event for one in ENCRYPTED for event in one.EVENTS)),

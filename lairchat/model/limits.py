@@ -298,6 +298,30 @@ GROUP_CACHE_BYTES = 64 * MIB
 """bytes: trees of encrypted rooms that the server keeps in memory."""
 TREES_KEPT_SECONDS = 60 * DAY
 """seconds: how long a tree is kept once its epoch is over, for those who were welcomed to it."""
+EPHEMERAL_BYTES = 256
+"""bytes: what is passed on and not kept, typing and the like, sealed."""
+EPHEMERAL_BURST = 10
+"""count: how much of that one device may send at once."""
+EPHEMERAL_PER_SECOND = 2
+"""count per second: the steady rate after that."""
+
+INVITATION_SECONDS = 30 * DAY
+"""seconds: how long an invitation into an encrypted room stands, accepted or not."""
+CODE_LOCATOR_BYTES = 8
+"""bytes: the part of a code by which the server finds its room."""
+CODE_PROOF_BYTES = 1 * KIB
+"""bytes: what a joiner and a member prove to each other by a code, opaque to the server; for as many
+devices as there are key packages beside it."""
+ROOM_CODES = 32
+"""count: codes of one room that work at once."""
+KNOCKS_WAITING = 16
+"""count: rooms at which one person waits to be let in with a code; each keeps key packages."""
+KNOCKS = 10
+"""count: codes that one person may try at once."""
+KNOCKS_PER_HOUR = 20
+"""count per hour: the steady rate after that; a locator is beyond guessing, and this keeps it so."""
+ADMISSIONS_AT_ONCE = 64
+"""count: people with a code whom one commit lets in; their proofs fit a frame beside it."""
 
 EPOCH_MESSAGES_RENEW = 500
 """count: own messages in one epoch after which a device commits, so that keys heal."""

@@ -48,6 +48,9 @@ __all__ = [
     "CliText",
     "CliUnknown",
     "CliUsage",
+    "CodeTaken",
+    "CodeUnknown",
+    "CodesMax",
     "CursorBad",
     "DatabaseDamaged",
     "Denied",
@@ -66,6 +69,7 @@ __all__ = [
     "GroupRefused",
     "GroupRemoves",
     "GroupTree",
+    "GroupUninvited",
     "HttpHost",
     "HttpMethod",
     "HttpPath",
@@ -95,12 +99,14 @@ __all__ = [
     "KeyUnknown",
     "KeysLater",
     "KindRefused",
+    "KnocksMax",
     "LabelBad",
     "LastAdministrator",
     "LastOwner",
     "LogStale",
     "Maintenance",
     "ManholeOff",
+    "MessageGone",
     "MutedMax",
     "NameBad",
     "NameRefused",
@@ -1266,3 +1272,53 @@ class LastAdministrator(Refusal):
 
     code = "LC-LAST-ADMIN"
     text = "you are the room's last administrator. Make somebody else one first."
+
+
+class GroupUninvited(Refusal):
+    """A commit brings somebody into a room who has not agreed to it."""
+
+    code = "LC-GROUP-UNINVITED"
+    text = (
+        "{name} has not agreed to come into this room, or no more. Ask them first: /invite {name}"
+    )
+    sample = sample_of(name="bob")
+
+
+class CodeUnknown(Refusal):
+    """There is no code with this locator, or it has ended or been used up."""
+
+    code = "LC-CODE-UNKNOWN"
+    text = "this code opens no room, or no more. Ask whoever gave it to you for a new one."
+
+
+class CodeTaken(Refusal):
+    """Another room has a code with this locator."""
+
+    code = "LC-CODE-TAKEN"
+    text = "this code is another room's. Make a new one: /invite"
+
+
+class CodesMax(Refusal):
+    """As many codes of the room work as may."""
+
+    code = "LC-CODES-MAX"
+    text = "{limit} codes is the most that work for one room. Take one back, then try again."
+    sample = sample_of(limit=limits.ROOM_CODES)
+
+
+class KnocksMax(Refusal):
+    """The caller waits at as many rooms as one may."""
+
+    code = "LC-KNOCKS-MAX"
+    text = "you wait to be let into {limit} rooms, the most. Take one request back, then try again."
+    sample = sample_of(limit=limits.KNOCKS_WAITING)
+
+
+class MessageGone(Refusal):
+    """What is to be deleted is no message, or has been deleted."""
+
+    code = "LC-MESSAGE-GONE"
+    text = (
+        "message {seq} is not here, or no more. Look at the room again: there is nothing to delete."
+    )
+    sample = sample_of(seq=7)

@@ -6,7 +6,7 @@ named; what comes back in pieces is whole when its digest fits.
 Only a session that has proven to be a certified device (``device.prove``) may use them.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,8 @@ Info = Annotated[bytes, Meta(min_length=1, max_length=limits.GROUP_INFO_BYTES)]
 Proposal = Annotated[bytes, Meta(min_length=1, max_length=limits.PROPOSAL_BYTES)]
 Inline = Annotated[bytes, Meta(max_length=limits.EVENT_BYTES)]
 Length = Annotated[int, Meta(ge=1, le=limits.BLOB_CHUNK_BYTES)]
+Proof = Annotated[bytes, Meta(min_length=1, max_length=limits.CODE_PROOF_BYTES)]
+Passing = Annotated[bytes, Meta(min_length=1, max_length=limits.EPHEMERAL_BYTES)]
 
 
 class Large(
@@ -49,12 +51,23 @@ class FoundGroup(Request, frozen=True):
     tree: Proposal
 
 
+class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What those devices of a user that a commit adds get into their inboxes, after the welcome.
+
+    body: the proof for somebody who came with a code; opaque to the server.
+    """
+
+    user: Int63
+    body: Proof
+
+
 class CommitGroup(Request, frozen=True):
     """Begin the room's next epoch.
 
     message: the commit, or blob: where it has been put.  info: the group information of the new
     epoch, with what lets devices join by themselves and without the tree.
     welcome: for all whom the commit adds, or welcome_blob: where it has been put.
+    admissions: for those of them who came with a code, one for each user.
     """
 
     room: RoomRef
@@ -63,6 +76,7 @@ class CommitGroup(Request, frozen=True):
     blob: Bytes16 | None = None
     welcome: Inline = b""
     welcome_blob: Bytes16 | None = None
+    admissions: Annotated[list[Admission], Meta(max_length=limits.ADMISSIONS_AT_ONCE)] = []
 
 
 class Committed(Reply, frozen=True):
@@ -114,6 +128,23 @@ class GroupInformation(Reply, frozen=True):
     info: bytes
 
 
+class AskEpoch(Request, frozen=True):
+    """Ask where an epoch began, of those that the group has had."""
+
+    room: RoomRef
+    epoch: Int63
+
+
+class EpochBegun(Reply, frozen=True):
+    """The event that began an epoch, and the hash of the log's chain at it.
+
+    Of epoch 0 it is the last event before the group was founded, as ``Committed`` said.
+    """
+
+    seq: Int63
+    hash: bytes
+
+
 class AskTree(Request, frozen=True):
     """Read a part of the ratchet tree that the group has, or had, in an epoch."""
 
@@ -146,6 +177,34 @@ class Lease(Reply, frozen=True):
     seconds: Seconds
 
 
+class SendEphemeral(Request, frozen=True):
+    """Pass something on to those in the room who are connected; it is kept nowhere."""
+
+    room: RoomRef
+    body: Passing
+
+
+class Ephemeral(Reply, frozen=True):
+    """Something that is kept nowhere, typing for instance; user: by whose account it came."""
+
+    room: Int63
+    user: Int63
+    body: bytes
+
+
+class DeleteMessage(Request, frozen=True):
+    """Take the body from an earlier message of the room's log, and say so in the log."""
+
+    room: RoomRef
+    seq: Int63
+
+
+class Hinted(Reply, frozen=True):
+    """Where the hint that the message is deleted stands in the room's log."""
+
+    seq: Int63
+
+
 _ASKING = (refusals.RoomUnknown, refusals.NotMember, refusals.RoomPlain, refusals.GroupMissing)
 _CHANGING = (
     *_ASKING,
@@ -154,6 +213,12 @@ _CHANGING = (
     refusals.EpochStale,
     refusals.GroupRefused,
     refusals.GroupLog,
+)
+_SPEAKING = (
+    *_ASKING,
+    refusals.RoomArchived,
+    refusals.DeviceUnproven,
+    refusals.GroupRefused,
 )
 
 FOUND = Command(
@@ -185,6 +250,7 @@ COMMIT = Command(
         *_CHANGING,
         refusals.GroupRemoves,
         refusals.GroupBlob,
+        refusals.GroupUninvited,
         refusals.RoomsMax,
         refusals.InboxFull,
     ),
@@ -218,6 +284,14 @@ INFO = Command(
     reply=GroupInformation,
     doc="Gives what a member's own device joins an encrypted room by.",
     errors=(*_ASKING, refusals.DeviceUnproven),
+    on="room",
+)
+BEGUN = Command(
+    name="group.begun",
+    request=AskEpoch,
+    reply=EpochBegun,
+    doc="Tells where in the room's log an epoch began; a joiner follows the log from there.",
+    errors=(*_ASKING, refusals.DeviceUnproven, refusals.GroupTree),
     on="room",
 )
 TREE = Command(
@@ -261,6 +335,31 @@ LEAVE = Command(
     on="room",
 )
 
-COMMANDS = (FOUND, COMMIT, PROPOSE, STATE, INFO, TREE, COMMIT_BODY, LEASE, LEAVE)
-EVENTS: tuple[EventType[Any], ...] = ()
-"""None of its own: commits and proposals are events of the room's log."""
+EPHEMERAL = Command(
+    name="group.ephemeral",
+    request=SendEphemeral,
+    reply=Nothing,
+    doc="Passes something on to those in an encrypted room who are connected, and keeps nothing.",
+    errors=(*_SPEAKING, refusals.RateLimited),
+    on="room",
+)
+TOMBSTONE = Command(
+    name="group.tombstone",
+    request=DeleteMessage,
+    reply=Hinted,
+    doc="Deletes a message of an encrypted room; its place in the log stays.",
+    errors=(*_SPEAKING, refusals.MessageGone),
+    overlap=Overlap.WRITE,
+    keyed=True,
+    on="room",
+    cost=2,
+)
+TOLD = EventType(
+    name="ephemeral", body=Ephemeral, doc="A member's device passes something on that is not kept."
+)
+
+COMMANDS = (
+    *(FOUND, COMMIT, PROPOSE, STATE, INFO, BEGUN, TREE, COMMIT_BODY),
+    *(LEASE, LEAVE, EPHEMERAL, TOMBSTONE),
+)
+EVENTS = (TOLD,)

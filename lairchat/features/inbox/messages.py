@@ -11,7 +11,7 @@ from lairchat.wire.objects import Bytes16, Bytes32, Int63
 
 Note = Annotated[bytes, Meta(min_length=1, max_length=limits.INBOX_NOTE_BYTES)]
 NoteKind = Literal["link", "verify"]
-EntryKind = Literal["welcome", "link", "verify"]
+EntryKind = Literal["welcome", "admit", "link", "verify"]
 
 
 class ReadInbox(Request, frozen=True):
@@ -54,7 +54,8 @@ class AnswerNote(Request, frozen=True):
 class InboxEntry(Reply, frozen=True):
     """One entry.
 
-    kind: ``welcome`` into an encrypted room; ``link`` or ``verify``, a note of another device.
+    kind: ``welcome`` into an encrypted room; ``admit``, the proof for whoever came into it with a
+        code, behind the welcome; ``link`` or ``verify``, a note of another device.
     at: when it came, ms since 1970.
     account, sender: which certified device has sent it; null if it is not (yet) certified.
     device: the server's number of that device, 0 for the server itself.
