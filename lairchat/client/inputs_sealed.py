@@ -113,11 +113,15 @@ class Comparing(Input):
 
 
 class ComparisonEnded(Input):
-    """A comparison is over; ``text`` says what came of it."""
+    """A comparison is over; ``text`` says what came of it.
+
+    ``differed``: one side saw other codes; otherwise it was stopped, or nobody answered.
+    """
 
     number: int
     same: bool
     text: str
+    differed: bool = False
 
 
 class IdentityShown(Input):
