@@ -208,7 +208,7 @@ FACTS: Final = (
         "what newcomers may read",
         (
             *_of("mls_groups", "room", "group_id", "epoch", "info", "seq", "rejoined"),
-            *_of("group_epochs", "room", "epoch", "at", "context"),
+            *_of("group_epochs", "room", "epoch", "at", "seq", "context"),
         ),
     ),
     Fact(
@@ -240,6 +240,22 @@ FACTS: Final = (
         "of the secrets that a commit hands to the other devices, nothing",
         ("group_bodies.data", "log_events.body", "blob_chunks.data"),
     ),
+    Fact(
+        About.ENCRYPTED,
+        Class.METADATA,
+        "who is invited by whom, who has accepted and waits to be added, and since when",
+        _of("invitations", "room", "user", "invited_by", "invited_at", "accepted_at"),
+    ),
+    Fact(
+        About.ENCRYPTED,
+        Class.METADATA,
+        "whose codes lead into it, how many people may use each and until when; who knocks with "
+        "one, since when and with which devices; of the secret in a code, nothing",
+        (
+            *_of("group_codes", "locator", "room", "offered_by", "uses", "used", "until"),
+            *_of("group_knocks", "room", "user", "locator", "at", "body", "packages"),
+        ),
+    ),
     # -- messages of encrypted rooms
     Fact(
         About.MESSAGE,
@@ -250,8 +266,8 @@ FACTS: Final = (
     Fact(
         About.MESSAGE,
         Class.METADATA,
-        "that it is a message, a commit, a proposal, or a hint that something was deleted; never "
-        "whether a text, an edit, a reaction, a poll, a name or a topic",
+        "that it is a message, a commit, a proposal, or a hint of which message was deleted and by "
+        "whom; never whether a text, an edit, a reaction, a poll, a name or a topic",
         _of("log_events", "kind"),
     ),
     Fact(

@@ -25,6 +25,7 @@ from lairchat.features.rooms import tables as rooms
 from lairchat.features.rooms.messages import ROOM_LEFT, RoomLeft
 from lairchat.model import limits, refusals
 from lairchat.model.ids import DeviceId, RoomId, SessionId, UserId
+from lairchat.storage import log
 from lairchat.wire.contract import Nothing
 
 FORGOTTEN_AT_ONCE = 500
@@ -171,6 +172,23 @@ def _require_reader(connection: Connection, session: Session, room: RoomId) -> N
     require_device(connection, session)
 
 
+def begun(call: Call, request: messages.AskEpoch) -> Read[messages.EpochBegun]:
+    """Tell where an epoch began."""
+    session, room = call.session, RoomId(request.room)
+
+    def query(connection: Connection) -> messages.EpochBegun:
+        _require_reader(connection, session, room)
+        if tables.place(connection, room) is None:
+            raise refusals.GroupMissing
+        seq = tables.begun(connection, room, request.epoch)
+        if seq is None:
+            raise refusals.GroupTree(epoch=request.epoch, field="$.epoch")
+        (event,) = log.page(connection, room, after=seq - 1, limit=1)
+        return messages.EpochBegun(seq=seq, hash=event.hash)
+
+    return Read(query)
+
+
 def commit_body(call: Call, request: messages.AskCommit) -> Read[messages.Part]:
     """Read a part of a commit that is too large for its event."""
     session, room = call.session, RoomId(request.room)
@@ -223,6 +241,7 @@ def make(server: Callable[[], rules.Server]) -> Feature:
             messages.PROPOSE: delivery.commits.propose,
             messages.STATE: delivery.state,
             messages.INFO: delivery.info,
+            messages.BEGUN: begun,
             messages.TREE: delivery.tree,
             messages.COMMIT_BODY: commit_body,
             messages.LEASE: delivery.lease,

@@ -71,13 +71,15 @@ group_leaves = Table(
     Index("ix_group_leaves_account_device_id_room", "account", "device_id", "room"),
 )
 
-#: The context of each epoch there was: with it a signature of that time can be proven.
+#: The context of each epoch there was: with it a signature of that time can be proven.  seq: the event
+#: that began it.
 group_epochs = Table(
     "group_epochs",
     metadata,
     _room(),
     Column("epoch", BigInteger, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False, index=True),
+    Column("seq", BigInteger, nullable=False),
     Column("context", LargeBinary, nullable=False),
 )
 
@@ -216,6 +218,25 @@ def context_at(connection: Connection, room: RoomId, epoch: int) -> bytes | None
     return None if row is None else row[0]
 
 
+def context_now(connection: Connection, room: RoomId) -> bytes | None:
+    """Return the group context of the epoch that a room is in, or None while there is no group."""
+    row = driver_of(connection).one(
+        "SELECT group_epochs.context FROM mls_groups JOIN group_epochs"
+        " ON group_epochs.room = mls_groups.room AND group_epochs.epoch = mls_groups.epoch"
+        " WHERE mls_groups.room = ?",
+        (room,),
+    )
+    return None if row is None else row[0]
+
+
+def begun(connection: Connection, room: RoomId, epoch: int) -> int | None:
+    """Return the event that began an epoch, or None if there was no such epoch."""
+    row = driver_of(connection).one(
+        "SELECT seq FROM group_epochs WHERE room = ? AND epoch = ?", (room, epoch)
+    )
+    return None if row is None else row[0]
+
+
 def leaf_of(connection: Connection, room: RoomId, account: bytes, device: bytes) -> Leaf | None:
     """Return where in a room's group a device is now, or None."""
     row = driver_of(connection).one(
@@ -248,6 +269,28 @@ def leaves(connection: Connection, room: RoomId) -> list[Leaf]:
         f"{_LEAF} room = ? AND to_epoch IS NULL ORDER BY leaf", (room,)
     )
     return [Leaf(*row) for row in rows]
+
+
+def accounts_staying(connection: Connection, room: RoomId) -> set[bytes]:
+    """Return the accounts that have a leaf in a room's group which nobody wants removed."""
+    rows = driver_of(connection).all(
+        "SELECT DISTINCT group_leaves.account FROM group_leaves LEFT JOIN group_removals"
+        " ON group_removals.room = group_leaves.room AND group_removals.leaf = group_leaves.leaf"
+        " WHERE group_leaves.room = ? AND group_leaves.to_epoch IS NULL"
+        " AND group_removals.leaf IS NULL",
+        (room,),
+    )
+    return {account for (account,) in rows}
+
+
+def accounts_at(connection: Connection, room: RoomId, epoch: int) -> set[bytes]:
+    """Return the accounts that had a leaf in a room's group in an epoch."""
+    rows = driver_of(connection).all(
+        "SELECT DISTINCT account FROM group_leaves WHERE room = ? AND from_epoch <= ?"
+        " AND (to_epoch IS NULL OR to_epoch > ?)",
+        (room, epoch, epoch),
+    )
+    return {account for (account,) in rows}
 
 
 def proposals(connection: Connection, room: RoomId) -> list[Proposal]:
@@ -298,7 +341,7 @@ def begin(connection: Connection, started: Group, context: bytes, now: int) -> N
         " VALUES (?, ?, ?, ?, ?, ?)",
         started,
     )
-    _keep_context(connection, started.room, started.epoch, context, now)
+    _keep_context(connection, started, context, now)
 
 
 def advance(connection: Connection, to: Group, context: bytes, now: int) -> None:
@@ -309,15 +352,13 @@ def advance(connection: Connection, to: Group, context: bytes, now: int) -> None
         (to.epoch, to.info, to.seq, to.rejoined, to.room),
     )
     driver.change("DELETE FROM group_proposals WHERE room = ?", (to.room,))
-    _keep_context(connection, to.room, to.epoch, context, now)
+    _keep_context(connection, to, context, now)
 
 
-def _keep_context(
-    connection: Connection, room: RoomId, epoch: int, context: bytes, now: int
-) -> None:
+def _keep_context(connection: Connection, group: Group, context: bytes, now: int) -> None:
     driver_of(connection).change(
-        "INSERT INTO group_epochs (room, epoch, at, context) VALUES (?, ?, ?, ?)",
-        (room, epoch, now, context),
+        "INSERT INTO group_epochs (room, epoch, at, seq, context) VALUES (?, ?, ?, ?, ?)",
+        (group.room, group.epoch, now, group.seq, context),
     )
 
 

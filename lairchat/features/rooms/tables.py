@@ -87,6 +87,7 @@ directs = Table(
 )
 
 #: One for each who invites: that of somebody whose invitations are hidden hides nobody else's.
+#: accepted_at: since when who is invited into an encrypted room waits to be added; null: no answer yet.
 invitations = Table(
     "invitations",
     metadata,
@@ -94,6 +95,7 @@ invitations = Table(
     Column("user", Integer, ForeignKey("users.id"), primary_key=True, index=True),
     Column("invited_by", Integer, ForeignKey("users.id"), primary_key=True),
     Column("invited_at", BigInteger, nullable=False),
+    Column("accepted_at", BigInteger, nullable=True),
 )
 
 
@@ -269,6 +271,29 @@ def every_room(connection: Connection, after: str, limit: int) -> list[Room]:
     return [Room._make(row) for row in connection.execute(query.limit(limit))]
 
 
+def every_encrypted(connection: Connection, after: int, limit: int, *, direct: bool) -> list[Room]:
+    """Return all encrypted rooms but deleted ones, by number after ``after``.
+
+    direct: direct conversations as well.
+    """
+    query = select(*_COLUMNS).where(
+        rooms.c.crypto == "mls", rooms.c.erased_to.is_(None), rooms.c.id > after
+    )
+    if not direct:
+        query = query.where(rooms.c.kind == "room")
+    rows = connection.execute(query.order_by(rooms.c.id).limit(limit))
+    return [Room._make(row) for row in rows]
+
+
+def encrypted_room(connection: Connection, number: int) -> Room | None:
+    """Return the encrypted room of this number, or None; one that was deleted is none."""
+    query = select(*_COLUMNS).where(
+        rooms.c.id == number, rooms.c.crypto == "mls", rooms.c.erased_to.is_(None)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Room._make(row)
+
+
 def made_at(connection: Connection, room: RoomId) -> int:
     """Return when a room was made, ms."""
     query = select(rooms.c.created_at).where(rooms.c.id == room)
@@ -417,6 +442,9 @@ def close(connection: Connection, room: RoomId) -> list[UserId]:
     for user in users:
         log.forget_cursors(connection, user, room)
     connection.execute(delete(memberships).where(memberships.c.room == room))
+    connection.execute(
+        delete(directs).where(directs.c.room == room)
+    )  # so that they can open another
     archive(connection, room)
     gone = {"name": "", "topic": "", "members": 0, "erased_to": 0}
     connection.execute(update(rooms).where(rooms.c.id == room).values(gone))
