@@ -18,6 +18,7 @@ Promises not to know: the network, the screen, the clock.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from lairchat.client import (
     store_codes,
@@ -38,7 +39,7 @@ from lairchat.client.store_outbox import Letter
 from lairchat.client.store_people import People
 from lairchat.client.store_search import Messages
 from lairchat.e2ee.fold import Key, Message, Named, Said, fold
-from lairchat.e2ee.room import Event, Happening, Opened, Out, Room
+from lairchat.e2ee.room import PAST_GRACE_MS, Event, Halted, Happening, Opened, Out, Room
 from lairchat.mls.errors import MisuseError
 from lairchat.mls.secret_tree import Purpose
 from lairchat.trust.policy import Kind
@@ -140,10 +141,11 @@ class Store:
     ) -> Room:
         """Keep a room that this device has just come into, and return it as it is kept.
 
-        What let it in is spent with it.
+        What let it in is spent with it.  A room that this device is behind in is replaced.
 
         key_package: its reference; inbox: the entry that brought the welcome; locator: of the code.
-        Raises InvalidError if it has been in that epoch before: a server repeats a welcome.
+        Raises InvalidError if it has been in that epoch before: a server repeats a welcome; or if a
+        commit was refused there.
         """
         with self._database.writing() as connection:
             kept = store_rooms.begin(connection, room)
@@ -181,9 +183,15 @@ class Store:
             pass
 
     def drop_commit(self, room: Room) -> None:
-        """Keep a room without the commit that it had: another has won, or the server refuses it."""
-        if room.pending is not None:
-            raise MisuseError("this room has a commit under way")
+        """Keep a room without its commit, as ``Room.dropped`` returned it: the server refused it for good.
+
+        What becomes of any other commit the log says, and ``follow`` keeps.
+        """
+        old = self.room(room.room)
+        if old is None or old.pending is None or room.pending is not None:
+            raise MisuseError("only the commit that is under way is dropped")
+        if room.group.context != old.group.context:
+            raise MisuseError("the room has gone on since")
         with self._changed(room, drops=True):
             pass
 
@@ -196,6 +204,9 @@ class Store:
         _check_follows(old, room)
         if not drops:
             _check_keeps_commit(old, room)
+        if old.past is None and room.past and room.group.context == old.group.context:
+            # Its keys are erased (``expire``), and a state from before must not bring them back.
+            room = replace(room, past=None)
         # Read anew if this fails: after an error of the disk only the disk knows what it has.
         del self._rooms[room.room]
         with self._database.writing() as connection:
@@ -282,6 +293,8 @@ class Store:
             self._leave(room)
             return None
         with self._changed(room) as connection:
+            if isinstance(happening, Halted):
+                store_rooms.refuse(connection, room)
             if not isinstance(happening, Opened):
                 store_rooms.mark(connection, room)
                 return None
@@ -329,10 +342,14 @@ class Store:
     def expire(self, now_ms: int) -> list[tuple[int, Key]]:
         """Erase what has had its time: messages, which are returned, private keys and codes."""
         with self._database.writing() as connection:
+            # In rooms where nothing happens too: these keys open what was said there.
+            store_rooms.forget_past(connection, now_ms - PAST_GRACE_MS)
             store_keys.expire(connection, now_ms)
             store_codes.expire(connection, now_ms)
             store_outbox.expire(connection, now_ms)
-            return store_messages.expire(connection, now_ms)
+            gone = store_messages.expire(connection, now_ms)
+        self._rooms = {number: room.forget(now_ms) for number, room in self._rooms.items()}
+        return gone
 
     def purge(self) -> None:
         """Leave nothing of what was deleted and of keys that were used, in no index and no log.
@@ -365,7 +382,7 @@ def _check_keeps_commit(old: Room, new: Room) -> None:
     As when a message was sealed, or another commit made, from a state without it: should it win, this
     device would stand outside its own room.
     """
-    if old.pending is None or new.halted is not None:
+    if old.pending is None or new.halted is not None or new.behind is not None:
         return
     ended = new.group.context.epoch > old.group.context.epoch
     kept = new.pending is not None and new.pending.message == old.pending.message

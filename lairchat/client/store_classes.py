@@ -105,9 +105,9 @@ STORE: Final = (
         (
             "names.room",
             *_of("rooms", "room", "server_key", "seq", "hash", "count", "sent"),
-            *_of("rooms", "renewed_at", "halted", "ended_at", "unclean"),
+            *_of("rooms", "renewed_at", "halted", "behind", "ended_at", "unclean"),
             *_of("numbers", "room", "count"),
-            *_of("lived", "group_id", "epoch"),
+            *_of("lived", "group_id", "epoch", "refused"),
             *_of("trees", "hash", "data"),
             *_of("epochs", "id", "room", "place", "tree"),
             *_of("counts", "room", "device", "count"),

@@ -59,13 +59,13 @@ def load(connection: Connection, room: int) -> Room | None:
     Raises MalformedError if what is kept is not what was written.
     """
     row = connection.execute(
-        "SELECT server_key, seq, hash, count, sent, renewed_at, halted, pending, ended_at"
+        "SELECT server_key, seq, hash, count, sent, renewed_at, halted, behind, pending, ended_at"
         " FROM rooms WHERE room = ?",
         (room,),
     ).fetchone()
     if row is None:
         return None
-    server_key, seq, digest, count, sent, renewed_at, halted, pending, ended_at = row
+    server_key, seq, digest, count, sent, renewed_at, halted, behind, pending, ended_at = row
     counts = connection.execute("SELECT device, count FROM counts WHERE room = ?", (room,))
     key = signing_key(connection)
     group = _group(connection, room, Place.NOW, key)
@@ -82,6 +82,7 @@ def load(connection: Connection, room: int) -> Room | None:
         sent,
         renewed_at,
         halted,
+        behind,
     )
 
 
@@ -157,7 +158,8 @@ def begin(connection: Connection, room: Room) -> Room:
     If it was here before it goes on counting its messages: for others a number that comes again is
     a copy of this device.
     Raises InvalidError if it has been in that epoch, or a later one: a welcome that comes again would
-    bring keys back that have sealed.
+    bring keys back that have sealed; or if a commit of that group has been refused here: nothing leads
+    past it.
     """
     _check_new(connection, room)
     leave(connection, room.room)
@@ -179,9 +181,14 @@ def _check_new(connection: Connection, room: Room) -> None:
     # By the group, since the room's number is the server's to say.
     context = room.group.context
     row = connection.execute(
-        "SELECT epoch FROM lived WHERE group_id = ?", (context.group_id,)
+        "SELECT epoch, refused FROM lived WHERE group_id = ?", (context.group_id,)
     ).fetchone()
-    if row is not None and _integer(context.epoch) <= row[0]:
+    if row is None:
+        return
+    epoch, refused = row
+    if refused:
+        raise InvalidError("a commit was refused in that room, and nothing leads past it")
+    if _integer(context.epoch) <= epoch:
         raise InvalidError("this device has been in that epoch of the room before")
 
 
@@ -223,7 +230,7 @@ def _save_row(connection: Connection, old: Room | None, new: Room) -> None:
     lost = pending is not None and new.pending is None and not won
     changed = connection.execute(
         "UPDATE rooms SET seq = ?, hash = ?, count = ?, sent = ?, renewed_at = ?, halted = ?,"
-        " ended_at = ?, unclean = max(min(unclean, ?) - ?, 0) WHERE room = ?",
+        " behind = ?, ended_at = ?, unclean = max(min(unclean, ?) - ?, 0) WHERE room = ?",
         (
             new.followed.seq,
             new.followed.hash,
@@ -231,6 +238,7 @@ def _save_row(connection: Connection, old: Room | None, new: Room) -> None:
             new.sent,
             new.renewed_at,
             new.halted,
+            new.behind,
             None if new.past is None else new.past.ended_at,
             1 if lost else 2,
             won,
@@ -331,6 +339,23 @@ def mark(
         " ON CONFLICT (room, seq) DO NOTHING",
         (room.room, followed.seq, followed.hash, author, message),
     )
+
+
+def refuse(connection: Connection, room: Room) -> None:
+    """Write down that a commit of a room's group was refused, which no entering undoes."""
+    connection.execute(
+        "UPDATE lived SET refused = 1 WHERE group_id = ?", (room.group.context.group_id,)
+    )
+
+
+def forget_past(connection: Connection, ended_by: int) -> None:
+    """Erase the keys of epochs whose end had been followed by then, ms."""
+    connection.execute(
+        "DELETE FROM epochs WHERE place = ? AND room IN (SELECT room FROM rooms WHERE ended_at <= ?)",
+        (Place.PAST, ended_by),
+    )
+    connection.execute("UPDATE rooms SET ended_at = NULL WHERE ended_at <= ?", (ended_by,))
+    forget_trees(connection)
 
 
 def leave(connection: Connection, room: int) -> None:

@@ -80,6 +80,7 @@ _FIRST: Final = (
         sent INTEGER NOT NULL,
         renewed_at INTEGER NOT NULL,
         halted TEXT,
+        behind TEXT,
         pending BLOB,
         ended_at INTEGER,
         unclean INTEGER NOT NULL DEFAULT 0
@@ -88,7 +89,14 @@ _FIRST: Final = (
     # How many messages this device had sealed in rooms that it has left: others count on.
     "CREATE TABLE numbers (room INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT",
     # The last epoch that this device was in of each group, rooms that it has left among them.
-    "CREATE TABLE lived (group_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    # refused: whether a commit of the group was, so that no way leads into it any more.
+    """
+    CREATE TABLE lived (
+        group_id BLOB PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        refused INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID
+    """,
     "CREATE TABLE trees (hash BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT",
     # place: 0 the epoch now, 1 the one before, 2 the one that the pending commit begins.
     """

@@ -4,18 +4,37 @@ A room is followed in the order of its log.  Each event gives a new state and wh
 keeps the state stores both together, before anything leaves or is shown.
 A commit that is refused halts the room for good: nothing after it is opened, and no other way leads
 past it, because everyone who is honest refuses it too.  People then found a successor.
+A room that this device has only fallen behind in is another matter: others go on, and the device
+enters again by itself (:mod:`lairchat.e2ee.rejoining`).
 
 Promises not to know: who is trusted (pins), how anything is stored or sent.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from hashlib import sha256
 from typing import Final
 
 from lairchat.e2ee.fold import Key, Said
-from lairchat.e2ee.following import Finding, Followed, HashAt
+from lairchat.e2ee.following import Followed, HashAt
+from lairchat.e2ee.happenings import (
+    Advanced,
+    Behind,
+    BodyNeededError,
+    Claim,
+    Event,
+    Halted,
+    Happening,
+    Large,
+    Noted,
+    Opened,
+    Out,
+    Own,
+    Passed,
+    Pending,
+    Unreadable,
+)
 from lairchat.e2ee.padding import padding_for
 from lairchat.e2ee.payload import (
     Known,
@@ -27,9 +46,9 @@ from lairchat.e2ee.payload import (
     encode_body,
     encode_payload,
 )
-from lairchat.mls.errors import MisuseError, MLSError
+from lairchat.mls.errors import MisuseError, MLSError, OwnCommitError
 from lairchat.mls.group import Committed, Group, PastEpoch, Received
-from lairchat.mls.messages import PrivateMessage, PublicMessage, decode_message
+from lairchat.mls.messages import PrivateMessage, PublicMessage, decode_message, encode_message
 from lairchat.mls.objects import Add, KeyPackage, LeafNode, Proposal, Remove
 from lairchat.mls.suites import Random
 from lairchat.model import limits
@@ -38,7 +57,15 @@ from lairchat.trust.entry import Head
 from lairchat.trust.errors import ForkError, LogNeededError, TrustError
 from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.log import AccountLog, Relation
-from lairchat.trust.policy import NO_HEAD, Because, Policy, Removal, encode_reasons, policy_of
+from lairchat.trust.policy import (
+    NO_HEAD,
+    Because,
+    Policy,
+    Removal,
+    encode_reasons,
+    head_extension,
+    policy_of,
+)
 from lairchat.trust.structure import (
     Change,
     Logs,
@@ -49,118 +76,37 @@ from lairchat.trust.structure import (
 )
 from lairchat.wire.errors import ProtocolError
 
+__all__ = [
+    "ID_BYTES",
+    "PAST_GRACE_MS",
+    "Advanced",
+    "Behind",
+    "BodyNeededError",
+    "Claim",
+    "Due",
+    "Event",
+    "Halted",
+    "Happening",
+    "Large",
+    "Noted",
+    "Opened",
+    "Out",
+    "Own",
+    "Passed",
+    "Past",
+    "Pending",
+    "Repeats",
+    "Room",
+    "Unreadable",
+    "decided",
+    "entered",
+    "revoked",
+]
+
 PAST_GRACE_MS: Final = 30_000
 """ms: how long the epoch before is kept once its end has been followed."""
 
 ID_BYTES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of the room's log, as the server gives it.
-
-    sender: the server's number of who sent it.  body: None once it is purged; digest: its SHA-256,
-    which the log keeps.
-    """
-
-    seq: int
-    kind: int
-    sender: int
-    body: bytes | None = field(repr=False)
-    digest: bytes
-
-    @classmethod
-    def of(cls, seq: int, kind: int, sender: int, body: bytes) -> "Event":
-        """Return an event with the digest of its body."""
-        return cls(seq, kind, sender, body, sha256(body).digest())
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A message was opened.
-
-    finding: what it says about the room's log that is wrong, if anything.
-    claim: how what its author says of the own account's log stands to what is known here.
-    """
-
-    said: Said
-    payload: Payload = field(repr=False)
-    finding: Finding | None
-    claim: "Claim"
-
-
-class Claim(Enum):
-    """What a message says of its author's account log, against the log that the server gives."""
-
-    KNOWN = "known"
-    WITHHELD = "withheld"
-    """The server does not give entries that the author speaks of: a revocation may be hidden."""
-    FORKED = "forked"
-    """The author has another log than is shown here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """A message or commit that this device had sent stands in the log."""
-
-    change: Change | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """A commit was followed; lost: this device's own one, which it has to make anew."""
-
-    change: Change
-    lost: "Pending | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A proposal stands: somebody has to commit before anything is sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An event that says nothing to this device, and why."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Halted:
-    """A commit was refused: the room is held, and stays held."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Out:
-    """This device is not in the room any more."""
-
-    change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """An event that carries nothing: purged, or a statement of the server."""
-
-
-Happening = Opened | Own | Advanced | Noted | Unreadable | Halted | Out | Passed
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Pending:
-    """A commit of this device's that has been sent and may yet lose.
-
-    info: the group information of the epoch that it begins, for those who join by themselves.
-    """
-
-    message: bytes
-    digest: bytes
-    welcome: bytes | None
-    info: bytes
-    group: Group
-    change: Change
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -178,7 +124,13 @@ class Due(Enum):
     JOINED = "this device has just joined"
     UNCLEAN = "this device stopped without warning"
     SENT = "many messages under one key"
+    SPENT = "as many messages as one key may seal"
     OLD = "keys are old"
+
+    @property
+    def before_sending(self) -> bool:
+        """Whether the commit comes before the next message; else soon, and messages need not wait."""
+        return self in (Due.WAITING, Due.UNCLEAN, Due.SPENT)
 
 
 Repeats = Callable[[Key], bool]
@@ -192,7 +144,8 @@ class Room:
     room: the server's number of it.  server_key: by which the server proposes removals.
     count: how many messages this device has sealed here.  sent: how many of them in this epoch.
     renewed_at: when this device's own keys were last renewed by a commit of its own, ms; 0: never.
-    halted: why, once a commit has been refused.
+    halted: why, once a commit has been refused.  behind: why, once this device has missed one; then it
+    keeps its state and follows the log for its chain alone, until it has entered again.
     """
 
     room: int
@@ -205,6 +158,7 @@ class Room:
     sent: int = 0
     renewed_at: int = 0
     halted: str | None = None
+    behind: str | None = None
 
     # Looking.
 
@@ -224,13 +178,18 @@ class Room:
         return [identity_of(leaf) for _, leaf in self.group.public.tree.members()]
 
     def due(self, now_ms: int, *, unclean: bool = False) -> Due | None:
-        """Return why this device should commit now, or None (e2ee.md, "Updates")."""
-        if self.halted is not None or self.pending is not None:
+        """Return why this device should commit, or None; the first that holds, so see ``Due``.
+
+        unclean: what was sealed before may be sealed again (``Store.is_unclean``).
+        """
+        if self.halted is not None or self.behind is not None or self.pending is not None:
             return None
         if self.group.public.pending:
             return Due.WAITING
         if unclean:
             return Due.UNCLEAN
+        if self.sent >= limits.EPOCH_MESSAGES_MAX:
+            return Due.SPENT
         if not self.renewed_at:
             return Due.JOINED
         if self.sent >= limits.EPOCH_MESSAGES_RENEW:
@@ -257,7 +216,9 @@ class Room:
 
         id: 16 random bytes.  log: one's own account.  again: the number that the message had when it
         was sealed before and refused; it keeps that and its id, or others would miss a number.
-        Raises MisuseError while the room is held, a commit is under way or due first.
+        Raises MisuseError while the room is held or behind, a commit is under way, or one comes before
+        anything is sent: ``due`` says so by what has ``before_sending``.  That the store is unclean is
+        not known here; ``Store.send`` refuses it.
         """
         self._check_sends()
         if len(id) != ID_BYTES:
@@ -282,6 +243,8 @@ class Room:
     def _check_sends(self) -> None:
         if self.halted is not None:
             raise MisuseError(f"the room is held: {self.halted}")
+        if self.behind is not None:
+            raise MisuseError(f"this device is behind: {self.behind}")
         if self.pending is not None:
             raise MisuseError("a commit is under way")
         if self.sent >= limits.EPOCH_MESSAGES_MAX:
@@ -297,15 +260,19 @@ class Room:
         add: Sequence[KeyPackage] = (),
         remove: Iterable[tuple[int, Removal]] = (),
         change: Sequence[Proposal] = (),
+        head: Head | None = None,
+        now: int | None = None,
     ) -> "Room":
         """Return the room with a commit that is ready to be sent (``pending``).
 
-        It takes up every proposal that stands.  add: key packages whose lifetimes have been looked at.
-        remove: leaf indices and why.  change: a new policy.
-        Raises MisuseError if a commit is under way, TrustError if the commit would be refused.
+        It takes up every proposal that stands.  remove: leaf indices and why.  change: a new policy.
+        add: key packages; now: seconds since 1970, unless their lifetimes have been looked at.
+        head: of one's own account's log, which this device's leaf says from then on.
+        Raises MisuseError if a commit is under way or nothing leads on, InvalidError if a key package
+        is not valid now, TrustError if the commit would be refused.
         """
-        if self.halted is not None or self.pending is not None:
-            raise MisuseError("a commit is under way, or the room is held")
+        if self.halted is not None or self.behind is not None or self.pending is not None:
+            raise MisuseError("a commit is under way, or the room is held or behind")
         removals = list(remove)
         proposals: list[Proposal] = [
             *(Add(package) for package in add),
@@ -313,9 +280,25 @@ class Room:
             *change,
         ]
         said = encode_reasons(*(reason for _, reason in removals)) if removals else b""
-        committed = self.group.commit(random, proposals=proposals, authenticated_data=said)
+        committed = self.group.commit(
+            random,
+            proposals=proposals,
+            authenticated_data=said,
+            leaf_extensions=None if head is None else (head_extension(head),),
+            now=now,
+        )
         allowed = check_commit(self.group.public, committed.transition, self.server_key, logs)
         return replace(self, pending=_pending(committed, allowed))
+
+    def dropped(self) -> "Room":
+        """Return the room without the commit under way, which the server has refused for good.
+
+        For an answer to this very commit alone: of one that was overtaken, or that nobody answered, the
+        log says who won.  Should it stand in the log all the same, this device is behind.
+        """
+        if self.pending is None:
+            raise MisuseError("no commit is under way")
+        return replace(self, pending=None)
 
     # Following.
 
@@ -334,18 +317,24 @@ class Room:
         asked: accounts whose logs have just been read as far as the server gives them.
         Raises LogNeededError if an account's log has to be read further first: for a message only
         before it was asked for, for a commit also then, since nobody can judge it without.
-        Raises ValueError if the event is not the next.
+        Raises BodyNeededError if a commit has to be fetched first, or what was fetched is not it.
+        Raises ValueError if the event is not the next, or its body is not what the log says.
         """
-        followed = self.followed.event(event.seq, event.kind, event.sender, event.digest)
-        room = replace(self, followed=followed)._forget(now_ms)
-        if event.body is None or event.kind not in _OPENED:
+        room = self._next(event).forget(now_ms)
+        if event.kind not in _OPENED:
             return room, Passed()
-        if self.halted is not None:
-            return room, Unreadable("the room is held")
-        if self.pending is not None and event.digest == self.pending.digest:
+        if self.halted is not None or self.behind is not None:
+            why = "the room is held" if self.behind is None else "this device is behind"
+            return room, Passed() if event.body is None else Unreadable(why)
+        if self.pending is not None and self.pending.stands_in(event):
             return room._take(now_ms)
+        if event.body is None:
+            if event.kind == EventClass.APP:
+                return room, Passed()
+            # A proposal too: the commit that takes it up could not be followed without.
+            return room._fall_behind("the server no longer has a change that this device missed")
         try:
-            message = decode_message(event.body)
+            message = decode_message(_whole(event, event.body))
         except MLSError as error:
             return room, Unreadable(str(error))
         match event.kind, message:
@@ -357,15 +346,26 @@ class Room:
                 return room._proposal(message, logs)
         return room, Unreadable("not what its class says")
 
-    def sent_by_self(self, event: Event) -> "Room":
+    def sent_by_self(self, event: Event, now_ms: int) -> "Room":
         """Return the room after a message that this device itself had sent, by its outbox.
 
-        The caller has compared the digest with what it sent.  Raises ValueError if it is not next.
+        The caller has compared the digest with what it sent.  Raises ValueError as ``receive`` does.
         """
+        return self._next(event).forget(now_ms)
+
+    def _next(self, event: Event) -> "Room":
+        if event.body is not None and sha256(event.body).digest() != event.digest:
+            # Else a server could show each device other bodies under one chain.
+            raise ValueError(f"the body of event {event.seq} is not what its digest says")
         followed = self.followed.event(event.seq, event.kind, event.sender, event.digest)
         return replace(self, followed=followed)
 
-    def _forget(self, now_ms: int) -> "Room":
+    def _fall_behind(self, why: str) -> tuple["Room", Happening]:
+        # Whatever the log has instead of one's own commit under way, it is not taken any more.
+        return replace(self, behind=why, pending=None), Behind(why)
+
+    def forget(self, now_ms: int) -> "Room":
+        """Return the room without the keys of the epoch before, once its grace is over."""
         if self.past is None or now_ms - self.past.ended_at < PAST_GRACE_MS:
             return self
         return replace(self, past=None)
@@ -433,6 +433,8 @@ class Room:
             change = check_commit(self.group.public, staged.transition, self.server_key, logs)
         except LogNeededError:
             raise
+        except OwnCommitError:
+            return self._fall_behind("a commit of this device's own that it has lost")
         except (MLSError, TrustError) as error:
             why = str(error)
             return replace(self, halted=why, pending=None), Halted(why)
@@ -466,13 +468,23 @@ class Room:
 _OPENED: Final = frozenset({EventClass.APP, EventClass.COMMIT, EventClass.PROPOSAL})
 
 
+def _whole(event: Event, body: bytes) -> bytes:
+    """Return what an event says, also where its body only names it; raises BodyNeededError."""
+    named = Large.read(body) if event.kind == EventClass.COMMIT else None
+    if named is None:
+        return body
+    if event.content is None or not named.is_of(event.content):
+        raise BodyNeededError(event.seq, named.total, named.digest)
+    return event.content
+
+
 def _pending(committed: Committed, change: Change) -> Pending:
     info = committed.group.group_info(with_tree=False)
     return Pending(
         committed.message,
         sha256(committed.message).digest(),
         committed.welcome,
-        info.encode(),
+        encode_message(info),
         committed.group,
         change,
     )

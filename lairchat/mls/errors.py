@@ -42,5 +42,9 @@ class UnknownProposalError(InvalidError):
     """A commit refers to a proposal that has not been received."""
 
 
+class OwnCommitError(InvalidError):
+    """A commit is this member's own and came from outside: it is taken from where it was made."""
+
+
 class MisuseError(MLSError):
     """The caller asked for what the protocol does not allow it to send."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lairchat.mls import framing, key_schedule, treekem
 from lairchat.mls.codec import opaque
-from lairchat.mls.errors import InvalidError, MisuseError
+from lairchat.mls.errors import InvalidError, MisuseError, OwnCommitError
 from lairchat.mls.key_schedule import EpochSecrets
 from lairchat.mls.keypackages import OwnKeyPackage
 from lairchat.mls.messages import (
@@ -346,7 +346,7 @@ class Group:
         if self.leaf in transition.applied.removed:
             return Staged(transition, None)
         if transition.committer == self.leaf:
-            raise InvalidError("one's own commit is not received but taken (section 12.4.1)")
+            raise OwnCommitError("one's own commit is not received but taken (section 12.4.1)")
         private = self._private_after(transition)
         commit_secret = bytes(self.suite.hash_size)
         if transition.path is not None:
@@ -413,6 +413,7 @@ class Group:
         private: bool = False,
         authenticated_data: bytes = b"",
         with_tree: bool = False,
+        leaf_extensions: Sequence[Extension] | None = None,
         now: int | None = None,
     ) -> Committed:
         """Return a commit of these proposals and of some that were received (section 12.4.1).
@@ -421,6 +422,7 @@ class Group:
         not this member's own Update or removal.
         path: whether to bring new keys also where the protocol does not ask for it.
         with_tree: whether the welcome carries the tree.
+        leaf_extensions: of this member's leaf from then on; None leaves them as they are.
         now: seconds since 1970, unless the lifetimes of key packages were looked at before.
         """
         self.public.check_open()
@@ -438,9 +440,12 @@ class Group:
         check_lifetimes([proposed.proposal for proposed in listed], now)
         applied = self.public.apply(listed, self.leaf)
         tree, sent, drawn, own_key = applied.tree, None, None, None
-        if path or needs_path(listed):
+        leaf = self.own_leaf
+        if leaf_extensions is not None:
+            leaf = replace(leaf, extensions=tuple(leaf_extensions))
+        if path or leaf_extensions is not None or needs_path(listed):
             tree, sent, drawn, own_key = new_path(
-                self.public, applied, self.leaf, self.own_leaf, self.signing_key, random
+                self.public, applied, self.leaf, leaf, self.signing_key, random
             )
         check_members(tree, applied.extensions)
         wire_format = PRIVATE_MESSAGE if private else PUBLIC_MESSAGE

@@ -167,13 +167,15 @@ def join_external(
     psks: Psks = no_psks,
     use: Sequence[PreSharedKeyId] = (),
     authenticated_data: bytes = b"",
+    public: PublicGroup | None = None,
 ) -> Committed:
     """Return the commit by which a client adds itself (section 12.4.3.2).
 
     own: gives credential, capabilities and signature key; its other keys are not used.
     remove: the client's old leaf; use: pre-shared keys to mix in.
+    public: what ``public_group`` made of the information and the tree, for who has asked it before.
     """
-    public = public_group(info, tree)
+    public = public_group(info, tree) if public is None else public
     suite = public.suite
     if own.package.cipher_suite != suite.id:
         raise InvalidError("the group is of another cipher suite")

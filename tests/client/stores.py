@@ -105,7 +105,7 @@ def follow(store: Store, server: Server) -> list[Happening]:
         event = server.events[room.followed.seq]
         mine = store.sealed_here(ROOM, event.digest)
         if mine is not None:
-            store.follow_own(room.sent_by_self(event), event, mine)
+            store.follow_own(room.sent_by_self(event, NOW), event, mine)
             happened.append(Own())
             continue
         after, happening = room.receive(

@@ -13,12 +13,26 @@ from lairchat.client.store_outbox import SEALINGS_KEPT_MS, State
 from lairchat.client.store_people import OwnDevice
 from lairchat.e2ee.invite import Code
 from lairchat.e2ee.payload import Delete, Edit, Poll, React, RoomState, Target, Text, Vote
-from lairchat.e2ee.room import Advanced, Due, Opened, Out, Own, Passed, Room, Unreadable, decided
+from lairchat.e2ee.rejoining import rejoin
+from lairchat.e2ee.room import (
+    PAST_GRACE_MS,
+    Advanced,
+    Behind,
+    Due,
+    Halted,
+    Opened,
+    Out,
+    Own,
+    Passed,
+    Room,
+    Unreadable,
+    decided,
+)
 from lairchat.mls.errors import InvalidError, MalformedError, MisuseError
 from lairchat.mls.joining import join
 from lairchat.mls.keypackages import OwnKeyPackage, make_key_package
-from lairchat.mls.messages import Welcome, decode_message
-from lairchat.mls.objects import BasicCredential, Lifetime, Remove
+from lairchat.mls.messages import Welcome, decode_message, encode_message
+from lairchat.mls.objects import Add, BasicCredential, Lifetime, Remove
 from lairchat.mls.storing import store_group
 from lairchat.mls.suites import HYBRID
 from lairchat.model import limits
@@ -45,7 +59,7 @@ from tests.client.stores import (
 )
 from tests.e2ee.devices import NOW, ROOM, Client, talk
 from tests.trust.people import device
-from tests.trust.rooms import Person
+from tests.trust.rooms import SERVER_KEY, Person
 
 
 def state_of(room: Room) -> tuple[Any, ...]:
@@ -69,7 +83,7 @@ def state_of(room: Room) -> tuple[Any, ...]:
             dict(pending.group.keys.parts),
             pending.change,
         ),
-        (room.count, room.sent, room.renewed_at, room.halted),
+        (room.count, room.sent, room.renewed_at, room.halted, room.behind),
     )
 
 
@@ -192,7 +206,7 @@ def test_a_commit_that_lost_is_dropped(tmp_path: Path) -> None:
             store.drop_commit(kept)
         with pytest.raises(MisuseError):
             store.keep_commit(room)
-        store.drop_commit(replace(kept, pending=None))
+        store.drop_commit(kept.dropped())
         assert again(store).pending is None
         say(store, alice, "after it")
         bob.sync()
@@ -275,6 +289,149 @@ def test_a_halted_room_comes_back_halted(tmp_path: Path) -> None:
         assert room.halted
         bob.server.append(EventClass.APP, bob.seal("after it"))
         assert isinstance(follow(store, alice.server)[-1], Unreadable)
+
+
+def test_a_device_that_is_behind_comes_back_behind_and_then_enters_again(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        say(store, alice, "one")
+        room = store.room(ROOM)
+        assert room is not None
+        store.keep_commit(room.commit(store.people.logs, os.urandom))
+        kept = again(store)
+        assert kept.pending is not None
+        alice.server.append(EventClass.COMMIT, kept.pending.message)
+        # The server had answered that it takes it by no means.
+        store.drop_commit(kept.dropped())
+    with opened(tmp_path) as store:
+        assert isinstance(follow(store, alice.server)[-1], Behind)
+        room = again(store)
+        assert room.behind
+        assert room.halted is None
+        bob.sync()
+        bob.say("alice cannot read it")
+        assert isinstance(follow(store, alice.server)[-1], Unreadable)
+        assert again(store).behind == room.behind
+    with opened(tmp_path) as store:
+        bob.sync()
+        group = bob.room.group
+        rejoined = rejoin(
+            ROOM,
+            SERVER_KEY.public,
+            encode_message(group.group_info(with_tree=False)),
+            group.public.tree.encode(),
+            alice.package(),
+            store.people.logs,
+            os.urandom,
+            before=room.group,
+        )
+        alice.server.append(EventClass.COMMIT, rejoined.message)
+        alice._enter(rejoined.group)
+        store.enter(rejoined.entered(alice.room.followed, NOW))
+        room = again(store)
+        assert (room.behind, room.count, room.renewed_at) == (None, 1, NOW)
+        say(store, alice, "here again")
+        bob.sync()
+        assert bob.texts[-1] == "here again"
+        assert texts(store) == ["one", "here again"]
+        # What it was behind in does not come back.
+        with pytest.raises(InvalidError, match="been in that epoch"):
+            store.enter(replace(room, count=0))
+
+
+def test_a_commit_under_way_goes_when_the_device_falls_behind(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        committing = room.commit(store.people.logs, os.urandom)
+        store.keep_commit(committing)
+        bob.commit()
+        gone = alice.server.events[-1]
+        alice.server.events[-1] = replace(gone, body=None)
+        assert isinstance(follow(store, alice.server)[-1], Behind)
+        assert again(store).pending is None
+        # Nor is it kept, or anything sealed, by who had looked at the room before.
+        with pytest.raises(MisuseError, match="gone on"):
+            store.keep_commit(committing)
+        typed = letter("from before")
+        sealed, after = room.seal(typed.body, typed.id, alice.person.log, NOW, os.urandom)
+        with pytest.raises(MisuseError, match="gone on"):
+            store.send(after, typed, sealed, NOW)
+
+
+def test_only_what_was_refused_for_good_is_dropped(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        with pytest.raises(MisuseError, match="under way"):
+            store.drop_commit(room)
+        committing = room.commit(store.people.logs, os.urandom)
+        store.keep_commit(committing)
+        bob.commit()
+        follow(store, alice.server)
+        # Somebody else's has won meanwhile, and there is another one.
+        now = store.room(ROOM)
+        assert now is not None
+        store.keep_commit(now.commit(store.people.logs, os.urandom))
+        with pytest.raises(MisuseError, match="gone on"):
+            store.drop_commit(committing.dropped())
+        assert again(store).pending is not None
+
+
+@pytest.mark.parametrize("gone", ["no", "left", "forgotten"])
+def test_nothing_leads_past_a_refused_commit(tmp_path: Path, gone: str) -> None:
+    """An insider adds a device that nobody certifies, and the server then lets others in after it."""
+    alice, bob = talk("alice", "bob")
+    ghost = bob.person.package(2, signing_key=os.urandom(32))
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        committed = bob.room.group.commit(os.urandom, proposals=[Add(ghost.package)])
+        alice.server.append(EventClass.COMMIT, committed.message)
+        assert isinstance(follow(store, alice.server)[-1], Halted)
+        # The ghost is removed, and the tree looks as if nothing had been.
+        _, why = decided(2)
+        after = committed.group.commit(
+            os.urandom, proposals=[Remove(2)], authenticated_data=encode_reasons(why)
+        )
+        bob.room = replace(bob.room, group=after.group)
+        alice._enter(bob.room.group)
+        if gone == "left":
+            store.leave(ROOM)
+        elif gone == "forgotten":
+            store.forget_room(ROOM)
+        with pytest.raises(InvalidError, match="nothing leads past it"):
+            store.enter(alice.room)
+
+
+def test_keys_of_the_epoch_before_go_in_quiet_rooms_too(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        bob.commit()
+        follow(store, alice.server)
+        stale = store.room(ROOM)
+        assert stale is not None
+        store.expire(NOW + PAST_GRACE_MS - 1)
+        assert again(store).past is not None
+        store.expire(NOW + PAST_GRACE_MS)
+        kept = store.room(ROOM)
+        assert kept is not None
+        assert kept.past is None
+        assert again(store).past is None
+        # What looked at the room before does not bring them back.
+        typed = letter("from before")
+        sealed, after = stale.seal(typed.body, typed.id, alice.person.log, NOW, os.urandom)
+        assert after.past is not None
+        store.send(after, typed, sealed, NOW)
+        assert again(store).past is None
+        with store._database.reading() as connection:
+            for table in ("epochs", "trees"):
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
 
 
 # Sending.

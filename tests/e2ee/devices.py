@@ -138,7 +138,7 @@ class Client:
         asked: tuple[bytes, ...] = (),
     ) -> Happening:
         if event.body in self.outbox:
-            self.room = self.room.sent_by_self(event)
+            self.room = self.room.sent_by_self(event, self.now)
             self.hashes[event.seq] = self.room.followed.hash
             return Own()
         known = logs() if logs else self.server.logs

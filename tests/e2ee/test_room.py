@@ -11,10 +11,13 @@ from lairchat.e2ee.payload import Delete, Edit, RoomState, Target
 from lairchat.e2ee.room import (
     PAST_GRACE_MS,
     Advanced,
+    Behind,
+    BodyNeededError,
     Claim,
     Due,
     Event,
     Halted,
+    Large,
     Noted,
     Opened,
     Out,
@@ -24,23 +27,34 @@ from lairchat.e2ee.room import (
     decided,
     revoked,
 )
-from lairchat.mls.errors import MisuseError
+from lairchat.mls.errors import InvalidError, MisuseError
+from lairchat.mls.keypackages import make_key_package
 from lairchat.mls.messages import PrivateMessage, decode_message
-from lairchat.mls.objects import Add, GroupContextExtensions, Remove
+from lairchat.mls.objects import (
+    Add,
+    BasicCredential,
+    GroupContextExtensions,
+    Lifetime,
+    Remove,
+)
+from lairchat.mls.suites import HYBRID
 from lairchat.model import limits
 from lairchat.model.events import EventClass
 from lairchat.trust.entry import Reason, Revocation
 from lairchat.trust.errors import LogNeededError, PolicyError, TrustError
 from lairchat.trust.policy import (
+    CAPABILITIES,
     Because,
     context_extensions,
     direct_policy,
     encode_reasons,
+    head_extension,
     private_policy,
 )
+from lairchat.trust.structure import head_of
 from tests.e2ee.devices import NOW, Client, Server, talk
 from tests.trust.people import device
-from tests.trust.rooms import NO_REASON, SERVER_KEY, Person
+from tests.trust.rooms import NO_REASON, SERVER_KEY, Person, signing_seed
 
 
 def said(client: Client) -> list[Said]:
@@ -196,6 +210,18 @@ class TestADishonestServer:
         with pytest.raises(ValueError, match="does not follow"):
             bob.take(Event.of(9, EventClass.APP, 1, b"x"))
 
+    def test_a_body_that_is_not_what_the_log_says_is_refused(self) -> None:
+        """Else devices could be shown different bodies under one chain."""
+        alice, bob = talk("alice", "bob")
+        alice.say("one")
+        event = alice.server.events[-1]
+        swapped = replace(event, body=alice.seal("two"))
+        with pytest.raises(ValueError, match="not what its digest says"):
+            bob.take(swapped)
+        with pytest.raises(ValueError, match="not what its digest says"):
+            bob.room.sent_by_self(swapped, NOW)
+        assert isinstance(bob.take(event), Opened)
+
     def test_purged_events_and_statements_pass_and_are_in_the_chain(self) -> None:
         alice, bob = talk("alice", "bob")
         sealed = alice.say("purged later")
@@ -318,6 +344,185 @@ class TestCommits:
         assert isinstance(carol.sync()[-1], Out)
 
 
+class TestFallingBehind:
+    def is_behind(self, client: Client, found: object) -> None:
+        """Hold a device to what one that is behind does, and does not."""
+        assert isinstance(found, Behind)
+        assert client.room.behind == found.why
+        assert (client.room.halted, client.room.pending) == (None, None)
+        assert client.room.due(NOW, unclean=True) is None
+        with pytest.raises(MisuseError, match="behind"):
+            client.seal("to an epoch that is over")
+        with pytest.raises(MisuseError, match="behind"):
+            client.prepare()
+
+    def test_a_commit_of_ones_own_that_was_lost_is_nobodys_fault(self) -> None:
+        """As after a crash that left nothing of it behind, or of a server that had refused it."""
+        alice, bob = talk("alice", "bob")
+        before = alice.room.group
+        alice.prepare()
+        alice.send_pending()
+        alice.room = alice.room.dropped()
+        (found,) = alice.sync()
+        self.is_behind(alice, found)
+        assert alice.room.group is before
+        # The log is followed on, for its chain; nothing in it is opened.
+        bob.sync()
+        bob.say("two")
+        bob.commit()
+        alice.server.append(EventClass.STATE, b"joined")
+        gone = alice.server.append(EventClass.APP, b"purged")
+        alice.server.events[-1] = replace(gone, body=None)
+        happened = alice.sync()
+        assert [type(one) for one in happened] == [Unreadable, Unreadable, Passed, Passed]
+        bob.sync()
+        assert alice.room.followed.hash == bob.room.followed.hash
+
+    def test_nor_is_one_that_another_of_ones_own_has_overtaken(self) -> None:
+        alice, _ = talk("alice", "bob")
+        alice.prepare()
+        alice.send_pending()
+        alice.room = alice.room.dropped()
+        alice.prepare()
+        (found,) = alice.sync()
+        self.is_behind(alice, found)
+
+    def test_what_is_under_way_only_is_dropped(self) -> None:
+        alice, bob = talk("alice", "bob")
+        with pytest.raises(MisuseError, match="no commit"):
+            alice.room.dropped()
+        alice.prepare()
+        alice.room = alice.room.dropped()
+        alice.say("the server refused it")
+        bob.sync()
+        assert bob.texts == ["the server refused it"]
+
+    @pytest.mark.parametrize("under_way", [False, True])
+    @pytest.mark.parametrize("kind", [EventClass.COMMIT, EventClass.PROPOSAL])
+    def test_a_change_that_the_server_no_longer_has(
+        self, kind: EventClass, under_way: bool
+    ) -> None:
+        alice, bob = talk("alice", "bob")
+        if kind is EventClass.COMMIT:
+            bob.commit()
+        else:
+            TestProposals().leave(bob)
+        alice.server.events[-1] = replace(alice.server.events[-1], body=None)
+        if under_way:
+            alice.prepare()
+        (found,) = alice.sync()
+        self.is_behind(alice, found)
+
+    def test_ones_own_commit_is_known_by_its_digest_alone(self) -> None:
+        alice, bob = talk("alice", "bob")
+        alice.prepare()
+        event = alice.send_pending()
+        alice.server.events[-1] = replace(event, body=None)
+        assert isinstance(alice.sync()[0], Own)
+        bob.take(event)
+        assert alice.room.group.authenticator == bob.room.group.authenticator
+
+    def test_a_commit_in_ones_name_that_is_not_ones_own_halts(self) -> None:
+        """An insider knows the epoch's secrets and not one's signature key."""
+        alice, bob, carol = talk("alice", "bob", "carol")
+        forged = replace(bob.room.group, leaf=alice.room.group.leaf).commit(os.urandom)
+        bob.server.append(EventClass.COMMIT, forged.message)
+        for client in (alice, carol):
+            assert isinstance(client.sync()[0], Halted)
+            assert client.room.behind is None
+
+    def test_a_room_that_is_held_does_not_fall_behind(self) -> None:
+        alice, bob = talk("alice", "bob")
+        alice.room = replace(alice.room, halted="a commit was refused")
+        bob.commit()
+        bob.server.events[-1] = replace(bob.server.events[-1], body=None)
+        bob.commit()
+        assert [type(one) for one in alice.sync()] == [Passed, Unreadable]
+        assert alice.room.behind is None
+
+
+class TestLargeCommits:
+    def named(self, client: Client) -> Event:
+        """Let a commit that was made stand in the log by its name only."""
+        assert client.room.pending is not None
+        named = Large.of(client.room.pending.message)
+        return client.server.append(EventClass.COMMIT, named.encode())
+
+    def test_are_asked_for_until_the_right_one_comes(self) -> None:
+        alice, bob = talk("alice", "bob")
+        pending = alice.prepare()
+        event = self.named(alice)
+        before = bob.room
+        wrong = bytearray(pending.message)
+        wrong[99] ^= 1
+        for content in (None, b"", bytes(wrong), pending.message + b"x", pending.message[:-1]):
+            with pytest.raises(BodyNeededError) as caught:
+                bob.take(replace(event, content=content))
+            asked = caught.value
+            assert (asked.seq, asked.total) == (event.seq, len(pending.message))
+            assert asked.digest == pending.digest
+            assert bob.room is before
+        assert isinstance(bob.take(replace(event, content=pending.message)), Advanced)
+        assert isinstance(alice.sync()[0], Own)
+        assert alice.room.group.authenticator == bob.room.group.authenticator
+        assert alice.room.followed == replace(bob.room.followed, counts=alice.room.followed.counts)
+        bob.say("after it")
+        alice.sync()
+        assert alice.texts == ["after it"]
+
+    @pytest.mark.parametrize("purged", [False, True])
+    def test_ones_own_needs_not_be_fetched(self, purged: bool) -> None:
+        alice, _ = talk("alice", "bob")
+        alice.prepare()
+        event = self.named(alice)
+        if purged:
+            alice.server.events[-1] = replace(event, body=None)
+        assert isinstance(alice.sync()[0], Own)
+
+    def test_one_that_was_lost_is_found_out_once_it_is_there(self) -> None:
+        alice, _ = talk("alice", "bob")
+        pending = alice.prepare()
+        event = self.named(alice)
+        alice.room = alice.room.dropped()
+        with pytest.raises(BodyNeededError):
+            alice.sync()
+        assert isinstance(alice.take(replace(event, content=pending.message)), Behind)
+
+    def test_names_say_nothing_where_no_commit_stands_or_none_can_be_so_large(self) -> None:
+        alice, bob = talk("alice", "bob")
+        name = Large.of(b"commit")
+        alice.server.append(EventClass.APP, name.encode())
+        alice.server.append(EventClass.PROPOSAL, name.encode())
+        huge = Large(total=limits.COMMIT_BYTES + 1, digest=name.digest)
+        alice.server.append(EventClass.COMMIT, huge.encode())
+        assert [type(one) for one in bob.sync()] == [Unreadable] * 3
+
+    def test_what_stands_beside_a_whole_body_is_not_looked_at(self) -> None:
+        alice, bob = talk("alice", "bob")
+        alice.prepare()
+        event = alice.send_pending()
+        assert isinstance(bob.take(replace(event, content=b"something else")), Advanced)
+
+
+class TestKeysOfTheEpochBefore:
+    def test_go_when_their_time_is_over(self) -> None:
+        alice, bob = talk("alice", "bob")
+        bob.commit()
+        alice.sync()
+        assert alice.room.past is not None
+        assert alice.room.forget(NOW + PAST_GRACE_MS - 1) is alice.room
+        assert alice.room.forget(NOW + PAST_GRACE_MS).past is None
+
+    def test_go_with_messages_of_ones_own_too(self) -> None:
+        alice, bob = talk("alice", "bob")
+        bob.commit()
+        alice.sync()
+        alice.now += PAST_GRACE_MS
+        alice.say("mine")
+        assert alice.sync() == [Own()]
+        assert alice.room.past is None
+
+
 class TestProposals:
     def leave(self, client: Client) -> None:
         message, _ = client.room.group.propose(
@@ -429,12 +634,55 @@ class TestRenewal:
         assert alice.room.due(NOW) is None
         alice.seal("one more")
         assert alice.room.due(NOW) is Due.SENT
+        alice.seal("which need not wait for it")
         alice.room = replace(alice.room, sent=limits.EPOCH_MESSAGES_MAX - 1)
+        assert alice.room.due(NOW) is Due.SENT
         alice.seal("the last")
+        assert alice.room.due(NOW) is Due.SPENT
         with pytest.raises(MisuseError, match="new keys"):
             alice.seal("one too many")
         alice.commit()
         alice.seal("after")
+
+    def test_only_what_makes_sealing_wrong_comes_before_a_message(self) -> None:
+        first = {due for due in Due if due.before_sending}
+        assert first == {Due.WAITING, Due.UNCLEAN, Due.SPENT}
+        _, bob = talk("alice", "bob")
+        assert bob.room.due(NOW) is Due.JOINED
+        bob.say("a newcomer need not wait")
+
+    def test_a_leaf_says_how_far_its_accounts_log_has_gone(self) -> None:
+        alice, bob = talk("alice", "bob")
+        old = alice.person.log.head
+        alice.person.account.say(device("alice", 2))
+        alice.commit(head=alice.person.log.head)
+        assert isinstance(bob.sync()[0], Advanced)
+        leaf = bob.room.group.public.tree.member(alice.room.group.leaf)
+        assert head_of(leaf) == alice.person.log.head
+        assert leaf.source == alice.room.group.own_leaf.source
+        # It stays with the commits that say nothing of it, and never goes back.
+        alice.commit()
+        assert head_of(alice.room.group.own_leaf) == alice.person.log.head
+        with pytest.raises(PolicyError, match="goes back"):
+            alice.prepare(head=old)
+
+    def test_a_key_package_whose_time_is_over_is_not_added(self) -> None:
+        alice, _ = talk("alice", "bob")
+        carol = Client(alice.server, Person("carol"))
+        package = make_key_package(
+            HYBRID,
+            BasicCredential(carol.person.identity().encode()),
+            signing_seed("carol"),
+            Lifetime(100, 200),
+            os.urandom,
+            capabilities=CAPABILITIES,
+            leaf_extensions=(head_extension(carol.person.log.head),),
+        )
+        for now in (99, 201):
+            with pytest.raises(InvalidError, match="not valid at this time"):
+                alice.prepare(add=[package.package], now=now)
+        assert alice.room.pending is None
+        alice.prepare(add=[package.package], now=200)
 
 
 class TestDirect:
