@@ -8,23 +8,32 @@ from lairchat.model import refusals
 from lairchat.model.roles import ServerRole
 from lairchat.wire.contract import Change, Command, Outcome, Overlap, Reply, Request
 from lairchat.wire.objects import Int63
-from lairchat.wire.shown import Time
+from lairchat.wire.shown import Size, Time
 
 RoomText = Annotated[str, Meta(max_length=128)]
 NameText = Annotated[str, Meta(max_length=128)]
 State = Literal["ok", "archived"]
+Kind = Literal["room", "direct"]
 
 
 class ListRooms(Request, frozen=True):
-    """List all rooms by name, private ones too."""
+    """List all rooms by name, private ones too, then encrypted ones by number.
+
+    direct: list encrypted direct conversations as well.
+    """
 
     after: RoomText = ""
+    direct: bool = False
 
 
 class RoomInfo(Reply, frozen=True):
-    """One room; ``last`` is when something was said or done in it last."""
+    """One room; ``last`` is when something was said or done in it last.
+
+    name: ``encrypted:17`` for an encrypted room, whose name the server does not know.
+    """
 
     name: str
+    kind: Kind
     access: str
     crypto: str
     members: Int63
@@ -43,27 +52,35 @@ class RoomList(Reply, frozen=True):
 class ShowRoom(Request, frozen=True):
     """Show a room.
 
-    room: its name.
+    room: its name; of an encrypted one, encrypted:NUMBER.
     """
 
     room: RoomText
 
 
 class RoomDetails(Reply, frozen=True):
-    """One room, more closely; ``here`` counts the members who are connected."""
+    """One room, more closely; ``here`` counts the members who are connected.
+
+    topic, posting, owners: null for an encrypted room, where only its members know; by: null for a
+    direct conversation.  devices: those in the group of an encrypted room.  size: bytes that an
+    encrypted room takes here.
+    """
 
     name: str
     room: Int63
+    kind: Kind
     access: str
-    posting: str
+    posting: str | None
     crypto: str
-    topic: str
+    topic: str | None
     members: Int63
     here: Int63
-    owners: Int63
+    owners: Int63 | None
+    devices: Int63 | None
     messages: Int63
+    size: Size | None
     created: Time
-    by: str
+    by: str | None
     last: Time
     archived: Time
 
@@ -96,7 +113,7 @@ class MemberList(Reply, frozen=True):
 class ArchiveRoom(Change, frozen=True):
     """Put a room away: its members go on reading it, nobody writes in it or joins.
 
-    room: its name.
+    room: its name; of an encrypted one, encrypted:NUMBER.
     restore: open it again.
     """
 
@@ -107,7 +124,7 @@ class ArchiveRoom(Change, frozen=True):
 class DeleteRoom(Change, frozen=True):
     """Delete a room and everything that was said in it.
 
-    room: its name.
+    room: its name; of an encrypted one, encrypted:NUMBER.
     """
 
     room: RoomText
@@ -134,8 +151,8 @@ LIST_MEMBERS = Command(
     name="admin.room_members",
     request=ListMembers,
     reply=MemberList,
-    doc="Lists who is in a room.",
-    errors=(refusals.RoomNameUnknown,),
+    doc="Lists who is in a room that the server can read.",
+    errors=(refusals.RoomNameUnknown, refusals.RoomEncrypted),
     role=ServerRole.ADMIN,
     cli="room members {room}",
 )

@@ -483,7 +483,8 @@ def set_role(connection: Connection, room: RoomId, user: UserId, role: RoomRole)
 def waiting(connection: Connection, user: UserId, by: UserId) -> int:
     """Count the invitations of one user that another has not answered."""
     query = select(func.count()).select_from(invitations)
-    own = (invitations.c.user == user, invitations.c.invited_by == by)
+    unanswered = invitations.c.accepted_at.is_(None)
+    own = (invitations.c.user == user, invitations.c.invited_by == by, unanswered)
     return int(connection.execute(query.where(*own)).scalar_one())
 
 
@@ -501,11 +502,87 @@ def invite(connection: Connection, room: RoomId, user: UserId, by: UserId, now: 
     )
 
 
-def uninvite(connection: Connection, room: RoomId, user: UserId) -> None:
-    """Drop the invitations of a user into a room, if there are any."""
-    driver_of(connection).change(
+def uninvite(connection: Connection, room: RoomId, user: UserId) -> bool:
+    """Drop the invitations of a user into a room; say whether there were any."""
+    dropped = driver_of(connection).change(
         "DELETE FROM invitations WHERE invitations.room = ? AND invitations.user = ?", (room, user)
     )
+    return bool(dropped)
+
+
+# -- invitations into encrypted rooms, which are accepted before somebody adds whoever is invited
+
+
+_INVITATION = (
+    "SELECT invitations.room, invitations.user, invitations.invited_by, invitations.invited_at"
+    " FROM invitations JOIN rooms ON rooms.id = invitations.room"
+    " WHERE rooms.crypto = 'mls' AND "
+)
+
+
+class Invitation(NamedTuple):
+    """Whom somebody has invited into an encrypted room, and when, ms."""
+
+    room: RoomId
+    user: UserId
+    by: UserId
+    at: int
+
+
+def invited_to(connection: Connection, user: UserId) -> list[Invitation]:
+    """Return a user's invitations into encrypted rooms that have no answer, the newest first."""
+    rows = driver_of(connection).all(
+        f"{_INVITATION} invitations.user = ? AND invitations.accepted_at IS NULL"
+        " ORDER BY invitations.invited_at DESC, invitations.room, invitations.invited_by",
+        (user,),
+    )
+    return [Invitation(*row) for row in rows]
+
+
+def accept(connection: Connection, room: RoomId, user: UserId, now: int) -> bool:
+    """Note that a user accepts all invitations into a room; say whether that is new of one of them."""
+    changed = driver_of(connection).change(
+        "UPDATE invitations SET accepted_at = ? WHERE room = ? AND user = ?"
+        " AND accepted_at IS NULL",
+        (now, room, user),
+    )
+    return bool(changed)
+
+
+def accepted(connection: Connection, room: RoomId, after: int = 0) -> list[Invitation]:
+    """Return the accepted invitations into an encrypted room, of users with a higher number."""
+    rows = driver_of(connection).all(
+        f"{_INVITATION} invitations.room = ? AND invitations.user > ?"
+        " AND invitations.accepted_at IS NOT NULL ORDER BY invitations.user, invitations.invited_by",
+        (room, after),
+    )
+    return [Invitation(*row) for row in rows]
+
+
+def withdraw_all(connection: Connection, user: UserId) -> list[RoomId]:
+    """Drop a user's invitations into encrypted rooms; return the rooms where some were accepted."""
+    driver = driver_of(connection)
+    rows = driver.all(
+        "SELECT DISTINCT room FROM invitations WHERE user = ? AND accepted_at IS NOT NULL", (user,)
+    )
+    driver.change(
+        "DELETE FROM invitations WHERE user = ?"
+        " AND room IN (SELECT id FROM rooms WHERE crypto = 'mls')",
+        (user,),
+    )
+    return [RoomId(room) for (room,) in rows]
+
+
+def forget_invitations(connection: Connection, before: int, limit: int) -> bool:
+    """Forget some invitations into encrypted rooms of before a time, ms; say whether more are left."""
+    driver = driver_of(connection)
+    rows = driver.all(f"{_INVITATION} invitations.invited_at < ? LIMIT ?", (before, limit))
+    for room, user, by, _ in rows:
+        driver.change(
+            "DELETE FROM invitations WHERE room = ? AND user = ? AND invited_by = ?",
+            (room, user, by),
+        )
+    return len(rows) == limit
 
 
 # -- direct conversations
