@@ -37,6 +37,7 @@ from lairchat.features.delivery import server as delivery
 from lairchat.features.identities import server as identities
 from lairchat.features.inbox import server as inbox
 from lairchat.features.invitations import server as invitations
+from lairchat.features.joining import server as joining
 from lairchat.features.key_packages import server as key_packages
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
@@ -368,6 +369,7 @@ def make_features(
         key_packages.make(),
         inbox.make(),
         delivery.make(identity),
+        joining.make(identity),
     ]
 
 

@@ -46,6 +46,9 @@ class Feature:
         Refusal to keep them out.
     encrypting: runs inside the transaction that makes an encrypted room (who are to be in it); raises a
         Refusal where one of them cannot be.  One feature has it.
+    adding: runs inside the transaction of a commit that brings users into an encrypted room (room,
+        users, now in ms), before it writes: raises a Refusal where one has not agreed, uses up what
+        they agreed by, and returns what to tell others afterwards.  One feature has it.
     sealing: runs inside the transaction that stores a message of an encrypted room (who sends it,
         the room, the message); raises a Refusal to keep it out.  One feature has it.
     shut_out: runs inside the transaction that bans a user from the server for good, or lets one back
@@ -74,6 +77,7 @@ class Feature:
     )
     joining: Callable[[Connection, RoomId, UserId], None] | None = None
     encrypting: Callable[[Connection, Sequence[UserId]], None] | None = None
+    adding: Callable[[Connection, RoomId, Sequence[UserId], int], Iterable[After]] | None = None
     sealing: Callable[[Connection, Session, RoomId, bytes], None] | None = None
     shut_out: Callable[[Connection, UserId, bool, int], Iterable[After]] | None = None
     services: tuple[IService, ...] = ()

@@ -280,6 +280,15 @@ class Kernel:
                 return
         raise refusals.RoomCrypto(kind="mls", field="$.crypto")
 
+    def adding(
+        self, connection: Connection, room: RoomId, users: Sequence[UserId], now: int
+    ) -> list[Callable[[Hub], None]]:
+        """Take the consent of those whom a commit brings into an encrypted room, or refuse it."""
+        for feature in self.features:
+            if feature.adding is not None:
+                return list(feature.adding(connection, room, users, now))
+        raise refusals.Denied  # where nobody can ask people, nobody is added
+
     def sealing(
         self, connection: Connection, session: Session, room: RoomId, message: bytes
     ) -> None:

@@ -252,7 +252,7 @@ KEYS_TAKEN_BY_ONE_PER_HOUR = 32
 INBOX_BODY_BYTES = 48 * KIB
 """bytes: one entry of a device's inbox; with its header it fits a frame."""
 INBOX_WELCOMES = 512
-"""count: welcomes that wait in one inbox; more than a member has rooms."""
+"""count: welcomes, and proofs with them, that wait in one inbox; more than a member has rooms."""
 INBOX_WELCOMES_BYTES = 4 * MIB
 """bytes: the same welcomes together; who would add one more is refused."""
 INBOX_NOTE_BYTES = 16 * KIB

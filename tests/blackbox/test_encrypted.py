@@ -19,6 +19,7 @@ from lairchat.demo_server import checkout
 from lairchat.features.delivery import messages
 from lairchat.features.identities import messages as identities
 from lairchat.features.inbox import messages as inbox
+from lairchat.features.joining import messages as joining
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as rooms
 from lairchat.features.transfer import messages as transfer
@@ -73,6 +74,14 @@ class Peer(Device):
         request = messages.FoundGroup(self.room, arguments["info"], arguments["tree"])
         founded = await self.member.ask(messages.FOUND, request, self.member.key())
         self.seq = founded.seq
+
+    async def invite(self, *others: "Peer") -> None:
+        """Invite people, who accept, and have a fresh key package each."""
+        for other in others:
+            invitation = joining.InviteMember(self.room, other.member.name)
+            await self.member.ask(joining.INVITE, invitation, self.member.key())
+            await other.member.ask(joining.ACCEPT, joining.AnswerInvitation(self.room))
+            other.package = other.person.package()
 
     async def put(self, data: bytes) -> bytes:
         blob, out = os.urandom(16), Outgoing.of(data)
@@ -225,8 +234,7 @@ class OverTls(EncryptedTest):
     async def test_three_who_commit_at_once_again_and_again(self) -> None:
         alice, bob, carol = peers = await self.people("alice", "bob", "carol")
         await alice.create()
-        for one in (bob, carol):
-            one.package = one.person.package()
+        await alice.invite(bob, carol)
         committed = await alice.commit(Add(bob.package.package), Add(carol.package.package))
         for one in (bob, carol):
             await one.enter(alice.room, committed)
@@ -260,7 +268,7 @@ class OverTls(EncryptedTest):
         adds = []
         for peer in (alice, bob):
             adds += await self.many(peer, limits.LOG_DEVICES)
-        bob.package = bob.person.package()
+        await alice.invite(bob)
         committed = await alice.commit(Add(bob.package.package), *adds)
         await bob.enter(alice.room, committed)
         before = bob.seq
@@ -317,7 +325,7 @@ FATE = """
 TABLES = (
     *("mls_groups", "group_nodes", "group_leaves", "group_epochs", "group_proposals"),
     *("group_removals", "group_bodies", "memberships", "log_events", "log_heads", "log_answers"),
-    *("inboxes", "inbox_entries", "blobs"),
+    *("inboxes", "inbox_entries", "blobs", "invitations"),
 )
 
 
@@ -354,8 +362,7 @@ class KilledBetweenWrites(EncryptedTest):
     async def test_nothing_is_half_there(self) -> None:
         alice, bob, carol = await self.people("alice", "bob", "carol")
         await alice.create()
-        for one in (bob, carol):
-            one.package = one.person.package()
+        await alice.invite(bob, carol)
         committed = await alice.commit(Add(bob.package.package))
         await bob.enter(alice.room, committed)
         sent = alice.committing(Add(carol.package.package))
@@ -393,6 +400,7 @@ class KilledBetweenWrites(EncryptedTest):
         after = self.kept()
         assert len(after["inbox_entries"]) == 0
         assert len(after["blobs"]) == 0
+        assert len(after["invitations"]) == len(before["invitations"]) - 1 == 0
         assert len(after["group_epochs"]) == len(before["group_epochs"]) + 1
         assert len(after["log_events"]) == len(before["log_events"]) + 1
         assert len(after["memberships"]) == len(before["memberships"]) + 1

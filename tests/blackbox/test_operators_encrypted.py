@@ -44,7 +44,7 @@ class Doors(EncryptedTest, OperatorTest):
         self.key = self.new_key("alice")
         self.add_key("alice", self.key)
         await alice.create()
-        bob.package = bob.person.package()
+        await alice.invite(bob)
         await bob.enter(alice.room, await alice.commit(Add(bob.package.package)))
         await alice.say(SAID)
         return alice, f"encrypted:{alice.room}"

@@ -11,12 +11,13 @@ from sqlalchemy.engine import Connection
 from twisted.internet.defer import DeferredLock
 
 from lairchat.core.call import Call
+from lairchat.core.feature import After
 from lairchat.core.kernel import event_frame
 from lairchat.core.plan import Done, Write
 from lairchat.core.session import Session
 from lairchat.features.delivery import messages, moves, rules, tables
 from lairchat.features.delivery.groups import Groups, KnownLogs
-from lairchat.features.delivery.removals import Removals, event_of
+from lairchat.features.delivery.removals import Removals, each, event_of
 from lairchat.features.identities import tables as identities
 from lairchat.features.messages.messages import MESSAGE
 from lairchat.features.rooms import rules as room_rules
@@ -26,7 +27,6 @@ from lairchat.features.transfer import tables as blobs
 from lairchat.model import limits, refusals
 from lairchat.model.events import EventClass
 from lairchat.model.ids import RoomId, UserId
-from lairchat.model.permissions import RoomAction
 from lairchat.storage import log
 from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.structure import identity_of
@@ -35,18 +35,8 @@ from lairchat.trust.structure import identity_of
 def require_room(connection: Connection, room: RoomId, user: UserId) -> Room:
     """Return an encrypted room that a user is in; raises RoomUnknown, NotMember or RoomPlain."""
     found, role = rooms.room_for(connection, room, user)
-    room_rules.require(RoomAction.READ, found, role)
-    if not found.encrypted:
-        raise refusals.RoomPlain
+    room_rules.require_encrypted(found, role)
     return found
-
-
-def require_device(connection: Connection, session: Session) -> LeafIdentity:
-    """Return which certified device a session has proven to be; raises DeviceUnproven."""
-    identity = identities.proven(connection, session.id)
-    if identity is None:
-        raise refusals.DeviceUnproven
-    return identity
 
 
 def require_open(
@@ -56,7 +46,7 @@ def require_open(
     found = require_room(connection, room, session.user)
     if found.archived:
         raise refusals.RoomArchived
-    return found, require_device(connection, session)
+    return found, identities.require_proven(connection, session.id)
 
 
 def require_epoch(connection: Connection, room: RoomId, epoch: int) -> tables.Group:
@@ -199,7 +189,11 @@ class Commits:
         rules.require_removals(judged, held, rejoined=row.rejoined)
         _require_in_force(connection, judged)
         moved = moves.moved_by(connection, there, judged)
-        moves.require_places(connection, moved, judged)
+        added = moves.newcomers(connection, judged, request.admissions)
+        moves.require_places(connection, moved, added)
+        agreed: list[After] = []
+        if moved.came:
+            agreed = call.kernel.adding(connection, room, moved.came, call.now)
 
         after = judged.transition.after
         body, large = rules.event_body(message)
@@ -219,7 +213,7 @@ class Commits:
         tables.drop_removals(connection, room, judged.removed)
         tables.set_proposed(connection, room, [])
         frames = [frame, *self._removals.propose(connection, room, after, call.now)]
-        welcomed = moves.deliver(connection, call, judged)
+        welcomed = moves.deliver(connection, call, judged.change.committer, added)
         moves.move(connection, there, moved, call.now)
         for blob in (request.blob, request.welcome_blob):
             _drop(connection, session.user, blob)
@@ -227,7 +221,7 @@ class Commits:
         joined = moves.told_newcomers(there, moved, log.heads(connection, [room])[room].seq)
         told = moves.Told(room, frames, moved, welcomed, joined)
         reply = messages.Committed(seq=seq, epoch=after.context.epoch)
-        return Done(reply, told.after)
+        return Done(reply, each([told.after, *agreed]))
 
     def _write_tree(self, connection: Connection, room: RoomId, judged: rules.Judged) -> None:
         transition, epoch = judged.transition, judged.transition.context.epoch

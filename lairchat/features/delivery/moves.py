@@ -1,5 +1,6 @@
 """Who comes into a room with a commit and who goes, and what everybody is told of it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
@@ -8,6 +9,7 @@ from lairchat.core.call import Call
 from lairchat.core.hub import Hub
 from lairchat.core.kernel import event_frame
 from lairchat.features.delivery import rules
+from lairchat.features.delivery.messages import Admission
 from lairchat.features.identities import tables as identities
 from lairchat.features.inbox import tables as inboxes
 from lairchat.features.inbox.messages import INBOX_NEW, InboxNew
@@ -24,12 +26,22 @@ from lairchat.features.rooms.tables import Room
 from lairchat.model import limits, refusals
 from lairchat.model.ids import DeviceId, RoomId, UserId
 from lairchat.model.roles import RoomRole
+from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.policy import Because
 from lairchat.trust.structure import Removed, accounts_in
 
 
+class Newcomer(NamedTuple):
+    """A device that a commit adds: whose, its welcome, and the proof for who came with a code."""
+
+    user: UserId
+    identity: LeafIdentity
+    welcome: bytes
+    proof: bytes | None
+
+
 class Welcomed(NamedTuple):
-    """A welcome in a device's inbox: whose, on which connections, and where."""
+    """An entry in a newcomer's inbox: whose, on which connections, and where."""
 
     user: UserId
     devices: list[DeviceId]
@@ -76,31 +88,48 @@ def _by_self(removed: Removed) -> bool:
     return removed.by is not None and removed.by.account == removed.identity.account
 
 
-def require_places(connection: Connection, moved: Moved, judged: rules.Judged) -> None:
+def newcomers(
+    connection: Connection, judged: rules.Judged, admissions: Sequence[Admission]
+) -> list[Newcomer]:
+    """Return the devices that a commit adds; raises GroupRefused for a proof for anybody else."""
+    users = [_user(connection, identity.account) for identity, _ in judged.welcomes]
+    proofs = rules.admitted(admissions, set(users))
+    return [
+        Newcomer(user, identity, welcome, proofs.get(user))
+        for user, (identity, welcome) in zip(users, judged.welcomes, strict=True)
+    ]
+
+
+def require_places(connection: Connection, moved: Moved, added: Sequence[Newcomer]) -> None:
     """Refuse a commit that adds whom there is no place for; raises RoomsMax, InboxFull."""
     for user in moved.came:
         if rooms.joined(connection, user) >= limits.ROOMS_JOINED:
             raise refusals.RoomsMax(limit=limits.ROOMS_JOINED)
-    for identity, welcome in judged.welcomes:
-        inboxes.require_room(connection, identity, len(welcome))
+    for one in added:
+        sizes = [len(one.welcome)] + ([] if one.proof is None else [len(one.proof)])
+        inboxes.require_room(connection, one.identity, *sizes)
 
 
-def deliver(connection: Connection, call: Call, judged: rules.Judged) -> list[Welcomed]:
-    """Put the welcomes into the inboxes of those whom a commit adds."""
+def deliver(
+    connection: Connection, call: Call, committer: LeafIdentity, added: Sequence[Newcomer]
+) -> list[Welcomed]:
+    """Put the welcomes into the inboxes of those whom a commit adds, each with its proof behind it."""
     found = []
-    for identity, welcome in judged.welcomes:
-        seq = inboxes.deliver(
-            connection,
-            identity,
-            inboxes.WELCOME,
-            judged.change.committer,
-            welcome,
-            call.now,
-            sender_device=call.session.device,
-        )
-        user = _user(connection, identity.account)
-        devices = identities.server_devices(connection, identity)
-        found.append(Welcomed(user, devices, seq))
+    for one in added:
+        devices = identities.server_devices(connection, one.identity)
+        for kind, body in ((inboxes.WELCOME, one.welcome), (inboxes.ADMIT, one.proof)):
+            if body is None:
+                continue
+            seq = inboxes.deliver(
+                connection,
+                one.identity,
+                kind,
+                committer,
+                body,
+                call.now,
+                sender_device=call.session.device,
+            )
+            found.append(Welcomed(one.user, devices, seq))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from lairchat.features.delivery.messages import Large
+from lairchat.features.delivery.messages import Admission, Large
 from lairchat.mls.codec import OPAQUE
 from lairchat.mls.errors import EpochError, InvalidError, MalformedError, MLSError
 from lairchat.mls.messages import (
@@ -32,6 +32,7 @@ from lairchat.mls.messages import (
 )
 from lairchat.mls.objects import (
     EXTERNAL_PUB,
+    GroupContext,
     LeafNode,
     Remove,
     extension,
@@ -41,6 +42,7 @@ from lairchat.mls.rules import Proposed, check_lifetimes, check_list
 from lairchat.mls.suites import HYBRID
 from lairchat.mls.transition import PublicGroup, Transition
 from lairchat.model import limits
+from lairchat.model.ids import UserId
 from lairchat.model.refusals import (
     EpochStale,
     GroupLog,
@@ -154,6 +156,11 @@ def _handshake(data: bytes, group: PublicGroup) -> AuthenticatedContent:
         # Not a stale epoch: trying again under the newest keys would not help.
         raise InvalidError("the message belongs to another group")
     return content
+
+
+def policy_in(context: bytes, server_key: bytes) -> Policy:
+    """Return the signed policy in a group context that is kept."""
+    return policy_of(GroupContext.decode(context).extensions, server_key)
 
 
 # -- founding
@@ -301,6 +308,20 @@ def _sliced(data: bytes, transition: Transition) -> Iterator[tuple[LeafIdentity,
         raise InvalidError("a welcome is for those whom its commit adds, each once")
     for reference, identity in wanted.items():
         yield identity, encode_message(replace(welcome, secrets=(entries[reference],)))
+
+
+def admitted(admissions: Iterable[Admission], added: Collection[UserId]) -> dict[UserId, bytes]:
+    """Return what a commit says to the newcomers with a code; raises GroupRefused.
+
+    added: whose devices it adds.
+    """
+    found: dict[UserId, bytes] = {}
+    for one in admissions:
+        if one.user in found or one.user not in added:
+            why = "an admission is for somebody whom the commit adds, one for each"
+            raise GroupRefused(why=why, field="$.admissions")
+        found[UserId(one.user)] = one.body
+    return found
 
 
 def require_in_force(leaf: LeafNode, logs: Logs) -> None:

@@ -16,7 +16,7 @@ from lairchat.core.kernel import event_frame
 from lairchat.core.plan import Answer, Done, Read, Write
 from lairchat.core.session import Session
 from lairchat.features.delivery import messages, rules, tables
-from lairchat.features.delivery.commits import Commits, require_device, require_room
+from lairchat.features.delivery.commits import Commits, require_room
 from lairchat.features.delivery.groups import Groups
 from lairchat.features.delivery.removals import Removals, each
 from lairchat.features.identities import tables as identities
@@ -119,7 +119,7 @@ class Delivery:
             there = require_room(connection, room, session.user)
             if there.direct:
                 raise refusals.RoomDirect
-            require_device(connection, session)
+            identities.require_proven(connection, session.id)
             stay = self._staying(connection, room, session.user)
             if not stay:
                 rooms.remove(connection, room, session.user)
@@ -155,7 +155,7 @@ class Delivery:
         there = require_room(connection, room, session.user)
         if there.archived:
             raise refusals.RoomArchived
-        identity = require_device(connection, session)
+        identity = identities.require_proven(connection, session.id)
         place = tables.place(connection, room)
         if place is None:
             raise refusals.GroupMissing
@@ -169,7 +169,7 @@ class Delivery:
 def _require_reader(connection: Connection, session: Session, room: RoomId) -> None:
     """Refuse who may not see the public part of a room's group."""
     require_room(connection, room, session.user)
-    require_device(connection, session)
+    identities.require_proven(connection, session.id)
 
 
 def begun(call: Call, request: messages.AskEpoch) -> Read[messages.EpochBegun]:

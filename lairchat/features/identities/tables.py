@@ -26,6 +26,7 @@ from sqlalchemy.engine import Connection
 
 from lairchat.model.identity import ServerId
 from lairchat.model.ids import DeviceId, SessionId, UserId
+from lairchat.model.refusals import DeviceUnproven
 from lairchat.storage.schema import metadata
 from lairchat.storage.statements import driver_of
 from lairchat.trust.entry import Head, SignedEntry, StoredLog
@@ -252,6 +253,14 @@ def proven(connection: Connection, session: SessionId) -> LeafIdentity | None:
         (session,),
     )
     return None if row is None else LeafIdentity(*row)
+
+
+def require_proven(connection: Connection, session: SessionId) -> LeafIdentity:
+    """Return the certified device that a session has proven to be; raises DeviceUnproven."""
+    identity = proven(connection, session)
+    if identity is None:
+        raise DeviceUnproven
+    return identity
 
 
 def server_devices(connection: Connection, identity: LeafIdentity) -> list[DeviceId]:

@@ -45,13 +45,6 @@ SENT_TO_ONE = Rate(
 """Into how many of them those of one other account: nobody can push out all notes of others."""
 
 
-def _require_device(connection: Connection, session: SessionId) -> LeafIdentity:
-    identity = identities.proven(connection, session)
-    if identity is None:
-        raise DeviceUnproven
-    return identity
-
-
 # -- one's own
 
 
@@ -60,7 +53,7 @@ def read(call: Call, request: messages.ReadInbox) -> Read[messages.InboxPage]:
     session = call.session
 
     def query(connection: Connection) -> messages.InboxPage:
-        identity = _require_device(connection, session.id)
+        identity = identities.require_proven(connection, session.id)
         stands = tables.inbox(connection, identity)
         found = tables.entries(connection, identity, request.after, request.limit)
         kept, _ = fit(map(_told, found))
@@ -88,7 +81,7 @@ def ack(call: Call, request: messages.AckInbox) -> Write[Nothing]:
     session = call.session
 
     def change(connection: Connection) -> Done[Nothing]:
-        identity = _require_device(connection, session.id)
+        identity = identities.require_proven(connection, session.id)
         head = tables.inbox(connection, identity).head
         if request.upto > head:
             raise InboxEnd(head=head, field="$.upto")
@@ -180,7 +173,9 @@ def _ringing(user: UserId, rung: Sequence[tuple[DeviceId, int]]) -> After:
 async def answer(call: Call, request: messages.AnswerNote) -> Answer[Nothing]:
     """Answer a connected device of one's own account that has no inbox yet; nothing is kept."""
     session, kernel = call.session, call.kernel
-    identity = await kernel.storage.read(lambda connection: _require_device(connection, session.id))
+    identity = await kernel.storage.read(
+        lambda connection: identities.require_proven(connection, session.id)
+    )
     own = identity.account
     _take_allowance(kernel.throttle, session.user, own, 1)
     event = messages.InboxAnswer(account=own, sender=identity.device, body=request.body)

@@ -4,7 +4,7 @@ Every function takes a connection inside a transaction; those that write belong 
 Sequence numbers are dense and never given again, so that a device sees what it has missed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table
@@ -27,7 +27,7 @@ inboxes = Table(
     Column("dropped", Integer, nullable=False),
 )
 
-#: kind: welcome, link or verify.  sender: whose device has sent it, a leaf's identity; null for one
+#: kind: welcome, admit, link or verify.  sender: whose device has sent it, a leaf's identity; null for one
 #: that is not certified (yet).  sender_device: the server's number of that, 0 for the server.
 inbox_entries = Table(
     "inbox_entries",
@@ -63,6 +63,8 @@ class Kept(NamedTuple):
 
 NOBODY = DeviceId(0)
 WELCOME = "welcome"
+ADMIT = "admit"
+"""The proof that belongs to a welcome; neither is lost to make room."""
 
 
 def _place(identity: LeafIdentity) -> tuple[bytes, bytes]:
@@ -108,8 +110,9 @@ def deliver(
     """Append an entry to a device's inbox, and return its number; now: ms.
 
     The caller has looked that the device is one of its account's, and tells it afterwards.
-    Notes beyond a bound take the place of the oldest one.  A welcome that gets lost would leave its
-    device in a room that it cannot read: raises InboxFull instead, before anything is written.
+    Notes beyond a bound take the place of the oldest one.  A welcome that gets lost, or its proof,
+    would leave its device in a room that it cannot read: raises InboxFull instead, before anything is
+    written.
     Raises ValueError for a body that no answer could bring.
     """
     if len(body) > limits.INBOX_BODY_BYTES:
@@ -117,8 +120,8 @@ def deliver(
     driver, place = driver_of(connection), _place(identity)
     before = inbox(connection, identity)
     dropped = before.dropped
-    if kind == WELCOME:
-        _require_room(driver, place, len(body))
+    if kind in {WELCOME, ADMIT}:
+        _require_room(driver, place, [len(body)])
     else:
         dropped += _make_room(driver, place)
     seq = before.head + 1
@@ -132,12 +135,12 @@ def deliver(
     return seq
 
 
-def require_room(connection: Connection, identity: LeafIdentity, size: int) -> None:
-    """Raise InboxFull unless a device's inbox has room for a welcome of so many bytes.
+def require_room(connection: Connection, identity: LeafIdentity, *sizes: int) -> None:
+    """Raise InboxFull unless a device's inbox has room for a welcome, and its proof, of so many bytes.
 
     For whoever delivers several, none of which may be written if one of them cannot be.
     """
-    _require_room(driver_of(connection), _place(identity), size)
+    _require_room(driver_of(connection), _place(identity), sizes)
 
 
 _ROW = Columns(
@@ -146,15 +149,18 @@ _ROW = Columns(
 )
 
 
-def _require_room(driver: Driver, place: tuple[bytes, bytes], size: int) -> None:
+def _require_room(driver: Driver, place: tuple[bytes, bytes], sizes: Sequence[int]) -> None:
     row = driver.one(
         "SELECT COUNT(*), COALESCE(SUM(LENGTH(body)), 0) FROM inbox_entries"
-        " WHERE account = ? AND device_id = ? AND kind = 'welcome'",
+        " WHERE account = ? AND device_id = ? AND kind IN ('welcome', 'admit')",
         place,
     )
     assert row is not None
     count, size_of_all = row
-    if count >= limits.INBOX_WELCOMES or size_of_all + size > limits.INBOX_WELCOMES_BYTES:
+    if (
+        count + len(sizes) > limits.INBOX_WELCOMES
+        or size_of_all + sum(sizes) > limits.INBOX_WELCOMES_BYTES
+    ):
         raise InboxFull
 
 
@@ -162,7 +168,7 @@ def _make_room(driver: Driver, place: tuple[bytes, bytes]) -> int:
     """Delete the oldest notes so that one more fits, and return how many."""
     return driver.change(
         "DELETE FROM inbox_entries WHERE account = ? AND device_id = ? AND seq IN"
-        " (SELECT seq FROM inbox_entries WHERE account = ? AND device_id = ? AND kind <> 'welcome'"
+        " (SELECT seq FROM inbox_entries WHERE account = ? AND device_id = ? AND kind NOT IN ('welcome', 'admit')"
         " ORDER BY seq DESC LIMIT -1 OFFSET ?)",
         (*place, *place, limits.INBOX_NOTES - 1),
     )

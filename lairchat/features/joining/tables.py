@@ -146,7 +146,7 @@ def rooms_knocked(connection: Connection, user: UserId) -> list[RoomId]:
     return [RoomId(room) for (room,) in rows]
 
 
-def knocks(connection: Connection, room: RoomId, after: int, now: int) -> list[UserId]:
+def knocking(connection: Connection, room: RoomId, after: int, now: int) -> list[UserId]:
     """Return who waits at a room, of those with a higher number."""
     rows = driver_of(connection).all(
         "SELECT group_knocks.user FROM group_knocks"
@@ -184,6 +184,17 @@ def drop_knock(connection: Connection, room: RoomId, user: UserId) -> bool:
             "DELETE FROM group_knocks WHERE room = ? AND user = ?", (room, user)
         )
     )
+
+
+def take_back(connection: Connection, locator: bytes, user: UserId) -> RoomId | None:
+    """Let a user wait under a code no more; return the room where they did."""
+    row = driver_of(connection).one(
+        "SELECT room FROM group_knocks WHERE locator = ? AND user = ?", (locator, user)
+    )
+    if row is None:
+        return None
+    drop_knock(connection, row[0], user)
+    return RoomId(row[0])
 
 
 def keep_knocks(connection: Connection, locator: bytes, count: int) -> bool:

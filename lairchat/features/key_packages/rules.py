@@ -3,7 +3,8 @@
 Pure: the bytes that came, whose they should be, and the time.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from lairchat.model.refusals import KeyPackageBad
 from lairchat.trust.errors import TrustError
 from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.log import AccountLog
-from lairchat.trust.structure import check_leaf
+from lairchat.trust.structure import check_leaf, identity_of
 
 _AGAIN = "its key is here already"
 
@@ -52,14 +53,36 @@ def check_all(
     most = limits.LAST_RESORT_SECONDS if last_resort else limits.KEY_PACKAGE_SECONDS
     checked: list[Checked] = []
     for number, data in enumerate(packages, 1):
-        try:
+        with _numbered(number):
             one = _check(data, identity, log, now // 1000, most)
             if any(other.init == one.init for other in checked):
                 raise _Unfit(_AGAIN)
             checked.append(one)
-        except (MLSError, TrustError, _Unfit) as error:
-            raise KeyPackageBad(number=number, why=str(error), field="$.packages") from None
     return checked
+
+
+def check_devices(packages: Sequence[bytes], log: AccountLog, now: int) -> None:
+    """Refuse packages unless each adds another device of an account, one in force.
+
+    Raises KeyPackageBad, which counts from 1.  log: the account's.  now: ms since 1970.
+    """
+    in_force = {LeafIdentity(log.account, device.body.id) for device in log.in_force}
+    for number, data in enumerate(packages, 1):
+        with _numbered(number):
+            identity = identity_of(KeyPackage.decode(data).leaf)
+            if identity not in in_force:
+                raise _Unfit("it is of no device of your account, or of one that is here already")
+            in_force.remove(identity)
+            _check(data, identity, log, now // 1000, limits.KEY_PACKAGE_SECONDS)
+
+
+@contextmanager
+def _numbered(number: int) -> Iterator[None]:
+    """Say of which package something is wrong."""
+    try:
+        yield
+    except (MLSError, TrustError, _Unfit) as error:
+        raise KeyPackageBad(number=number, why=str(error), field="$.packages") from None
 
 
 def _check(data: bytes, identity: LeafIdentity, log: AccountLog, now: int, most: int) -> Checked:

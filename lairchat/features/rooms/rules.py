@@ -3,11 +3,22 @@
 Pure decisions over roles and counts that the caller has read in the transaction that acts on them.
 """
 
+from collections.abc import Collection, Hashable
 from typing import Protocol, cast
 
 from lairchat.features.rooms.messages import RoleName
+from lairchat.model import limits
+from lairchat.model.ids import UserId
+from lairchat.model.names import name_key
 from lairchat.model.permissions import Access, Posting, RoomAction, may_room
-from lairchat.model.refusals import LastOwner, OnSelf, RoomCrypto, RoomEncrypted
+from lairchat.model.refusals import (
+    InvitedEnough,
+    LastOwner,
+    OnSelf,
+    RoomCrypto,
+    RoomEncrypted,
+    RoomPlain,
+)
 from lairchat.model.roles import RoomRole, ServerRole
 
 LOBBY = "lobby"
@@ -99,6 +110,44 @@ def check_encrypted(access: str, name: str, topic: str) -> None:
     for field, value in (("$.name", name), ("$.topic", topic)):
         if value:
             raise RoomEncrypted(field=field)
+
+
+def require_encrypted(room: Judged, role: RoomRole | None) -> None:
+    """Refuse who is not in a room, and a room that the server reads.
+
+    Raises RoomUnknown, NotMember, RoomPlain.
+    """
+    require(RoomAction.READ, room, role)
+    if not room.encrypted:
+        raise RoomPlain
+
+
+# -- inviting
+
+
+def counted(by: UserId, name: str) -> Hashable:
+    """Return under what invitations of one member to another are counted, whatever the room."""
+    return "invitation", by, name_key(name)
+
+
+def require_few(name: str, *, waiting: int, wait: float) -> None:
+    """Refuse one invitation too many of one member to another; raises InvitedEnough.
+
+    waiting: how many have no answer.  wait: seconds until there may be another one, 0: now.
+    """
+    if wait or waiting >= limits.INVITATIONS_WAITING:
+        raise InvitedEnough(name=name, field="$.name", retry_after=wait or None)
+
+
+def rings(by: UserId, before: Collection[UserId], muted: Collection[UserId]) -> bool:
+    """Say whether somebody is told of an invitation: of the first of those whom they hear of.
+
+    before: who has invited them into the room already.  muted: of whom they do not want to hear.
+    """
+    return by not in muted and set(before) <= set(muted)
+
+
+# -- entering and leaving
 
 
 def role_on_joining(server_role: ServerRole, *, servers_own: bool) -> RoomRole:

@@ -25,7 +25,7 @@ from lairchat.features.rooms import messages, rules, tables
 from lairchat.features.rooms.tables import Room
 from lairchat.model import limits, refusals
 from lairchat.model.ids import RoomId, UserId
-from lairchat.model.names import check_room_name, check_topic, name_key
+from lairchat.model.names import check_room_name, check_topic
 from lairchat.model.permissions import RoomAction
 from lairchat.model.refusal import Refusal
 from lairchat.model.roles import RoomRole, ServerRole
@@ -265,7 +265,7 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
     session, throttle = call.session, call.kernel.throttle
     # Asked here and counted after the commit, both on this thread.  What comes in between is
     # bounded by those that may wait.
-    counted = ("invitation", session.user, name_key(request.name))
+    counted = rules.counted(session.user, request.name)
     wait = throttle.peek(counted, INVITATIONS)
 
     def change(connection: Connection) -> Done[Nothing]:
@@ -279,11 +279,10 @@ def invite(call: Call, request: messages.InviteUser) -> Write[Nothing]:
         if session.user in before:
             return Done(Nothing())
         waiting = tables.waiting(connection, guest.id, session.user)
-        if wait or waiting >= limits.INVITATIONS_WAITING:
-            raise refusals.InvitedEnough(name=guest.name, field="$.name", retry_after=wait or None)
+        rules.require_few(guest.name, waiting=waiting, wait=wait)
         tables.invite(connection, room.id, guest.id, session.user, call.now)
         muted = muting.muted_by(connection, guest.id)
-        rings = session.user not in muted and before <= muted
+        rings = rules.rings(session.user, before, muted)
         # Said in the room of the very first one, whoever is heard: else it would tell of the muting.
         invited = StateChange(what="invited", by=session.name, whom=guest.name)
         stated = None if before else state(connection, room.id, call.now, invited)

@@ -22,6 +22,7 @@ from lairchat.features.identities.messages import APPEND, PROVE, PUBLISH
 from lairchat.features.inbox import server as inbox_server
 from lairchat.features.inbox.messages import ACK
 from lairchat.features.inbox.messages import READ as READ_INBOX
+from lairchat.features.joining import server as joining_server
 from lairchat.features.key_packages import server as key_packages_server
 from lairchat.features.keys import server as keys_server
 from lairchat.features.messages.messages import HISTORY, SEND, LogEvent
@@ -290,6 +291,7 @@ def all_features(clock: Clock, server: Identity | None = None) -> list[Any]:
         key_packages_server.make(),
         inbox_server.make(),
         delivery_server.make(lambda: mine),
+        joining_server.make(lambda: mine),
     ]
 
 
@@ -362,6 +364,13 @@ class Member(Device):
         self.read()
         assert self.epoch == reply.epoch
         return reply
+
+    def adding(self, *others: Device) -> list[Add]:
+        """Return Adds of other devices, whose people have agreed to come into the room."""
+        for other in others:
+            if isinstance(other, Member):
+                self.here.agreed(self, other)
+        return super().adding(*others)
 
     def add(self, *others: "Member") -> Any:
         """Add devices, which join by their welcomes."""
@@ -450,6 +459,18 @@ class Here:
         """Publish entries of somebody's log, which all read."""
         member.ask(APPEND, after=after, entries=entries)
         self.logs[member.person.id] = member.person.log
+
+    def agreed(self, by: Member, guest: Member) -> None:
+        """Let somebody have accepted an invitation; how that comes about is tests/features/joining's."""
+        user, inviter = guest.client.session.user, by.client.session.user
+
+        def change(connection: Any) -> None:
+            inside = rooms.role_of(connection, by.room, user) is not None
+            if not inside and inviter not in rooms.inviters(connection, by.room, user):
+                rooms.invite(connection, by.room, user, inviter, self.server.now())
+            rooms.accept(connection, by.room, user, self.server.now())
+
+        self.server.change(change)
 
     def agree(self, *members: Member) -> None:
         """Hold devices to one state of one epoch, all having read the log to its end."""
