@@ -249,7 +249,7 @@ def delete(call: Call, request: messages.DeleteRoom) -> Write[Outcome]:
         said = messages_of(connection, [room])[room.id]
         inside = rooms.close(connection, room.id)
         if room.encrypted:
-            tables.forget_members(connection, room.id)
+            tables.shut(connection, room.id)
         text = f"{by} deleted {'an encrypted room' if room.encrypted else shown(room)}"
         left = RoomLeft(room=room.id, code=room_rules.DELETED, text=text)
 

@@ -15,9 +15,15 @@ from lairchat.storage.statements import driver_of
 
 _GROUPS = "mls_groups"
 
+#: What goes with the deletion itself, in this order: who is in the group, and who waits to come in.
+AT_ONCE = (
+    *("group_leaves", "group_removals", "group_proposals"),
+    *("group_knocks", "group_codes"),
+)
+
 
 @cache
-def _hanging() -> tuple[Table, ...]:
+def hanging() -> tuple[Table, ...]:
     """Return the tables whose rows are a part of a room's group."""
     return tuple(
         table
@@ -29,7 +35,7 @@ def _hanging() -> tuple[Table, ...]:
 def size(connection: Connection, room: RoomId) -> int:
     """Return how many bytes of bodies, commits and trees a room takes."""
     parts = [(log_events, log_events.c.body)]
-    parts += [(one, one.c.data) for one in _hanging() if "data" in one.c]
+    parts += [(one, one.c.data) for one in hanging() if "data" in one.c]
     return sum(
         int(
             connection.execute(
@@ -40,11 +46,11 @@ def size(connection: Connection, room: RoomId) -> int:
     )
 
 
-def forget_members(connection: Connection, room: RoomId) -> None:
-    """Let nobody be in a room's group any more, so that nothing is proposed there for anybody."""
+def shut(connection: Connection, room: RoomId) -> None:
+    """Let nobody be in a room's group any more, nor come in: nothing is proposed there for anybody."""
     driver = driver_of(connection)
-    for table in ("group_leaves", "group_removals", "group_proposals"):
-        driver.change(f"DELETE FROM {table} WHERE room = ?", (room,))  # noqa: S608 - a constant
+    for table in AT_ONCE:
+        driver.change(f"DELETE FROM {table} WHERE room = ?", (room,))  # noqa: S608 - constants only
 
 
 def erase_groups(connection: Connection, limit: int) -> bool:
@@ -56,7 +62,7 @@ def erase_groups(connection: Connection, limit: int) -> bool:
     if row is None:
         return False
     room, left = row[0], limit
-    for table in _hanging():
+    for table in hanging():
         left -= _erase_some(connection, table, room, left)
         if not left:
             return True
