@@ -17,6 +17,7 @@ REQUIRES = [
     "msgspec>=0.22,<0.23",
     "prometheus-client>=0.26,<0.27",  # behind one module (transports/http_metrics.py)
     "pyopenssl>=26,<27",
+    "segno>=1.6.6,<2",
     "service-identity>=24.2",
     "sqlalchemy>=2.1,<2.2",
     "sqlcipher3>=0.6.4,<0.7",  # behind one module (client/store_database.py)

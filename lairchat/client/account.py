@@ -106,7 +106,7 @@ def leave_account(state: AppState) -> None:
 
 
 def leave_password(state: AppState) -> None:
-    """Close the form that changes the password of a session that is over."""
+    """Close the forms of a session that is over."""
     for form in [one for one in state.dialogs if isinstance(one, Form)]:
         if not _is_account(form):
             close_form(state, form)
@@ -161,6 +161,8 @@ def form_text(form: Form, text: str) -> None:
         form.typed_over = True
         return
     field = form.current
+    if form.kind == "words":  # written down in lines, and pasted so
+        text = text.replace("\n", " ")
     text = text.strip("\n") if "\n" in text else text
     text = text.partition("\n")[0]
     if field.kind == "secret":
@@ -223,9 +225,15 @@ def _enter(state: AppState, form: Form) -> list[Effect]:
 
 
 def submit(state: AppState, form: Form) -> list[Effect]:
-    """Hand the answers over; the secrets leave the form."""
+    """Hand the answers over; passwords leave the form."""
     form.error = ""
-    return _submit_account(state, form) if form.kind == "account" else _submit_password(state, form)
+    if form.kind == "account":
+        return _submit_account(state, form)
+    if form.kind == "password":
+        return _submit_password(state, form)
+    from lairchat.client.forms_sealed import submit_unlock, submit_words
+
+    return submit_unlock(state, form) if form.kind == "unlock" else submit_words(state, form)
 
 
 def _submit_account(state: AppState, form: Form) -> list[Effect]:

@@ -7,7 +7,8 @@ from lairchat.client.compose import enter
 from lairchat.client.dialogs import Question, Switcher
 from lairchat.client.editor import Editor
 from lairchat.client.kit import drafts, in_order, notice, open_room, quit_now, request
-from lairchat.client.outbox import resend, take_back
+from lairchat.client.outbox import resend
+from lairchat.client.verbs_messages import delete_selected, edit_selected, react_selected
 from lairchat.client.verbs_rooms import toggle_members
 
 TYPE_CHECKING = False
@@ -157,6 +158,10 @@ def back(state: AppState) -> list[Effect]:
     state.over_members = False
     state.completion = None
     state.note = None
+    editor = state.room.editor
+    if editor.target:
+        state.history.add(editor.take())
+        notice(state, "the message is as it was; the changed text is in the history: Up")
     return []
 
 
@@ -189,15 +194,8 @@ def quote(state: AppState) -> list[Effect]:
 
 
 def _selected_text(state: AppState) -> str:
-    from lairchat.client.timeline import Timeline
-
-    timeline = Timeline(state, state.room)
-    if state.selected is None or timeline.last < timeline.first:
-        return ""
-    index = timeline.find(state.selected)
-    if index > timeline.last or timeline[index].order != state.selected:
-        return ""
-    return timeline[index].text
+    item = reading.selected_item(state)
+    return item.text if item is not None else ""
 
 
 def _edit(name: str) -> Callable[[AppState], list[Effect]]:
@@ -248,7 +246,9 @@ ACTIONS: dict[str, Callable[[AppState], list[Effect]]] = {
 
 SELECTED: dict[str, Callable[[AppState], list[Effect]]] = {
     "resend": resend,
-    "take-back": take_back,
+    "edit": edit_selected,
+    "delete": delete_selected,
+    "react": react_selected,
     "copy": copy,
     "quote": quote,
 }

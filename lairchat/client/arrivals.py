@@ -15,8 +15,9 @@ from lairchat.client.reading import (
     set_line,
     settle_goal,
 )
-from lairchat.client.state import Item
+from lairchat.client.state import LAST_ROW, Item
 from lairchat.client.timeline import order_of
+from lairchat.client.wording import reaction_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 __all__ = [
     "acknowledged",
     "arrived",
+    "change",
     "cursor_moved",
     "mentions",
     "page_came",
     "refused",
+    "remove",
     "restored",
 ]
 
@@ -64,6 +67,9 @@ def make_item(state: AppState, message: i.Message) -> Item:
         item.mention = not item.own and mentions(text, state.me.name)
     if item.own:
         item.mark = "v"
+    if item.counts:
+        item.edited = message.edited > 0
+        item.reactions = tuple((safe(emoji), count, own) for emoji, count, own in message.reactions)
     return item
 
 
@@ -88,6 +94,7 @@ def arrived(state: AppState, event: i.MessageArrived) -> list[Effect]:
     if event.message.ticket and retire(state, event.message.ticket) is not None:
         state.stored += 1
     item = make_item(state, event.message)
+    room.typing.pop(item.sender, None)
     fresh = event.message.seq > room.head_seq
     room.head_seq = max(room.head_seq, event.message.seq)
     if not room.window.newer:
@@ -105,6 +112,43 @@ def arrived(state: AppState, event: i.MessageArrived) -> list[Effect]:
         if reads or room.read_seq >= event.message.seq:
             return changes + reads
     return changes + _count(state, room, item, fresh=fresh)
+
+
+def change(state: AppState, room: Room, message: i.Message) -> None:
+    """Put what a message is now in its place; one that is not loaded comes so when it is."""
+    items = room.window.items
+    at = bisect_left(items, (message.seq, 0), key=order_of)
+    if at == len(items) or items[at].order != (message.seq, 0):
+        return
+    was, item = items[at], make_item(state, message)
+    items[at] = item
+    if item.kind == "gone" and state.selected == item.order and room.id == state.current:
+        state.selected = None
+    if state.journal is not None:
+        tell(state, room, Item(item.order, state.now, "", _news(was, item), "state"))
+
+
+def _news(was: Item, item: Item) -> str:
+    """Return what changed, for who reads lines and cannot see it change."""
+    number, who = item.order[0], "you" if item.own else item.sender
+    if item.kind == "gone":
+        return f"message #{number} was deleted"
+    if item.text != was.text:
+        return f"{who} edited #{number}: {item.text}"
+    return f"reactions to #{number}: {reaction_words(item) or '(none)'}"
+
+
+def remove(state: AppState, room: Room, seqs: frozenset[int]) -> None:
+    """Take messages away; what is on the screen stays where it is."""
+    window = room.window
+    gone = {(seq, 0) for seq in seqs}
+    if room.scroll is not None and room.scroll[0] in gone:
+        at = bisect_left(window.items, room.scroll[0], key=order_of)
+        above = next((one for one in reversed(window.items[:at]) if one.order not in gone), None)
+        room.scroll = (above.order, LAST_ROW) if above is not None else None
+    if room.id == state.current and state.selected in gone:
+        state.selected = None
+    window.items[:] = [item for item in window.items if item.order not in gone]
 
 
 def _count(state: AppState, room: Room, item: Item, *, fresh: bool) -> list[Effect]:

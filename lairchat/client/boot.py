@@ -67,6 +67,15 @@ def new_state(argv: Sequence[str], width: int = 80, height: int = 24) -> AppStat
     return state
 
 
+def has_blocks(encoding: str) -> bool:
+    """Tell whether a terminal's encoding has half blocks, in which a QR code is drawn."""
+    try:
+        "\u2580\u2584\u2588".encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
 def first_paint(argv: Sequence[str]) -> tuple[Screen, AppState]:
     """Take the terminal and paint the first frame; the caller stops the screen in the end."""
     from lairchat.client.screen import Screen
@@ -77,6 +86,7 @@ def first_paint(argv: Sequence[str]) -> tuple[Screen, AppState]:
     screen.start()
     width, height = screen.size()
     state = new_state(argv, width, height)
+    state.blocks = has_blocks(encoding or "utf-8")
     screen.paint(view(state, width, height))
     screen.arm()
     for remark in screen.remarks:

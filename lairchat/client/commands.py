@@ -6,7 +6,10 @@ A command that is not in here does not exist yet.
 from __future__ import annotations
 
 from lairchat.client import verbs_client as client
+from lairchat.client import verbs_messages as messages
 from lairchat.client import verbs_rooms as rooms
+from lairchat.client import verbs_sealed as sealed
+from lairchat.client import verbs_trust as trust
 from lairchat.client.call import Call, Command
 from lairchat.client.kit import CommandError
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "GROUPS", "lookup", "nearest", "run", "split"]
 
-GROUPS = ("start", "talk", "moderate", "client")
+GROUPS = ("start", "talk", "trust", "moderate", "client")
 
 COMMANDS = (
     Command(
@@ -31,8 +34,8 @@ COMMANDS = (
     ),
     Command(
         "join",
-        "/join #ROOM",
-        "go to a room, joining it first if you are not in it",
+        "/join #ROOM|CODE",
+        "go to a room, joining it first if you are not in it; with a code into an encrypted one",
         "/join #ops",
         "start",
         rooms.join,
@@ -59,7 +62,7 @@ COMMANDS = (
     Command(
         "new",
         "/new #ROOM [public|private]",
-        "make a room; public unless you say private",
+        "make a room: public, which the server reads, or private, which is encrypted",
         "/new #attic private",
         "start",
         rooms.create,
@@ -179,7 +182,142 @@ COMMANDS = (
         rooms.goto,
         ("place",),
     ),
+    Command(
+        "search",
+        "/search WORDS [#ROOM]",
+        "look for words in what this device has read; the server never sees them",
+        "/search backup job #ops",
+        "talk",
+        sealed.search,
+    ),
+    Command(
+        "edit",
+        "/edit #N TEXT",
+        "give a message of yours another text (Ctrl-Up selects it, e edits it)",
+        "/edit #120 at five, not at six",
+        "talk",
+        messages.edit,
+    ),
+    Command(
+        "delete",
+        "/delete #N",
+        "delete a message for everybody, after a question (Ctrl-Up, d)",
+        "/delete #120",
+        "talk",
+        messages.delete,
+    ),
+    Command(
+        "react",
+        "/react EMOJI [#N]",
+        "react to a message, the last one without a number; again takes it back (+:tada:)",
+        "/react +1 #120",
+        "talk",
+        messages.react,
+        ("reaction",),
+    ),
     Command("clear", "/clear", "empty the pane; nothing is deleted", "/clear", "talk", rooms.clear),
+    Command(
+        "verify",
+        "/verify NAME",
+        "compare seven words with somebody, while you talk or meet",
+        "/verify bob",
+        "trust",
+        trust.verify,
+        ("person",),
+    ),
+    Command(
+        "fingerprint",
+        "/fingerprint NAME",
+        "somebody's safety number and QR code; accept a changed identity",
+        "/fingerprint bob",
+        "trust",
+        trust.fingerprint,
+        ("person",),
+        ("identity", "trust"),
+    ),
+    Command(
+        "invitations",
+        "/invitations",
+        "who invites you into encrypted rooms",
+        "/invitations",
+        "trust",
+        sealed.invitations,
+    ),
+    Command(
+        "accept",
+        "/accept [NAME]",
+        "go into the encrypted room that somebody invites you into",
+        "/accept alice",
+        "trust",
+        sealed.accept,
+        ("inviter",),
+    ),
+    Command(
+        "decline",
+        "/decline [NAME]",
+        "turn an invitation into an encrypted room down",
+        "/decline mallory",
+        "trust",
+        sealed.decline,
+        ("inviter",),
+    ),
+    Command(
+        "code",
+        "/code [USES|off]",
+        "a code that lets people into this encrypted room; off ends all of them",
+        "/code 3",
+        "trust",
+        sealed.code,
+        ("off",),
+    ),
+    Command(
+        "devices",
+        "/devices",
+        "the devices of your account",
+        "/devices",
+        "trust",
+        trust.devices,
+    ),
+    Command(
+        "revoke",
+        "/revoke DEVICE [lost]",
+        "end a device of yours; lost: it was stolen or lost",
+        "/revoke old laptop lost",
+        "trust",
+        trust.revoke,
+    ),
+    Command(
+        "link",
+        "/link",
+        "make this new device one of yours, so that it reads encrypted rooms",
+        "/link",
+        "trust",
+        trust.link,
+    ),
+    Command(
+        "unlock",
+        "/unlock",
+        "type the password that opens encrypted rooms on this device, in a form",
+        "/unlock",
+        "trust",
+        trust.unlock,
+    ),
+    Command(
+        "succeed",
+        "/succeed",
+        "open an encrypted room with the people of this one, from before encryption",
+        "/succeed",
+        "trust",
+        sealed.succeed,
+    ),
+    Command(
+        "refound",
+        "/refound",
+        "found a room anew that is held for good, with the same people",
+        "/refound",
+        "trust",
+        sealed.refound,
+    ),
     Command(
         "kick",
         "/kick NAME [REASON]",

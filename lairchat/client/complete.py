@@ -43,6 +43,9 @@ COMPLETERS: dict[str, Callable[[AppState], list[str]]] = {
     "pane": _words("members", "rooms"),
     "onoff": _words("on", "off"),
     "all": _words("all"),
+    "inviter": lambda state: list(state.invites),
+    "off": _words("off"),
+    "reaction": _words("+1", "-1", ":eyes:", ":heart:", ":tada:", ":thinking:"),
     "place": _words("unread", "top", "bottom"),
     "none": _words(),
 }

@@ -11,12 +11,11 @@ from lairchat.client.kit import CommandError, ask, notice
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lairchat.client.effects import Effect
-    from lairchat.client.secret import Trace
     from lairchat.client.state import AppState, Room
 
 __all__ = ["enter"]
 
-MULTILINE = frozenset({"me", "msg", "topic"})  # commands whose text may have several lines
+MULTILINE = frozenset({"edit", "me", "msg", "topic"})  # commands whose text may have several lines
 
 
 def enter(state: AppState) -> list[Effect]:
@@ -24,6 +23,7 @@ def enter(state: AppState) -> list[Effect]:
     room = state.room
     text = room.editor.text
     if not text.strip():
+        room.editor.target = 0
         return []
     state.completion = None
     state.selected = None
@@ -34,6 +34,8 @@ def enter(state: AppState) -> list[Effect]:
             return _command(state, room, text)
         if text.lstrip().startswith("/"):
             return _hold(state, room, "This begins with a command behind a blank.")
+        if text.startswith("+"):
+            return _reaction(state, room, text)
         return _send(state, room, text)
     except CommandError as problem:
         notice(state, str(problem), error=True)
@@ -42,9 +44,31 @@ def enter(state: AppState) -> list[Effect]:
 
 def _send(state: AppState, room: Room, text: str) -> list[Effect]:
     _check(state, room, text)
-    if state.trace is not None and state.trace.matches(text):
-        return _hold(state, room, "This looks like your password.")
+    what = _secret_in(state, text)
+    if what:
+        return _hold(state, room, f"This looks like your {what}.")
     return _really(state, room, text)
+
+
+def _reaction(state: AppState, room: Room, text: str) -> list[Effect]:
+    """React to the newest message, as in ``+:tada:``; anything else is text."""
+    from lairchat.client.verbs_messages import react_to_last, reaction_in
+
+    emoji = reaction_in(text)
+    if not emoji or room.editor.target:
+        return _send(state, room, text)
+    wanted = react_to_last(state, emoji)
+    state.history.add(room.editor.take())
+    return wanted
+
+
+def _secret_in(state: AppState, text: str) -> str:
+    """Return which secret of the user stands in a text, empty if none does."""
+    if state.trace is not None and state.trace.matches(text):
+        return "password"
+    if state.words_trace is not None and state.words_trace.matches(text):
+        return "recovery words"
+    return ""
 
 
 def _check(state: AppState, room: Room, text: str) -> None:
@@ -52,7 +76,7 @@ def _check(state: AppState, room: Room, text: str) -> None:
         waits = state.phase not in {"online", "halted"}
         way = "it stays here until there is one" if waits else "Try: /join #lobby"
         raise CommandError(f"no room is open: {way}")
-    why = outbox.refusal(text, room)
+    why = outbox.closed(state, room) or outbox.refusal(text)
     if why:
         raise CommandError(why)
     if state.going in state.pending:
@@ -61,6 +85,13 @@ def _check(state: AppState, room: Room, text: str) -> None:
 
 
 def _really(state: AppState, room: Room, text: str) -> list[Effect]:
+    target = room.editor.target
+    if target:
+        from lairchat.client.verbs_messages import change
+
+        wanted = change(state, room, target, text.strip("\n"))
+        state.history.add(room.editor.take())
+        return wanted
     state.history.add(room.editor.take())
     return outbox.send(state, room, text.strip("\n"))
 
@@ -73,7 +104,11 @@ def _hold(state: AppState, room: Room, why: str) -> list[Effect]:
     def accept(state: AppState) -> list[Effect]:
         if state.room is not room or room.editor.text != held:
             return []
-        return _really(state, room, held)
+        try:
+            return _really(state, room, held)
+        except CommandError as problem:
+            notice(state, str(problem), error=True)
+            return []
 
     ask(state, f"{why} Send this as a message?", accept)
     return []
@@ -85,14 +120,25 @@ def _command(state: AppState, room: Room, text: str) -> list[Effect]:
     word, rest = commands.split(text)
     if "\n" in text.strip() and word not in MULTILINE:
         return _hold(state, room, "This begins with / and has several lines.")
-    if state.trace is not None and word in MULTILINE and _has_password(state.trace, rest):
-        ask(state, "This looks like your password. Run it?", lambda state: _run(state, room, text))
+    what = word in MULTILINE and (
+        _secret_in(state, rest) or _secret_in(state, rest.strip().partition(" ")[2])
+    )
+    if what:
+        ask(
+            state,
+            f"This looks like your {what}. Run it?",
+            lambda state: _run_asked(state, room, text),
+        )
         return []
     return _run(state, room, text)
 
 
-def _has_password(trace: Trace, rest: str) -> bool:
-    return trace.matches(rest) or trace.matches(rest.strip().partition(" ")[2])
+def _run_asked(state: AppState, room: Room, text: str) -> list[Effect]:
+    try:
+        return _run(state, room, text)
+    except CommandError as problem:
+        notice(state, str(problem), error=True)
+        return []
 
 
 def _run(state: AppState, room: Room, text: str) -> list[Effect]:

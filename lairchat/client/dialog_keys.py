@@ -5,7 +5,7 @@ from __future__ import annotations
 from lairchat.client import effects
 from lairchat.client.account import form_key, form_text, trust_answer
 from lairchat.client.actions import EDITING
-from lairchat.client.dialogs import Dialog, Form, Page, Question, Switcher, Trust
+from lairchat.client.dialogs import Choices, Dialog, Form, Page, Question, Switcher, Trust
 from lairchat.client.kit import notice, open_room, quit_now
 from lairchat.client.switcher import matches
 
@@ -39,6 +39,8 @@ def _answer(state: AppState, dialog: Question, text: str) -> list[Effect]:
     state.dialogs.remove(dialog)
     if text[:1] in {"y", "Y"}:
         return dialog.accept(state)
+    if dialog.refuse is not None:
+        return dialog.refuse(state)
     notice(state, "no, then. Everything is as it was")
     return []
 
@@ -55,6 +57,14 @@ def _trust_letters(state: AppState, dialog: Trust, text: str) -> list[Effect]:
 
 
 def _page_letters(state: AppState, dialog: Page, text: str) -> list[Effect]:
+    if isinstance(dialog, Choices):
+        for letter, _, chosen in dialog.keys:
+            if text[:1].lower() == letter:
+                state.dialogs.remove(dialog)
+                return chosen(state)
+        if text[:1] == " ":
+            _scroll(state, dialog, "page-down")
+        return []
     if text[:1] in {"q", "Q"}:
         return _close(state, dialog)
     if text[:1] == " ":
@@ -71,6 +81,9 @@ def dialog_action(state: AppState, dialog: Dialog, action: str, key: str) -> lis
         from lairchat.client.actions import ACTIONS
 
         return ACTIONS[action](state)
+    if action == "cancel" and isinstance(dialog, Choices) and dialog.enter is not None:
+        state.dialogs.append(Question("Quit?", quit_now))
+        return []
     if action in {"back", "cancel"}:
         return _close(state, dialog)
     if isinstance(dialog, Form):
@@ -80,6 +93,8 @@ def dialog_action(state: AppState, dialog: Dialog, action: str, key: str) -> lis
         return form_key(state, dialog, action)
     if isinstance(dialog, Switcher):
         return _switcher_action(state, dialog, action)
+    if isinstance(dialog, Choices) and action == "send" and dialog.enter is not None:
+        return dialog.enter(state)
     if isinstance(dialog, Page):
         _scroll(state, dialog, action)
         return _close(state, dialog) if action == "send" and not dialog.final else []
@@ -95,17 +110,29 @@ def _close(state: AppState, dialog: Dialog) -> list[Effect]:
     if isinstance(dialog, Trust) or (isinstance(dialog, Form) and dialog.kind == "account"):
         state.dialogs.append(Question("Quit?", quit_now))
         return []
+    if isinstance(dialog, Choices):
+        return _leave(state, dialog)
     if isinstance(dialog, Form):
         dialog.clear_secrets()
     state.dialogs.remove(dialog)
-    return []
+    refuse = dialog.refuse if isinstance(dialog, Question) else None
+    return refuse(state) if refuse is not None else []
+
+
+def _leave(state: AppState, dialog: Choices) -> list[Effect]:
+    """Leave a page with choices; one that Enter alone ends stays, and says so."""
+    if dialog.enter is not None:
+        notice(state, dialog.leave_words)
+        return []
+    state.dialogs.remove(dialog)
+    return dialog.leave(state) if dialog.leave is not None else []
 
 
 def _scroll(state: AppState, page: Page, action: str) -> None:
-    from lairchat.client.view_dialogs import page_rows
+    from lairchat.client.view_dialogs import all_rows
 
     space = max(1, state.height - 3)
-    last = max(0, len(page_rows(page, max(1, state.width - 2))) - space)
+    last = max(0, len(all_rows(state, page, max(1, state.width - 2), space)) - space)
     steps = {"up": -1, "down": 1, "page-up": 1 - space, "page-down": space - 1}
     steps |= {"top": -last, "home": -last, "bottom": last, "end": last}
     page.top = max(0, min(page.top, last) + steps.get(action, 0))

@@ -12,20 +12,38 @@ if TYPE_CHECKING:
     from lairchat.client.effects import Effect
     from lairchat.client.state import AppState
 
-__all__ = ["ARMED_AFTER", "Dialog", "Field", "Form", "Page", "Question", "Switcher", "Trust"]
+    Tag = tuple[str, int | str]
+
+__all__ = [
+    "ARMED_AFTER",
+    "Choices",
+    "Dialog",
+    "Field",
+    "Form",
+    "Page",
+    "Question",
+    "Switcher",
+    "Trust",
+    "drop",
+    "find",
+]
 
 ARMED_AFTER = 300
 """ms: a dialog that came by itself takes no keys before; they were typed for something else."""
 
 
 class Dialog:
-    """Base; ``opened`` is the time it came by itself, None when the user asked for it."""
+    """Base; ``opened`` is the time it came by itself, None when the user asked for it.
 
-    __slots__ = ("opened",)
+    ``tag`` says what it is about, for those that a later report changes or closes.
+    """
+
+    __slots__ = ("opened", "tag")
     takes_paste = False  # whether a paste is an answer to it
 
     def __init__(self, opened: int | None = None) -> None:
         self.opened = opened
+        self.tag: Tag | None = None
 
     def armed(self, now: int) -> bool:
         """Tell whether it takes keys."""
@@ -57,20 +75,50 @@ class Page(Dialog):
         self.copies = copies
 
 
-class Question(Dialog):
-    """Yes or no; anything but ``y`` is no."""
+class Choices(Page):
+    """A page that single letters answer.
 
-    __slots__ = ("accept", "text")
+    ``keys``: letter, what it says, what it does once the page is closed.
+    ``leave``: what Esc says, and what it does; ``enter`` what Enter does with the page still open,
+    None if it does as Esc.
+    ``qr``: rows of 0 and 1, shown below the lines where there is room.
+    """
+
+    __slots__ = ("enter", "keys", "leave", "leave_words", "qr")
+
+    def __init__(
+        self,
+        title: str,
+        lines: list[str],
+        opened: int | None = None,
+        *,
+        tag: Tag | None = None,
+    ) -> None:
+        super().__init__(title, lines, opened)
+        self.tag = tag
+        self.keys: tuple[tuple[str, str, Callable[[AppState], list[Effect]]], ...] = ()
+        self.leave: Callable[[AppState], list[Effect]] | None = None
+        self.leave_words = "close"
+        self.enter: Callable[[AppState], list[Effect]] | None = None
+        self.qr: tuple[str, ...] = ()
+
+
+class Question(Dialog):
+    """Yes or no; anything but ``y`` is no, and leaving it is ``refuse``, if there is one."""
+
+    __slots__ = ("accept", "refuse", "text")
 
     def __init__(
         self,
         text: str,
         accept: Callable[[AppState], list[Effect]],
         opened: int | None = None,
+        refuse: Callable[[AppState], list[Effect]] | None = None,
     ) -> None:
         super().__init__(opened)
         self.text = text
         self.accept = accept
+        self.refuse = refuse
 
 
 class Switcher(Dialog):
@@ -129,7 +177,9 @@ class Field:
 
 
 class Form(Dialog):
-    """Questions with answers; ``kind`` account or password; ``busy`` while the server decides.
+    """Questions with answers; ``busy`` while the server decides.
+
+    ``kind``: account, password, unlock (the store's password) or words (the recovery words).
 
     ``typed_over`` once somebody typed while it was busy: more may come, and not for a room.
     """
@@ -187,3 +237,14 @@ class Form(Dialog):
         """Overwrite every password in it."""
         for field in self.fields:
             field.secret.clear()
+
+
+def find(state: AppState, tag: Tag) -> Dialog | None:
+    """Return the open dialog that is about this."""
+    return next((one for one in state.dialogs if one.tag == tag), None)
+
+
+def drop(state: AppState, dialog: Dialog) -> None:
+    """Close a dialog that nobody closed: what is being typed is not meant for what is below it."""
+    state.dialogs.remove(dialog)
+    state.moved_at = state.now

@@ -77,13 +77,27 @@ class Window:
 
 
 class Editor:
-    """One input: its text, the cursor, and where in the history it stands."""
+    """One input: its text, the cursor, and where in the history it stands.
 
-    __slots__ = ("_goal", "_recalled", "_stash", "_yanked", "at", "history", "kills", "text")
+    ``target``: the message of ours whose text this is, to be changed; 0 for a new one.
+    """
+
+    __slots__ = (
+        "_goal",
+        "_recalled",
+        "_stash",
+        "_yanked",
+        "at",
+        "history",
+        "kills",
+        "target",
+        "text",
+    )
 
     def __init__(self, kills: Kills | None = None, history: History | None = None) -> None:
         self.text = ""
         self.at = 0
+        self.target = 0
         self.kills = kills if kills is not None else Kills()
         self.history = history if history is not None else History()
         self._goal: int | None = None  # column that up and down aim at
@@ -100,6 +114,7 @@ class Editor:
         """Replace everything, cursor at the end."""
         self.text = text
         self.at = len(text)
+        self.target = 0
         self._settle()
         self._recalled = None
 

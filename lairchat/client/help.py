@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lairchat.client import commands
-from lairchat.client.dialogs import Form, Page, Switcher, Trust
+from lairchat.client.dialogs import Choices, Form, Page, Switcher, Trust
 from lairchat.client.keymap import BINDINGS, GROUPS, PREFIXED, SELECTION, key_label
 from lairchat.client.kit import say
 from lairchat.client.settings import SETTINGS
@@ -56,6 +56,10 @@ def _context(state: AppState) -> list[str]:
             ("F2", "show the password"),
             ("Esc", "back"),
         ]
+    elif isinstance(dialog, Choices):
+        rows = [(letter, words) for letter, words, _ in dialog.keys]
+        rows += [("Enter", "go on")] if dialog.enter is not None else []
+        rows += [("Esc", dialog.leave_words)]
     elif isinstance(dialog, Switcher):
         rows = [
             ("letters", "narrow down"),
@@ -99,7 +103,7 @@ def help_lines(state: AppState) -> list[str]:
     lines += ["", "MARKS behind your messages"]
     lines += [_row(mark, text) for mark, text in MARKS]
     lines += ["", "WHO CAN READ a room: its label"]
-    lines += [_row(label, text) for label, text in LABELS.items() if label == "PLAIN"]
+    lines += [_row(label, text) for label, text in LABELS.items()]
     lines += [_row("archived", "an operator closed it: it is read and left, not written in")]
     return lines
 

@@ -13,6 +13,8 @@ __all__ = ["MESSAGE_WARN", "hint_text"]
 MESSAGE_WARN = 3_500
 """characters: from here on the length is shown, before the limit hits."""
 
+EDITING = "(Enter changes your message, Esc leaves it as it was)"
+
 
 def hint_text(state: AppState, *, narrow: bool, room: int) -> str:
     """Return what there is to say about the text in the input, empty for nothing.
@@ -23,6 +25,8 @@ def hint_text(state: AppState, *, narrow: bool, room: int) -> str:
     text = state.room.editor.text
     if state.completion is not None:
         return _choices(state.completion)
+    if state.room.editor.target:
+        return "Enter changes it, Esc leaves it" if narrow else EDITING
     if len(text) > MESSAGE_WARN or (not narrow and ("\n" in text or len(text) > room)):
         lines = state.room.editor.lines()
         over = "  TOO LONG" if len(text) > MESSAGE_CHARS else ""

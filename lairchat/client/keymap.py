@@ -113,7 +113,9 @@ PREFIXED = {
 SELECTION = (
     ("x", "resend", "send a failed message again"),
     ("r", "resend", "the same"),
-    ("e", "take-back", "take a failed message back into the input"),
+    ("e", "edit", "edit your message; take a failed one back into the input"),
+    ("d", "delete", "delete the message for everybody, after a question"),
+    ("+", "react", "react to the message"),
     ("c", "copy", "copy the text to the terminal's clipboard"),
     ("y", "quote", "quote it in the input"),
 )

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lairchat.client.dialogs import Choices
     from lairchat.client.effects import Effect
     from lairchat.client.state import AppState
 
@@ -32,6 +33,7 @@ __all__ = [
     "room_list",
     "safe",
     "say",
+    "show",
     "show_error",
 ]
 
@@ -90,6 +92,17 @@ def ask(state: AppState, text: str, accept: Callable[[AppState], list[Effect]]) 
     state.dialogs.append(Question(text, accept))
     if state.journal is not None:
         notice(state, f"{text} y/N")
+
+
+def show(state: AppState, page: Choices) -> None:
+    """Open a page; the plain face says its lines, and asks only if there is something to choose."""
+    if state.journal is None:
+        state.dialogs.append(page)
+        return
+    say(state, "\n".join([page.title, *page.lines]))
+    if page.keys or page.leave is not None:
+        say(state, f"empty line: {page.leave_words}")
+        state.dialogs.append(page)
 
 
 def moved(state: AppState) -> bool:

@@ -9,8 +9,9 @@ Below 20x6 a sentence that says so.
 from __future__ import annotations
 
 from lairchat.client.hints import hint_text
+from lairchat.client.markup import clip, wrap
 from lairchat.client.markup import width as cells_of
-from lairchat.client.markup import wrap
+from lairchat.client.wording import held_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ ROOMS_MIDDLE = 15
 ROOMS_WIDE, SIDE_WIDE = 27, 31
 INPUT_ROWS = 8
 NOTE_ROWS = 3
+BANNER_ROWS = 3
 NICK_MIN, NICK_MAX = 6, 12
 CONTINUED = 3  # cells by which the input's further rows are indented
 
@@ -33,6 +35,7 @@ class Layout:
     """Columns and rows of the panes; a width of 0 means that the pane is not there."""
 
     __slots__ = (
+        "banner",
         "body_h",
         "editor",
         "height",
@@ -63,6 +66,7 @@ class Layout:
         self.body_h = max(0, height - 3)
         self.status_y = height - 2
         self.input_y = height - 1
+        self.banner: list[str] = []  # why the room is held, above the status line
         self.hint = ""
         self.hint_h = 0
         self.prompt = ""
@@ -147,6 +151,20 @@ def _rows(state: AppState, found: Layout) -> None:
     found.input_y = found.height - found.hint_h - rows
     found.status_y = found.input_y - 1
     found.body_h = found.status_y - 1
+    _banner(state, found)
+
+
+def _banner(state: AppState, found: Layout) -> None:
+    """Take rows for why the room is held: never more than a third of the messages'."""
+    held = held_words(state, state.room)
+    if not held:
+        return
+    lines = wrap(held, found.width - 2)
+    most = min(BANNER_ROWS, found.body_h // 3)
+    if len(lines) > most > 0:
+        lines[most - 1] = clip(lines[most - 1] + " ~", found.width - 2, "~")
+    found.banner = lines[:most]
+    found.body_h -= len(found.banner)
 
 
 def _fits(window: Window, found: Layout) -> bool:

@@ -13,6 +13,7 @@ from lairchat.client.kit import (
     safe,
     say,
 )
+from lairchat.client.on_device import forget_device
 from lairchat.client.state import Me
 
 TYPE_CHECKING = False
@@ -159,6 +160,7 @@ def logged_out(state: AppState, event: i.LoggedOut) -> list[Effect]:
     state.phase = "greeting"
     say(state, safe(event.text) or "logged out", state.console)
     leave_password(state)
+    forget_device(state)
     for room in state.rooms.values():
         state.history.add(room.editor.take())
     state.rooms.clear()

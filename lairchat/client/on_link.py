@@ -7,6 +7,7 @@ Every text from outside passes ``safe`` before anything keeps it: here, in ``on_
 from __future__ import annotations
 
 from lairchat.client import inputs as i
+from lairchat.client import inputs_sealed as sealed
 from lairchat.client.account import account_refused, close_form
 from lairchat.client.arrivals import (
     acknowledged,
@@ -36,6 +37,20 @@ from lairchat.client.on_connection import (
     logged_out,
     trust_question,
 )
+from lairchat.client.on_device import (
+    device_linked,
+    device_unlinked,
+    devices_listed,
+    recovery_words,
+    store_locked,
+    store_opened,
+)
+from lairchat.client.on_identity import (
+    comparing,
+    comparison_asked,
+    comparison_ended,
+    identity_shown,
+)
 from lairchat.client.on_rooms import (
     members_listed,
     presence_changed,
@@ -45,6 +60,15 @@ from lairchat.client.on_rooms import (
     rooms_listed,
     rooms_synced,
     unread_changed,
+)
+from lairchat.client.on_sealed import (
+    code_made,
+    found,
+    invited,
+    invites_listed,
+    message_changed,
+    messages_gone,
+    somebody_types,
 )
 from lairchat.client.reading import mark_read
 from lairchat.client.settings import load
@@ -178,5 +202,22 @@ LINK: dict[type[i.Input], Callable[[AppState, Any], list[Effect]]] = {
     i.CommandFailed: command_failed,
     i.Notice: plain_notice,
     i.SettingsLoaded: settings_loaded,
+    sealed.RecoveryWords: recovery_words,
+    sealed.StoreLocked: store_locked,
+    sealed.StoreOpened: store_opened,
+    sealed.DeviceUnlinked: device_unlinked,
+    sealed.DeviceLinked: device_linked,
+    sealed.DevicesListed: devices_listed,
+    sealed.ComparisonAsked: comparison_asked,
+    sealed.Comparing: comparing,
+    sealed.ComparisonEnded: comparison_ended,
+    sealed.IdentityShown: identity_shown,
+    sealed.Invited: invited,
+    sealed.InvitesListed: invites_listed,
+    sealed.CodeMade: code_made,
+    sealed.MessageChanged: message_changed,
+    sealed.MessagesGone: messages_gone,
+    sealed.SomebodyTypes: somebody_types,
+    sealed.Found: found,
 }
 """Who applies which input."""

@@ -17,7 +17,13 @@ from lairchat.client.kit import (
     say,
 )
 from lairchat.client.reading import drop_line, fetch_latest, fetch_people, mark_read
-from lairchat.client.wording import join_notice, member_lines, room_lines
+from lairchat.client.wording import (
+    held_words,
+    join_notice,
+    label_words,
+    member_lines,
+    room_lines,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +37,7 @@ def take_info(room: Room, info: i.RoomInfo) -> None:
     room.direct = info.direct
     room.topic = safe(info.topic)
     room.role, room.access, room.label = safe(info.role), safe(info.access), safe(info.label)
-    room.archived = info.archived
+    room.archived, room.hold = info.archived, safe(info.hold)
     room.unread = info.unread
     if not room.window.items:
         room.mentions = info.mentions
@@ -107,10 +113,23 @@ def room_joined(state: AppState, event: i.RoomJoined) -> list[Effect]:
     join_notice(state, room)
     text = state.chain.pop(event.ref, "")
     if text:
-        from lairchat.client.outbox import send
-
-        wanted += send(state, room, text)
+        wanted += _send_there(state, room, text)
     return wanted
+
+
+def _send_there(state: AppState, room: Room, text: str) -> list[Effect]:
+    """Send what was typed for a room that opened, or leave it in the input with the reason."""
+    from lairchat.client.outbox import closed, send
+
+    why = closed(state, room)
+    if not why:
+        return send(state, room, text)
+    if room.editor.text:
+        state.history.add(text)
+    else:
+        room.editor.set(text)
+    notice(state, why, error=True)
+    return []
 
 
 def room_left(state: AppState, event: i.RoomLeft) -> list[Effect]:
@@ -134,7 +153,8 @@ def room_changed(state: AppState, event: i.RoomChanged) -> list[Effect]:
     room = state.rooms.get(event.room)
     if room is None:
         return []
-    for name in ("name", "topic", "role", "label"):
+    before = (room.label, room.hold)
+    for name in ("name", "topic", "role", "label", "hold"):
         value = getattr(event, name)
         if value is not None:
             setattr(room, name, safe(value))
@@ -142,6 +162,9 @@ def room_changed(state: AppState, event: i.RoomChanged) -> list[Effect]:
         value = getattr(event, name)
         if value is not None:
             setattr(room, name, value)
+    if state.journal is not None and before != (room.label, room.hold):
+        words = held_words(state, room) or label_words(room.label)
+        say(state, f"{room.title} is {room.label}: {words}", room)
     return []
 
 

@@ -12,15 +12,44 @@ if TYPE_CHECKING:
     from lairchat.client.effects import Effect
     from lairchat.client.state import AppState, Room
 
-__all__ = ["find", "queue", "refusal", "resend", "retire", "selected", "send", "take_back"]
+__all__ = [
+    "closed",
+    "find",
+    "queue",
+    "refusal",
+    "resend",
+    "retire",
+    "selected",
+    "send",
+    "take_back",
+]
 
 
-def refusal(text: str, room: Room | None = None) -> str:
-    """Return why a text cannot be sent at all, or not in this room; empty if it can."""
-    if room is not None and room.archived:
+BEFORE_ENCRYPTION = (
+    "made before encryption: read only. /succeed opens an encrypted one with the same people"
+)
+
+
+def closed(state: AppState, room: Room) -> str:
+    """Return why nothing is sent in a room, and the next step; empty if something is.
+
+    A conversation from before encryption stays what it was: in the room with the same people the
+    next message would be for the server to read too.
+    """
+    if room.archived:
         from lairchat.model.refusals import RoomArchived
 
         return str(RoomArchived())
+    if room.label == "E2E!":
+        from lairchat.client.wording import held_words
+
+        return held_words(state, room)
+    private = room.direct or room.access == "private"
+    return BEFORE_ENCRYPTION if state.sealed and private and not room.encrypted else ""
+
+
+def refusal(text: str) -> str:
+    """Return why a text cannot be sent at all; empty if it can."""
     if len(text) > limits.MESSAGE_CHARS:
         return (
             f"the message has {len(text):,} characters, {limits.MESSAGE_CHARS:,} is the limit: "
@@ -92,6 +121,11 @@ def resend(state: AppState) -> list[Effect]:
     queued = selected(state)
     if queued is None or queued.item.mark != "x":
         notice(state, "only a message marked x, failed, can be sent again")
+        return []
+    room = state.rooms.get(queued.room)
+    why = closed(state, room) if room is not None else ""
+    if why:
+        notice(state, why, error=True)
         return []
     queued.item.mark, queued.item.why, queued.item.memo = "..", "", None
     state.selected = None

@@ -15,7 +15,9 @@ from __future__ import annotations
 from lairchat.client import inputs as i
 from lairchat.client.commands import lookup, split
 from lairchat.client.compose import enter
-from lairchat.client.dialogs import Field, Form, Question, Trust
+from lairchat.client.dialog_keys import dialog_action
+from lairchat.client.dialogs import Choices, Dialog, Field, Form, Question, Trust
+from lairchat.client.inputs_sealed import StoreLocked
 from lairchat.client.kit import notice, quit_now, safe
 from lairchat.client.recap import Recap
 from lairchat.client.update import update
@@ -30,7 +32,23 @@ __all__ = ["Plain"]
 AT_ONCE = frozenset({"quit", "help", "status", "reconnect", "plain", "version", "debug"})
 """Commands that need no room and no connection: they run as soon as it is their turn."""
 
-ANYWHERE = AT_ONCE | {"rooms", "whois", "set", "password", "logout"}
+ANYWHERE = AT_ONCE | {
+    "accept",
+    "decline",
+    "devices",
+    "fingerprint",
+    "invitations",
+    "link",
+    "logout",
+    "password",
+    "revoke",
+    "rooms",
+    "search",
+    "set",
+    "unlock",
+    "verify",
+    "whois",
+}
 """Commands that mean the same whichever room is open."""
 
 OPENING = frozenset({"join", "msg", "new"})
@@ -78,6 +96,8 @@ class Plain:
         refused = isinstance(event, i.AccountRefused) or (
             isinstance(event, i.CommandFailed) and event.ref in state.pending
         )
+        if isinstance(event, StoreLocked):
+            refused = bool(event.code) and isinstance(state.dialog, Form)
         asked = isinstance(event, i.RoomJoined | i.RoomLeft) and event.ref in state.pending
         side = self._recap.side(state, event)
         wanted = update(state, event)
@@ -140,9 +160,29 @@ class Plain:
         dialog = self.state.dialog
         if isinstance(dialog, Form):
             return self._answer(dialog, text)
-        if dialog is not None:
+        if dialog is not None and not self._is_aside(dialog, text):
             dialog.opened = None  # whole lines are meant for the question they follow
             return self._choose(text)
+        wanted = self._leave(dialog) if dialog is not None else []
+        return wanted + self._take_in_room(text)
+
+    def _is_aside(self, dialog: Dialog, text: str) -> bool:
+        """Tell whether a line is no answer to what is open, and goes on without one.
+
+        Nothing that a pipe says was meant for a question that came by itself; at a terminal a
+        command is not.
+        """
+        if isinstance(dialog, Choices):
+            return bool(_command(text))
+        if not isinstance(dialog, Question) or dialog.opened is None:
+            return False
+        answers = ANSWERS[Question]
+        return text.strip().lower() not in answers if self.piped else bool(_command(text))
+
+    def _leave(self, dialog: Dialog) -> list[Effect]:
+        return dialog_action(self.state, dialog, "back", "esc")
+
+    def _take_in_room(self, text: str) -> list[Effect]:
         if not text.strip():
             return []
         word = _command(text)
@@ -202,11 +242,13 @@ class Plain:
             return "trust this server? (t trust, f whole fingerprint, q quit) "
         if isinstance(dialog, Question):
             return "y/N "
+        if isinstance(dialog, Choices):
+            return "".join(f"{letter} " for letter, _, _ in dialog.keys) or "empty line: stop "
         room = self.state.room
         if not room.id:
             return "> "
         warn = "!" if room.label == "PLAIN" and not room.archived else ""
-        closed = " archived" if room.archived else ""
+        closed = " archived" if room.archived else f" {room.label}" * room.encrypted
         return f"{warn}{'@' if room.direct else ''}{room.name}{closed}> "
 
     def hides_input(self) -> bool:
@@ -233,6 +275,8 @@ class Plain:
     def _choose(self, text: str) -> list[Effect]:
         """Answer with a whole word: a line that only begins like an answer is none."""
         dialog = self.state.dialog
+        if isinstance(dialog, Choices):
+            return self._letter(dialog, text.strip().lower())
         answers = ANSWERS.get(type(dialog))
         if answers is None:  # something to read, and read it was
             self.state.dialogs.pop()
@@ -246,9 +290,22 @@ class Plain:
         held.set("")
         return wanted if letter else wanted + self._refused(form=False)
 
+    def _letter(self, page: Choices, word: str) -> list[Effect]:
+        """Answer a page with one of its letters; an empty line leaves it."""
+        letters = [letter for letter, _, _ in page.keys]
+        if not word:
+            return self._leave(page)
+        if word in letters:
+            return update(self.state, i.Text(word))
+        known = ", ".join(letters)
+        notice(self.state, f"{known}, or an empty line? Nothing was chosen", error=True)
+        return self._refused(form=False)
+
     def _answer(self, form: Form, text: str) -> list[Effect]:
         form.opened = None
         field = form.current
+        if not text and form.kind != "account":
+            return self._leave(form)
         if field.kind == "choice":
             self._pick(field, text.strip())
             form.focus += 1

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lairchat.client.effects import Effect
     from lairchat.client.layout import Style
-    from lairchat.client.state import AppState, Room
+    from lairchat.client.state import AppState, Item, Room
     from lairchat.client.timeline import Placed
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "page_down",
     "page_up",
     "select",
+    "selected_item",
     "settle_goal",
     "top",
     "unread_line",
@@ -262,6 +263,17 @@ def settle_goal(state: AppState, room: Room) -> list[Effect]:
 
 
 # -- selecting ---------------------------------------------------------------------------------------
+
+
+def selected_item(state: AppState) -> Item | None:
+    """Return what is selected, None if nothing is, or it is gone."""
+    timeline = Timeline(state, state.room)
+    if state.selected is None or timeline.last < timeline.first:
+        return None
+    index = timeline.find(state.selected)
+    if index > timeline.last or timeline[index].order != state.selected:
+        return None
+    return timeline[index]
 
 
 def select(state: AppState, step: int) -> list[Effect]:

@@ -6,7 +6,14 @@ characters on their way in, so this shortens the time a secret lies in memory, i
 
 from __future__ import annotations
 
-__all__ = ["Secret", "Trace"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["WORDS_IN_A_ROW", "Secret", "Trace", "WordsTrace"]
+
+WORDS_IN_A_ROW = 4
+"""count: so many recovery words in their order are no chance."""
 
 
 class Secret:
@@ -78,3 +85,31 @@ class Trace:
 
     def __repr__(self) -> str:
         return "Trace(...)"
+
+
+class WordsTrace:
+    """Recognises recovery words in a message: so many in a row, in their order, however written.
+
+    Keeps keyed hashes only, as ``Trace`` does.
+    """
+
+    __slots__ = ("_digests", "_key")
+
+    def __init__(self, words: Sequence[str], key: bytes) -> None:
+        self._key = key
+        self._digests = frozenset(self._hashes(" ".join(words)))
+
+    def matches(self, text: str) -> bool:
+        """Tell whether some of the words stand in the text."""
+        return any(digest in self._digests for digest in self._hashes(text))
+
+    def _hashes(self, text: str) -> Iterator[bytes]:
+        from hashlib import blake2b
+
+        words = "".join(c if c.isalpha() else " " for c in text.lower()).split()
+        for start in range(len(words) - WORDS_IN_A_ROW + 1):
+            some = " ".join(words[start : start + WORDS_IN_A_ROW])
+            yield blake2b(some.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
+
+    def __repr__(self) -> str:
+        return "WordsTrace(...)"

@@ -28,6 +28,7 @@ SETTINGS = (
     Setting("members", "show the members where there is room (Alt-N)"),
     Setting("rooms", "show the room list where there is room (Alt-R)"),
     Setting("title", "show unread counts in the window's title"),
+    Setting("typing", "tell the others in encrypted rooms that you type"),
 )
 
 

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from lairchat.client.dialogs import Dialog
     from lairchat.client.inputs import Member
-    from lairchat.client.secret import Trace
+    from lairchat.client.secret import Trace, WordsTrace
 
     Order = tuple[int, int]
     Segment = tuple[int, str, str]
     Row = list[Segment]
 
 __all__ = [
+    "LAST_ROW",
     "OUTBOX",
     "AppState",
     "Completion",
@@ -38,6 +39,10 @@ OUTBOX = 1 << 62
 """Sequence number under which queued messages stand: behind everything that has one."""
 
 
+LAST_ROW = 1 << 30
+"""A row of an item behind all that it can have: its last one."""
+
+
 class Item:
     """One entry of a room's timeline: a message, a statement, a local note or a queued message.
 
@@ -45,9 +50,23 @@ class Item:
     for what is queued.
     ``kind``: text, action, state, gone, note, error.
     ``mark``: empty, ``..`` queued, ``v`` stored, ``x`` failed; ``why`` then says the reason.
+    ``reactions``: (emoji, how many, whether one is ours).
     """
 
-    __slots__ = ("at", "kind", "mark", "memo", "mention", "order", "own", "sender", "text", "why")
+    __slots__ = (
+        "at",
+        "edited",
+        "kind",
+        "mark",
+        "memo",
+        "mention",
+        "order",
+        "own",
+        "reactions",
+        "sender",
+        "text",
+        "why",
+    )
 
     def __init__(self, order: Order, at: int, sender: str, text: str, kind: str) -> None:
         self.order = order
@@ -59,6 +78,8 @@ class Item:
         self.mention = False
         self.mark = ""
         self.why = ""
+        self.edited = False
+        self.reactions: tuple[tuple[str, int, bool], ...] = ()
         self.memo: tuple[object, list[Row]] | None = None  # rows as laid out last
 
     @property
@@ -128,6 +149,8 @@ class Room:
     ``scroll`` is the last visible row, (order, row of that item), None at the bottom.
     ``cleared`` hides everything up to this order.
     ``archived``: it is read, and nobody writes in it.
+    ``hold``: why an encrypted room is held or waits, and the next step; empty when it does not.
+    ``typing``: who types, until when; ``typing_at``: when we last said that we do, None if we do not.
     """
 
     __slots__ = (
@@ -138,6 +161,7 @@ class Room:
         "editor",
         "head_seq",
         "here",
+        "hold",
         "id",
         "label",
         "line",
@@ -153,6 +177,8 @@ class Room:
         "role",
         "scroll",
         "topic",
+        "typing",
+        "typing_at",
         "unread",
         "window",
     )
@@ -167,6 +193,9 @@ class Room:
         self.access = "public"
         self.label = "PLAIN"
         self.archived = False
+        self.hold = ""
+        self.typing: dict[str, int] = {}
+        self.typing_at: int | None = None
         self.unread = 0
         self.mentions = 0
         self.members = 0
@@ -187,6 +216,11 @@ class Room:
     def title(self) -> str:
         """The name as people write it: #room or @person."""
         return ("@" if self.direct else "#") + self.name if self.id else ""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether its label says that the server cannot read it."""
+        return self.label.startswith("E2E")
 
     @property
     def wants_me(self) -> bool:
@@ -234,7 +268,7 @@ class Completion:
 class Settings:
     """What ``/set`` changes; each has its line in ``settings.SETTINGS``."""
 
-    __slots__ = ("bell", "colour", "members", "rooms", "title")
+    __slots__ = ("bell", "colour", "members", "rooms", "title", "typing")
 
     def __init__(self) -> None:
         self.bell = True
@@ -242,6 +276,7 @@ class Settings:
         self.members = True
         self.rooms = True
         self.title = True
+        self.typing = True
 
 
 class AppState:
@@ -251,6 +286,7 @@ class AppState:
     """
 
     __slots__ = (
+        "blocks",
         "chain",
         "code",
         "completion",
@@ -262,11 +298,13 @@ class AppState:
         "going",
         "height",
         "history",
+        "invites",
         "journal",
         "keymap",
         "kills",
         "latency",
         "local_time",
+        "locked",
         "me",
         "moved_at",
         "next_number",
@@ -284,6 +322,7 @@ class AppState:
         "retry_at",
         "rooms",
         "rung_at",
+        "sealed",
         "selected",
         "sent",
         "server",
@@ -294,10 +333,12 @@ class AppState:
         "trace",
         "trace_key",
         "trace_next",
+        "unlinked",
         "version",
         "wanted",
         "width",
         "words",
+        "words_trace",
     )
 
     def __init__(self, width: int = 80, height: int = 24, keymap: dict[str, str] | None = None):
@@ -330,6 +371,11 @@ class AppState:
         self.previous: int | None = None
         self.wanted = ""  # name of the room to show first
         self.synced = False  # the rooms are known since the last login
+        # encrypted rooms
+        self.sealed = False  # this client keeps encrypted rooms: those before them are read only
+        self.locked = False  # this device's store waits for the password
+        self.unlinked: tuple[str, ...] | None = None  # what could link this device; None: it is
+        self.invites: list[str] = []  # who invites us into encrypted rooms
         # what is under way
         self.outbox: list[Queued] = []
         self.sent = 0
@@ -351,10 +397,12 @@ class AppState:
         self.settings = Settings()
         self.keymap = default_keymap() if keymap is None else keymap
         self.journal: list[tuple[int, Item]] | None = None  # the plain face reads it
-        # recognising the password typed as a message
+        self.blocks = False  # the terminal has half blocks
+        # recognising the password, and the recovery words, typed as a message
         self.trace_key = b""
         self.trace: Trace | None = None
         self.trace_next: Trace | None = None
+        self.words_trace: WordsTrace | None = None
 
     @property
     def room(self) -> Room:

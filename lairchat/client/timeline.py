@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from lairchat.client.layout import Layout, Style, style_of
 from lairchat.client.markup import clip, pad, width, wrap
 from lairchat.client.state import OUTBOX, Item
+from lairchat.client.wording import reaction_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ def _body(item: Item, style: Style, prefix: Row, start: int, indent: int) -> lis
     text = (
         f"{'you' if item.own else item.sender} {item.text}" if item.kind == "action" else item.text
     )
+    if item.edited:
+        text += " (edited)"
     free = MARK + 1 if item.own else 0
     attr = _text_attr(item)
     lines = wrap(text, style.width - start - free, style.width - indent - free)
@@ -205,6 +208,9 @@ def _body(item: Item, style: Style, prefix: Row, start: int, indent: int) -> lis
     if item.mark:
         rows[0].append((style.width - MARK, item.mark, f"mark-{item.mark[0]}"))
     rows += [[(indent, line, attr)] for line in lines[1:]]
+    if item.reactions:
+        words = wrap(reaction_words(item), style.width - indent - free)
+        rows += [[(indent, line, "state")] for line in words]
     if item.why:
         reason = wrap(f"{item.why} ({FAILED})", style.width - indent)
         rows += [[(indent, line, "error")] for line in reason]

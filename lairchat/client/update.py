@@ -14,6 +14,7 @@ from lairchat.client.keymap import PREFIXED, SELECTION, key_label
 from lairchat.client.kit import moved, notice
 from lairchat.client.on_link import LINK
 from lairchat.client.reading import drop_line, fetch_people, mark_read
+from lairchat.client.typing_notice import typed
 from lairchat.model.limits import MESSAGE_CHARS
 
 TYPE_CHECKING = False
@@ -33,20 +34,26 @@ def update(state: AppState, event: i.Input) -> list[Effect]:
     apply = LINK.get(type(event))
     if apply is not None:
         return apply(state, event)
-    if isinstance(event, i.Text):
-        return _text(state, event.text)
-    if isinstance(event, i.Key):
-        return _key(state, event.name)
     if isinstance(event, i.Tick):
         return _tick(state, event.now)
-    if isinstance(event, i.Paste):
-        return _paste(state, clean_paste(event.text))
+    if isinstance(event, i.Text | i.Key | i.Paste):
+        room = state.room
+        before = room.editor.text
+        return _typed(state, event) + typed(state, room, before)
     if isinstance(event, i.Resize):
         state.width, state.height = max(1, event.width), max(1, event.height)
         return []
     if isinstance(event, i.Focus):
         return _focus(state, gained=event.gained)
     return []
+
+
+def _typed(state: AppState, event: i.Text | i.Key | i.Paste) -> list[Effect]:
+    if isinstance(event, i.Text):
+        return _text(state, event.text)
+    if isinstance(event, i.Key):
+        return _key(state, event.name)
+    return _paste(state, clean_paste(event.text))
 
 
 def _tick(state: AppState, now: int) -> list[Effect]:

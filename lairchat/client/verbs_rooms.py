@@ -56,8 +56,15 @@ def going(state: AppState, call: Call) -> int:
 
 def join(state: AppState, call: Call) -> list[Effect]:
     """Go to a room, joining it first if need be."""
+    from lairchat.client.verbs_sealed import code_in, join_by_code
+
     word = call.word("the room's name")
-    call.end()
+    rest = call.rest()
+    code = code_in(f"{word} {rest}") if not word.startswith("#") else ""
+    if code:
+        return join_by_code(state, call, code)
+    if rest:
+        raise CommandError(f'"{rest[:20]}" is too much. {call.command.usage}')
     known = find_room(state, word)
     if known is not None:
         return open_room(state, known)
@@ -99,10 +106,12 @@ def create(state: AppState, call: Call) -> list[Effect]:
 def message(state: AppState, call: Call) -> list[Effect]:
     """Open a direct conversation, and say something there."""
     name, text = person(call), call.rest()
+    known = find_room(state, "@" + name)
     why = outbox.refusal(text)
+    if text and known is not None:
+        why = why or outbox.closed(state, known)
     if why:
         raise CommandError(why)
-    known = find_room(state, "@" + name)
     if known is not None:
         wanted = open_room(state, known)
         return wanted + (outbox.send(state, known, text) if text else [])
@@ -226,7 +235,7 @@ def me(state: AppState, call: Call) -> list[Effect]:
     room, text = need_room(state), call.rest()
     if not text:
         call.word("what you do")
-    why = outbox.refusal(text, room)
+    why = outbox.closed(state, room) or outbox.refusal(text)
     if why:
         raise CommandError(why)
     return outbox.send(state, room, text, action=True)

@@ -57,6 +57,10 @@ def _draw_room(state: AppState, canvas: Canvas, found: Layout) -> None:
         draw_text(state, canvas, found)
     if found.side_w:
         draw_members(state, canvas, found, found.side_x, found.side_w)
+    for n, line in enumerate(found.banner):
+        y = found.status_y - len(found.banner) + n
+        canvas.fill(0, y, found.width)
+        canvas.put(1, y, line, "error")
     draw_status(state, canvas, found)
     _draw_input(state, canvas, found)
     _draw_hint(state, canvas, found)

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["draw_account"]
 
 LABEL = 12  # cells of a field's label
+TITLES = {
+    "password": "Change your password",
+    "unlock": "Encrypted rooms: your password",
+    "words": "Your recovery words",
+}
+ABOUT = {
+    "unlock": "It opens what this device keeps of encrypted rooms. Public rooms work without it.",
+    "words": "All twelve, in their order, with blanks between them.",
+}
+WORKING = " (the key is derived from the password on this machine)"
 ADVICE = (
     "Compare it with what the server printed, or with the invite link you got.",
     "(An invite link already carries it; then this screen is skipped.)",
@@ -67,8 +77,11 @@ def draw_account(state: AppState, canvas: Canvas) -> None:
     for y in range(canvas.height):
         canvas.fill(0, y, canvas.width)
     pen = _Pen(canvas)
-    if form is not None and form.kind == "password":
-        pen.line("Change your password", "title-text")
+    if form is not None and form.kind in TITLES:
+        pen.line(TITLES[form.kind], "title-text")
+        if form.kind in ABOUT:
+            pen.gap()
+            pen.line(ABOUT[form.kind])
     else:
         where = state.server + (f":{trust.port}" if trust is not None else "")
         verb = "connecting to" if trust is not None else "connected to"
@@ -133,7 +146,8 @@ def _remark(state: AppState, form: Form, pen: _Pen) -> None:
         pen.line(form.error, "error")
     elif form.busy:
         pen.gap()
-        pen.line("working ... (the key is derived from the password on this machine)", "dim")
+        derives = "" if form.kind == "words" else WORKING
+        pen.line(f"working ...{derives}", "dim")
     elif form.kind == "account" and state.reason and state.phase == "offline":
         pen.gap()
         pen.line(state.reason, "error")
@@ -179,7 +193,7 @@ def _bottom(state: AppState, trust: Trust | None, form: Form | None, canvas: Can
         text = "t trust    f full    q quit    F1 help    lair --plain for screen readers"
         canvas.cursor = None
     else:
-        back = "cancel" if form is not None and form.kind == "password" else "quit"
+        back = "cancel" if form is not None and form.kind in TITLES else "quit"
         text = f"Enter continue    Esc {back}    F1 help    lair --plain for screen readers"
     note = state.note
     if note is not None:

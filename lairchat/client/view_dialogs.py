@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lairchat.client.dialogs import Dialog, Page, Question, Switcher
+from lairchat.client.dialogs import Choices, Dialog, Page, Question, Switcher
 from lairchat.client.markup import clip, pad, width, wrap
 from lairchat.client.switcher import matches
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from lairchat.client.canvas import Canvas
     from lairchat.client.state import AppState
 
-__all__ = ["draw_dialog", "page_rows"]
+__all__ = ["all_rows", "draw_dialog", "page_rows"]
 
 SWITCHER_W = 60
 INDENT = 4  # of a page's wrapped lines
+MARGIN = 2  # light modules around a QR code; four are asked for, two are read as well
 
 
 def draw_dialog(state: AppState, dialog: Dialog, canvas: Canvas) -> None:
@@ -39,12 +40,43 @@ def page_rows(page: Page, room: int) -> list[str]:
     return rows
 
 
+def all_rows(state: AppState, page: Page, room: int, height: int) -> list[str]:
+    """Return a page's rows: its lines, and its QR code if all of that can be seen at once."""
+    rows = page_rows(page, room)
+    if not isinstance(page, Choices) or not page.qr:
+        return rows
+    drawn = qr_rows(page.qr, blocks=state.blocks)
+    if len(drawn[0]) > room or len(drawn) > height:
+        return rows
+    return [*rows, "", *drawn]
+
+
+def qr_rows(modules: tuple[str, ...], *, blocks: bool) -> list[str]:
+    """Draw a QR code, light modules filled: most terminals write light on dark.
+
+    With half blocks two modules stand above each other in a cell, otherwise one takes two cells.
+    """
+    size = max(map(len, modules)) + 2 * MARGIN
+    edge = ["0" * size] * MARGIN
+    side = "0" * MARGIN
+    rows = [*edge, *(f"{side}{row}{side}".ljust(size, "0") for row in modules), *edge]
+    if not blocks:
+        return ["".join("  " if module == "1" else "##" for module in row) for row in rows]
+    rows += ["1" * size] * (len(rows) % 2)
+    halves = {"00": "\u2588", "01": "\u2580", "10": "\u2584", "11": " "}
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return [
+        "".join(halves.get(a + b, " ") for a, b in zip(above, below, strict=True))
+        for above, below in pairs
+    ]
+
+
 def _page(state: AppState, page: Page, canvas: Canvas) -> None:
     """A page takes the whole screen; its place is kept within what there is."""
     w, h = canvas.width, canvas.height
     canvas.cursor = None
-    rows = page_rows(page, max(1, w - 2))
     space = max(1, h - 3)
+    rows = all_rows(state, page, max(1, w - 2), space)
     top = max(0, min(page.top, len(rows) - space))
     for y in range(h):
         canvas.fill(0, y, w)
@@ -53,13 +85,26 @@ def _page(state: AppState, page: Page, canvas: Canvas) -> None:
         canvas.put(1, n + 1, row, "heading" if _is_heading(row) else "normal")
     below = len(rows) - top - space
     where = f"  {below} more lines" if below > 0 else ""
-    keys = "q quit" if page.final else "Esc close"
-    keys += "  c copy" if page.copies else ""
+    keys = _keys(page, w)
     if len(rows) > space:
         keys += "  Up Down PgUp PgDn"
     if state.note is not None:
         where = f"  {state.note.text}"
     canvas.put(0, h - 1, pad(f" [{keys}]{where}", w), "status")
+
+
+def _keys(page: Page, room: int) -> str:
+    """Return which keys do what, with few words where there is little room."""
+    if not isinstance(page, Choices):
+        keys = "q quit" if page.final else "Esc close"
+        return keys + ("  c copy" if page.copies else "")
+    if page.enter is not None:
+        return "Enter written down  F1 help"
+    leave = f"Esc {page.leave_words}"
+    whole = "  ".join([leave, *(f"{letter} {words}" for letter, words, _ in page.keys)])
+    if width(whole) + 4 <= room:
+        return whole
+    return " ".join([leave, *(letter for letter, _, _ in page.keys)])
 
 
 def _is_heading(row: str) -> bool:

@@ -6,7 +6,14 @@ from lairchat.client.keymap import short_key
 from lairchat.client.kit import room_list
 from lairchat.client.markup import clip, pad, width
 from lairchat.client.timeline import Timeline, style_for, visible
-from lairchat.client.wording import by_rank, people_words, short_role, sign, title_words
+from lairchat.client.wording import (
+    by_rank,
+    held_words,
+    people_words,
+    short_role,
+    sign,
+    title_words,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,16 +32,20 @@ def draw_title(state: AppState, canvas: Canvas, found: Layout) -> None:
         canvas.put(0, 0, clip(f" Lair Chat  {state.server}", found.width), "title")
         return
     if found.kind == "narrow":
-        canvas.put(0, 0, clip(_narrow_title(state, room), found.width), "title")
+        canvas.put(0, 0, clip(_narrow_title(state, room, found), found.width), "title")
         return
     people = people_words(room) if room.members else ""
     words = title_words(room)
+    held = held_words(state, room) if not found.banner else ""
     least = min(width(room.title) + 2 + min(width(room.topic), 20), found.width - 12)
     shortest = f"| {'archived' if room.archived else room.label} "
-    sentences = (
+    sentences: tuple[str, ...] = (
         f"| {people} | {room.label} {words} " if people else f"| {room.label} {words} ",
         f"| {people} {shortest}" if people else shortest,
     )
+    if held:
+        most = max(0, found.width - least - width(shortest) - 1)
+        sentences = (f"{shortest}{clip(held, most, '~')} ",)
     fitting = (one for one in sentences if found.width - width(one) - 1 >= least)
     right = next(fitting, shortest)
     left = found.width - width(right) - 1
@@ -42,8 +53,11 @@ def draw_title(state: AppState, canvas: Canvas, found: Layout) -> None:
     canvas.put(0, 0, pad(text, left, "~") + " " + right, "title")
 
 
-def _narrow_title(state: AppState, room: Room) -> str:
+def _narrow_title(state: AppState, room: Room, found: Layout) -> str:
     text = f"{room.title} {'archived' if room.archived else room.label}"
+    held = held_words(state, room) if not found.banner else ""
+    if held:
+        return f"{text} {held}"
     if room.members and not room.direct:
         text += f" {room.members}"
     waiting = sum(other.mentions for other in state.rooms.values() if other.id != room.id)
@@ -75,6 +89,12 @@ def draw_rooms(state: AppState, canvas: Canvas, found: Layout) -> None:
             rows += [("", "normal", None), (heading.upper() if wide else heading, "heading", None)]
         rows += [
             (_room_row(state, room, w, wide=wide), _room_attr(state, room), room) for room in part
+        ]
+    if state.invites:
+        heading = "INVITES" if wide else "Invites"
+        rows += [("", "normal", None), (heading, "heading", None)]
+        rows += [
+            (f"  from {name}{'  /accept' * wide}", "room-mine", None) for name in state.invites
         ]
     rows += [("", "normal", None), ("+ new: /join", "hint", None)]
     at = next((n for n, row in enumerate(rows) if row[2] is not None and row[2] is state.room), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lairchat.client.keymap import short_key
 from lairchat.client.markup import clip, width
+from lairchat.client.wording import typing_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def _parts(state: AppState, found: Layout) -> list[str]:
     mine = sum(room.mentions for room in state.rooms.values())
     if mine:
         parts.append(f"{mine} mention{'s' * (mine != 1)}")
+    typing = typing_words(state, state.room)
+    if typing:
+        parts.append(typing)
     unread = sum(1 for room in state.rooms.values() if room.unread and room.id != state.current)
     if unread:
         parts.append(f"{unread} unread")
@@ -70,8 +74,11 @@ def hints(state: AppState, found: Layout) -> str:
     """Return the keys shown at the right end."""
     help_key = short_key(state.keymap, "help") or "/help"
     go_key = short_key(state.keymap, "switch")
+    wide = found.kind != "narrow"
     if state.selected is not None:
-        return "[x resend e edit c copy y quote Esc]" if found.kind != "narrow" else "x e c y Esc"
+        if state.room.encrypted:
+            return "[e edit d delete + react c copy Esc]" if wide else "e d + c Esc"
+        return "[x resend e edit c copy y quote Esc]" if wide else "x e c y Esc"
     if state.prefix:
         return "[^X ... ? shows keys]" if found.kind != "narrow" else "^X ?"
     if state.room.scroll is not None:
@@ -116,6 +123,9 @@ def _narrow(state: AppState, canvas: Canvas, found: Layout, right: str) -> None:
     elif state.phase == "offline":
         left = "offline" + left[left.rfind(" retry") :] if " retry" in left else left
     room = found.width - width(right) - 2
+    typing = f"{clock(state)} {typing_words(state, state.room)}"
+    if state.phase == "online" and len(typing) > len(clock(state)) + 1 and width(typing) <= room:
+        left = typing
     if room < 4:
         right, room = "", found.width
     attr = "status" if state.phase == "online" else "status-bad"

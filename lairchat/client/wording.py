@@ -8,26 +8,30 @@ from lairchat.client.markup import pad
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lairchat.client.inputs import Member, RoomListing
-    from lairchat.client.state import AppState, Room
+    from lairchat.client.state import AppState, Item, Room
 
 __all__ = [
     "IN_TITLE",
     "LABELS",
     "by_rank",
+    "date_of",
+    "held_words",
     "join_notice",
     "label_words",
     "member_lines",
     "people_words",
     "rank",
+    "reaction_words",
     "room_lines",
     "title_words",
+    "typing_words",
 ]
 
 LABELS = {
     "PLAIN": "the server can read this room",
     "E2E": "end-to-end encrypted, first-use trust",
-    "E2E+": "end-to-end encrypted, all devices verified",
-    "E2E!": "held: a person's identity changed",
+    "E2E+": "end-to-end encrypted, all members verified",
+    "E2E!": "held, nothing is sent: the cause and the next step stand above the status line",
     "E2E?": "keys are being fetched, messages wait",
 }
 """What a room's lock state means for the next message; always shown as text."""
@@ -54,6 +58,34 @@ def label_words(label: str) -> str:
 def title_words(room: Room) -> str:
     """Return what a room's label means, in two or three words; of an archived one, that it is."""
     return "archived" if room.archived else IN_TITLE.get(room.label, "")
+
+
+def held_words(state: AppState, room: Room) -> str:
+    """Return why the next message would not leave an encrypted room, and the next step."""
+    if room.hold or not room.encrypted:
+        return room.hold
+    if room.label == "E2E!":
+        return "held: nothing is sent here until the cause is found. Try: /status, /reconnect"
+    if room.label == "E2E?" and state.locked:
+        return "locked on this device: /unlock asks for the password again"
+    if room.label == "E2E?" and state.unlinked is not None:
+        return "this device is new and reads no encrypted rooms yet: /link"
+    return ""
+
+
+def typing_words(state: AppState, room: Room) -> str:
+    """Return who types now, empty if nobody does."""
+    names = sorted(name for name, until in room.typing.items() if until > state.now)
+    if len(names) > 2:
+        return f"{len(names)} people are typing..."
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} typing..." if names else ""
+
+
+def reaction_words(item: Item) -> str:
+    """Return the reactions to a message in one line."""
+    return "  ".join(
+        f"{emoji} x{count}" + (" (you)" if own else "") for emoji, count, own in item.reactions
+    )
 
 
 def rank(member: Member) -> tuple[int, bool, str]:
@@ -114,3 +146,19 @@ def join_notice(state: AppState, room: Room) -> None:
     words = label_words(room.label)
     closed = ", archived: it can be read, not written in" if room.archived else ""
     say(state, f"now in {room.title}{topic} ({room.label}, {words}{closed})", room)
+    held = held_words(state, room)
+    if held:
+        say(state, held, room)
+
+
+LAST_DAY = 253_402_300_800_000
+"""ms: the year 10,000, in which calendars end."""
+
+
+def date_of(state: AppState, at: int, *, clock: bool = False) -> str:
+    """Return a day where the user is, and the time on it; empty for a time that is not known."""
+    if not 0 < at < LAST_DAY:
+        return ""
+    when = state.local_time(at / 1000)
+    day = f"{when[0]}-{when[1]:02}-{when[2]:02}"
+    return f"{day} {when[3]:02}:{when[4]:02}" if clock else day

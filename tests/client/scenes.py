@@ -3,8 +3,11 @@
 import time
 from typing import Any
 
+import segno
+
 from lairchat.client import effects as e
 from lairchat.client import inputs as i
+from lairchat.client import inputs_sealed as s
 from lairchat.client.canvas import Canvas
 from lairchat.client.state import AppState, Room
 from lairchat.client.update import update
@@ -273,22 +276,148 @@ def selecting(width: int = 80, height: int = 24) -> Person:
     return person
 
 
+# -- encrypted rooms -----------------------------------------------------------------------------------
+
+RECOVERY = (
+    "crouch", "lumber", "velvet", "amazing", "orbit", "puzzle",
+    "silent", "harvest", "cabin", "whisper", "early", "noodle",
+)  # fmt: skip
+NUMBER = tuple(f"{n * 13_577 % 100_000:05}" for n in range(1, 13))
+OTHER_NUMBER = (*NUMBER[:6], *(f"{n * 7_919 % 100_000:05}" for n in range(6, 12)))
+SEVEN = ("dog", "guitar", "anchor", "rocket", "key", "moon", "pin")
+HELD = (
+    "bob's identity changed since 3 Nov. Usual reason: reinstalled without recovery words. "
+    "/verify bob compares anew, /trust bob shows what is known"
+)
+
+
+def qr(version: int = 4) -> tuple[str, ...]:
+    """Return a QR code as the link hands it over: rows of 0 and 1 without a margin."""
+    code = segno.make(bytes(range(68)), version=version, error="l", boost_error=False, micro=False)
+    return tuple("".join(str(int(module)) for module in row) for row in code.matrix)
+
+
+def secret(width: int = 80, height: int = 24) -> Person:
+    """Return an encrypted room, with what only those have: an edit, reactions, somebody who types."""
+    person = attic(width, height)
+    first, *middle = TALK
+    edited = i.Message(96, middle[5].at, "bob", "thanks!", edited=1)
+    reactions = (("+1", 2, True), (":tada:", 1, False))
+    person.link(
+        i.RoomChanged(7, label="E2E+"),
+        i.RoomChanged(6, label="E2E"),
+        i.RoomChanged(9, label="E2E?"),
+        s.MessageChanged(7, i.Message(90, first.at, "alice", first.text, reactions=reactions)),
+        s.MessageChanged(7, edited),
+        s.Invited("carol"),
+        s.SomebodyTypes(7, "alice", True),
+    )
+    person.state.note = None
+    return person
+
+
+def held(width: int = 80, height: int = 24) -> Person:
+    """Return a room that is held, with a message that was typed for it."""
+    person = attic(width, height)
+    person.link(i.RoomChanged(7, label="E2E!", hold=HELD))
+    person.types("this waits")
+    return person
+
+
+def recovering(width: int = 80, height: int = 24) -> Person:
+    """Return the recovery words after registration."""
+    person = in_lobby(width, height)
+    person.link(s.RecoveryWords(RECOVERY))
+    person.wait()
+    return person
+
+
+def unlocking(width: int = 80, height: int = 24) -> Person:
+    """Return the form for the store's password, after a wrong one."""
+    person = in_lobby(width, height)
+    person.link(s.StoreLocked())
+    person.wait()
+    person.types("correct horse")
+    person.key("enter")
+    person.link(s.StoreLocked("LC-STORE-PASSWORD", "this is not the password of this device"))
+    person.types("correct horse battery")
+    return person
+
+
+def linking(width: int = 80, height: int = 24) -> Person:
+    """Return what a new device can do."""
+    person = in_lobby(width, height)
+    person.link(s.DeviceUnlinked(("laptop", "phone")))
+    person.wait()
+    return person
+
+
+def wording(width: int = 80, height: int = 24) -> Person:
+    """Return the form for the recovery words."""
+    person = linking(width, height)
+    person.types("w")
+    person.types(" ".join(RECOVERY))
+    person.key("f2")
+    return person
+
+
+def verifying(width: int = 80, height: int = 24) -> Person:
+    """Return the seven words and three numbers."""
+    person = attic(width, height)
+    (ask,) = person.enter("/verify bob")
+    person.link(s.Comparing(1, "bob", ref=ask.ref))
+    person.link(s.Comparing(1, "bob", words=SEVEN, numbers=("4071", "8836", "1502")))
+    person.wait()
+    return person
+
+
+def identity(width: int = 80, height: int = 24) -> Person:
+    """Return a safety number, with its QR code where that fits."""
+    person = attic(width, height)
+    person.state.blocks = True
+    (ask,) = person.enter("/fingerprint bob")
+    person.link(
+        s.IdentityShown(
+            "bob", "first sight", NUMBER, qr(), devices=("laptop", "phone"), ref=ask.ref
+        )
+    )
+    person.key("alt-end")
+    return person
+
+
+def identities(width: int = 80, height: int = 24) -> Person:
+    """Return an identity that changed."""
+    person = attic(width, height)
+    (ask,) = person.enter("/trust bob")
+    person.link(s.IdentityShown("bob", "compared", NUMBER, qr(), OTHER_NUMBER, ref=ask.ref))
+    return person
+
+
 SCENES = {
     scene.__name__: scene
     for scene in (
         attic,
         changed,
         drafting,
+        held,
         helping,
+        identities,
+        identity,
         in_lobby,
+        linking,
         offline,
         people,
         quitting,
+        recovering,
         registering,
+        secret,
         selecting,
         starting,
         switching,
         trusting,
+        unlocking,
+        verifying,
+        wording,
     )
 }
 SIZES = ((40, 12), (80, 24), (120, 40), (200, 60))

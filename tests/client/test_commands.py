@@ -8,7 +8,7 @@ from lairchat.client import inputs as i
 from lairchat.client.commands import COMMANDS, GROUPS
 from lairchat.client.complete import COMPLETERS
 from lairchat.client.help import help_lines
-from tests.client.scenes import Person, attic, in_lobby
+from tests.client.scenes import Person, attic, in_lobby, said, secret
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
@@ -26,7 +26,17 @@ def test_every_command_explains_itself(command: commands.Command) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
 def test_every_example_runs(command: commands.Command) -> None:
-    person = attic()
+    person = secret()
+    person.state.locked, person.state.unlinked = True, ()
+    if command.name == "edit":
+        person.link(i.MessageArrived(7, said(120, 7, "you", "at six")))
+    elif command.name in {"delete", "react"}:
+        person.link(i.MessageArrived(7, said(120, 7, "bob", "at six")))
+        person.link(i.RoomChanged(7, role="moderator"))
+    elif command.name == "succeed":
+        person.link(i.RoomJoined(i.RoomInfo(8, "old", access="private")))
+    elif command.name == "refound":
+        person.link(i.RoomChanged(7, label="E2E!", hold="a commit was refused. /refound"))
     person.enter(command.example)
     assert person.input == "" or person.state.dialog is not None
     assert "is missing" not in person.note

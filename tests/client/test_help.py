@@ -56,7 +56,7 @@ def test_an_action_without_a_key_says_so() -> None:
         ("trusting", "trust this server and remember it"),
         ("registering", "show the password"),
         ("switching", "narrow down"),
-        ("selecting", "take a failed message back"),
+        ("selecting", "take a failed one back"),
         ("attic", "COMMANDS: start"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from lairchat.client import effects as e
 from lairchat.client import inputs as i
+from lairchat.client import inputs_sealed as s
 from lairchat.client.dialogs import Form
 from lairchat.client.on_link import LINK
 from tests.client.scenes import (
@@ -14,7 +15,10 @@ from tests.client.scenes import (
 def test_every_event_of_the_link_has_somebody_who_applies_it() -> None:
     terminal = {i.Key, i.Text, i.Paste, i.Resize, i.Focus, i.Tick}
     every = {
-        cls for name, cls in vars(i).items() if isinstance(cls, type) and issubclass(cls, i.Input)
+        cls
+        for module in (i, s)
+        for cls in vars(module).values()
+        if isinstance(cls, type) and issubclass(cls, i.Input)
     }
     assert set(LINK) == every - terminal - {i.Input}
 

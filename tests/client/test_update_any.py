@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from lairchat.client import effects as e
 from lairchat.client import inputs as i
+from lairchat.client import inputs_sealed as s
 from lairchat.client import markup
 from lairchat.client.commands import COMMANDS
 from lairchat.client.dialogs import Form
@@ -18,10 +19,14 @@ from lairchat.client.keymap import BINDINGS, PREFIXED, SELECTION
 from tests.client.scenes import (
     FINGERPRINT,
     NOON,
+    NUMBER,
+    RECOVERY,
     SCENES,
+    SEVEN,
     WORDS,
     Person,
     in_lobby,
+    qr,
     registering,
 )
 
@@ -32,15 +37,15 @@ keys = st.sampled_from(
         {key for one in BINDINGS for key in one.keys} | {"alt-9", "f9", "ctrl-g", "esc", "enter"}
     )
 )
-letters = st.sampled_from(
-    [*PREFIXED, *(key for key, _, _ in SELECTION), "y", "n", "t", "q", "f", " "]
-)
+letters = st.sampled_from([*PREFIXED, *(key for key, _, _ in SELECTION), *"yntqfdwa "])
 words = st.sampled_from(
     [
         "hello", "/join #lobby", "/join x y", "/leave", "/msg bob hi", "/kick", "/topic a b", "/me waves",
         "//slash", " /quit", "/nonsense", "/", "@al", "#lo", "/goto #5", "/goto 2026-11-22", "/goto top",
         "/history 5", "/clear", "/set bell off", "/set", "/layout rooms", "/whois bob", "/status", "/help",
         "/help join", "/debug", "/names", "/members", "/new x private", "/invite", "/role bob admin",
+        "+:tada:", "+1", "/react +1 #5", "/edit #5 other", "/delete #5", "/search a #ops", "/code off", "/unlock",
+        "/link", "/trust bob", "/accept", "/succeed", "/refound", "/revoke x lost", " ".join(RECOVERY),
         "/password", "/logout all", "/rooms", "\u65e5\u672c\U0001f468\u200d\U0001f469", "e\u0301", "x" * 5_000, "\x1b[31m", "\ud800",
         *(one.example for one in COMMANDS),
     ]
@@ -49,6 +54,11 @@ room_ids = st.integers(1, 4)
 small = st.integers(0, 12)
 wild = st.text(max_size=12)
 names = st.sampled_from(["alice", "bob", "you", "eve\x1b[2J", ""])
+
+
+labels = st.sampled_from(["PLAIN", "E2E", "E2E+", "E2E!", "E2E?", "other"])
+numbers = st.integers(1, 4)
+wilds = st.lists(wild, max_size=3).map(tuple)
 
 
 def infos() -> st.SearchStrategy[i.RoomInfo]:
@@ -64,7 +74,8 @@ def infos() -> st.SearchStrategy[i.RoomInfo]:
         read_seq=small,
         head_seq=small,
         access=st.sampled_from(["public", "private"]),
-        label=st.sampled_from(["PLAIN", "E2E", "E2E+", "other"]),
+        label=labels,
+        hold=st.sampled_from(["", "bob's identity changed. /verify bob"]) | wild,
     )
 
 
@@ -77,8 +88,47 @@ def messages() -> st.SearchStrategy[i.Message]:
         st.one_of(wild, st.just("@you come here"), st.just("long " * 40)),
         kind=st.sampled_from(["text", "action", "state", "gone", "strange"]),
         ticket=st.integers(0, 6),
+        edited=st.integers(0, 2),
+        reactions=st.lists(
+            st.tuples(st.sampled_from(["+1", ":tada:"]) | wild, small, st.booleans()), max_size=3
+        ).map(tuple),
     )
 
+
+sealed_events: st.SearchStrategy[i.Input] = st.one_of(
+    st.builds(s.RecoveryWords, st.just(RECOVERY) | wilds),
+    st.builds(s.StoreLocked, st.sampled_from(["", "LC-STORE-PASSWORD"]), wild),
+    st.just(s.StoreOpened()),
+    st.builds(s.DeviceUnlinked, wilds),
+    st.builds(s.DeviceLinked, small),
+    st.builds(
+        s.DevicesListed,
+        st.lists(
+            st.builds(s.Device, wild, wild, st.integers(-1, 2**63), st.booleans(), st.booleans()),
+            max_size=3,
+        ).map(tuple),
+        small,
+    ),
+    st.builds(s.ComparisonAsked, numbers, names, st.booleans()),
+    st.builds(
+        s.Comparing, numbers, names, st.booleans(), st.just(()) | st.just(SEVEN) | wilds, wilds, small
+    ),
+    st.builds(s.ComparisonEnded, numbers, st.booleans(), wild, st.booleans()),
+    st.builds(
+        s.IdentityShown, names, wild, st.just(NUMBER) | wilds, st.just(qr()) | wilds, st.just(()) | wilds, wilds, small
+    ),
+    st.builds(s.Invited, names | wild),
+    st.builds(
+        s.InvitesListed,
+        st.lists(st.builds(s.Invite, names, st.integers(-1, 2**63)), max_size=3).map(tuple),
+        small,
+    ),
+    st.builds(s.CodeMade, wild, wild, small),
+    st.builds(s.MessageChanged, room_ids, messages()),
+    st.builds(s.MessagesGone, room_ids, st.lists(st.integers(1, 30), max_size=20).map(tuple)),
+    st.builds(s.SomebodyTypes, room_ids, names | wild, st.booleans()),
+    st.builds(s.Found, st.lists(st.tuples(room_ids, messages()), max_size=4).map(tuple), small),
+)  # fmt: skip
 
 events: st.SearchStrategy[i.Input] = st.one_of(
     st.builds(i.Key, keys),
@@ -110,6 +160,8 @@ events: st.SearchStrategy[i.Input] = st.one_of(
     st.builds(i.RoomJoined, infos(), show=st.booleans(), ref=small),
     st.builds(i.RoomLeft, room_ids, wild, small),
     st.builds(i.RoomChanged, room_ids, name=wild, topic=st.none() | wild, members=st.none() | small),
+    st.builds(i.RoomChanged, room_ids, label=labels, hold=wild),
+    sealed_events,
     st.builds(
         i.MembersListed, room_ids, st.lists(st.builds(i.Member, names, wild, st.booleans()), max_size=9).map(tuple), small
     ),
@@ -244,7 +296,9 @@ def _deletes(event: i.Input) -> bool:
     editing = {"kill", "back", "dele", "yank", "comp"}
     if isinstance(event, i.Key):
         return any(one.action[:4] in editing for one in BINDINGS if event.name in one.keys)
-    return isinstance(event, i.MessageArrived | i.SendAcknowledged)
+    return isinstance(
+        event, i.MessageArrived | i.SendAcknowledged | s.MessagesGone | s.MessageChanged
+    )
 
 
 # -- a password that is being typed never becomes a message -----------------------------------------
@@ -275,3 +329,31 @@ def test_a_password_that_is_being_typed_is_not_sent(
         person.wait(pause)
     person.key("enter")
     assert person.sent() == []
+
+
+# -- what is on the screen stays there --------------------------------------------------------------
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.lists(messages(), min_size=1, max_size=25, unique_by=lambda one: one.seq),
+    st.lists(st.integers(1, 30), max_size=29, unique=True),
+    st.integers(0, 3),
+)
+def test_messages_that_go_leave_the_last_visible_one_where_it_is(
+    held: list[i.Message], gone: list[int], pages: int
+) -> None:
+    person = in_lobby(60, 10)
+    ordered = tuple(sorted(held, key=lambda one: one.seq))
+    person.link(i.HistoryPage(1, ordered, older=False, replace=True))
+    person.key(*["pgup"] * pages)
+    before = person.room.scroll
+    person.link(s.MessagesGone(1, tuple(gone)))
+    left = [item.order[0] for item in person.room.window.items]
+    assert left == [one.seq for one in ordered if one.seq not in gone]
+    after = person.room.scroll
+    if before is None or after is None:
+        assert before is None or not [seq for seq in left if seq <= before[0][0]]
+    else:
+        assert after[0][0] == max(seq for seq in left if seq <= before[0][0])
+    healthy(person)

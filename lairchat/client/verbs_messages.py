@@ -1,0 +1,192 @@
+"""Editing, deleting and reacting: as slash commands, and by a letter while a message is selected."""
+
+from __future__ import annotations
+
+from lairchat.client import outbox
+from lairchat.client.effects_sealed import Change, React, TakeBack
+from lairchat.client.kit import CommandError, ask, need_online, notice, request
+from lairchat.client.reading import selected_item
+from lairchat.client.verbs_sealed import need_sealed
+from lairchat.model.limits import REACTION_CHARS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lairchat.client.call import Call
+    from lairchat.client.effects import Effect
+    from lairchat.client.state import AppState, Item, Room
+
+__all__ = [
+    "change",
+    "delete",
+    "delete_selected",
+    "edit",
+    "edit_selected",
+    "react",
+    "react_selected",
+    "react_to_last",
+    "reaction_in",
+]
+
+MODERATES = frozenset({"moderator", "admin", "owner"})
+
+
+# -- by commands -------------------------------------------------------------------------------------
+
+
+def edit(state: AppState, call: Call) -> list[Effect]:
+    """Give a message of ours another text."""
+    room = need_sealed(state)
+    item = _numbered(room, call.word("#N"))
+    text = call.rest()
+    if not text:
+        call.word("the new text")
+    return change(state, room, item.order[0], text)
+
+
+def change(state: AppState, room: Room, seq: int, text: str) -> list[Effect]:
+    """Ask for the change; the command that does it comes back if it is refused."""
+    why = outbox.refusal(text) or outbox.closed(state, room)
+    if why:
+        raise CommandError(why)
+    need_online(state)
+    ref = request(state, f"/edit #{seq} {text}")
+    return [Change(ref, room.id, seq, text)]
+
+
+def delete(state: AppState, call: Call) -> list[Effect]:
+    """Delete a message, once the user said yes."""
+    room = need_sealed(state)
+    item = _numbered(room, call.word("#N"))
+    call.end()
+    return _delete(state, room, item)
+
+
+def _delete(state: AppState, room: Room, item: Item) -> list[Effect]:
+    if not item.own and room.role not in MODERATES:
+        raise CommandError("only its author and the room's moderators delete a message")
+    need_online(state)
+    room_id, seq = room.id, item.order[0]
+
+    def really(state: AppState) -> list[Effect]:
+        return [TakeBack(request(state), room_id, seq)]
+
+    whose = "your message" if item.own else f"{item.sender}'s message"
+    ask(state, f"Delete {whose} for everybody? Who has read it has read it.", really)
+    return []
+
+
+def react(state: AppState, call: Call) -> list[Effect]:
+    """React to a message, or take the same reaction back."""
+    room = need_sealed(state)
+    emoji = call.word("EMOJI")
+    number = call.optional()
+    call.end()
+    item = _numbered(room, number) if number else _last(room)
+    return _react(state, room, item, emoji)
+
+
+def react_to_last(state: AppState, emoji: str) -> list[Effect]:
+    """React to the newest message of the room shown."""
+    room = need_sealed(state)
+    return _react(state, room, _last(room), emoji)
+
+
+def _react(state: AppState, room: Room, item: Item, emoji: str) -> list[Effect]:
+    if len(emoji) > REACTION_CHARS:
+        raise CommandError(f"a reaction has {REACTION_CHARS} characters at most. Try: /react +1")
+    why = outbox.closed(state, room)
+    if why:
+        raise CommandError(why)
+    need_online(state)
+    on = not any(own and known == emoji for known, _, own in item.reactions)
+    return [React(request(state), room.id, item.order[0], emoji, on)]
+
+
+def reaction_in(text: str) -> str:
+    """Return the reaction that a line is, as in ``+:tada:``, empty if it is none."""
+    word = text[1:].strip()
+    if not text.startswith("+") or not 0 < len(word) <= REACTION_CHARS:
+        return ""
+    name = word[1:-1]
+    if (
+        len(word) > 2
+        and word[0] == word[-1] == ":"
+        and all(c.isalnum() or c in "_+-" for c in name)
+    ):
+        return word
+    return word if not any(c.isascii() or c.isalnum() or c.isspace() for c in word) else ""
+
+
+def _numbered(room: Room, word: str) -> Item:
+    number = word.removeprefix("#")
+    if number.isascii() and number.isdigit():
+        for item in room.window.items:
+            if item.counts and item.order == (int(number[:15]), 0):
+                return item
+    raise CommandError(f"no message {word[:20]} is loaded here. /search and /goto find one")
+
+
+def _last(room: Room) -> Item:
+    for item in reversed(room.window.items):
+        if item.counts and item.order[1] == 0:
+            return item
+    raise CommandError("there is no message here to react to")
+
+
+# -- by letters --------------------------------------------------------------------------------------
+
+
+def edit_selected(state: AppState) -> list[Effect]:
+    """Put the selected message back into the input: a failed one, or one of ours to change it."""
+    if outbox.selected(state) is not None:
+        return outbox.take_back(state)
+    return _on_selected(state, _begin)
+
+
+def _begin(state: AppState, room: Room, item: Item) -> list[Effect]:
+    if not item.own:
+        raise CommandError("only its author edits a message")
+    editor = room.editor
+    if editor.text:
+        state.history.add(editor.take())
+        notice(state, "what was in the input is in the history: Up")
+    editor.set("/" + item.text if item.text.startswith("/") else item.text)
+    editor.target = item.order[0]
+    return []
+
+
+def delete_selected(state: AppState) -> list[Effect]:
+    """Delete the selected message, once the user said yes."""
+    return _on_selected(state, _delete)
+
+
+def react_selected(state: AppState) -> list[Effect]:
+    """Begin a reaction to the selected message in the input."""
+    return _on_selected(state, _prepare)
+
+
+def _prepare(state: AppState, room: Room, item: Item) -> list[Effect]:
+    editor = room.editor
+    if editor.text:
+        raise CommandError("finish what is in the input first, or Ctrl-C puts it into the history")
+    editor.set(f"/react +1 #{item.order[0]}")
+    notice(state, "Enter reacts with +1; or put another one in its place")
+    return []
+
+
+def _on_selected(
+    state: AppState, act: Callable[[AppState, Room, Item], list[Effect]]
+) -> list[Effect]:
+    item = selected_item(state)
+    if item is None or not item.counts or item.order[1]:
+        notice(state, "that is for messages that everybody has")
+        return []
+    try:
+        wanted = act(state, need_sealed(state), item)
+    except CommandError as problem:
+        notice(state, str(problem), error=True)
+        return []
+    state.selected = None
+    return wanted
