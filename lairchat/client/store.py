@@ -113,6 +113,14 @@ class Store:
         with self._database.reading() as connection:
             return store_rooms.numbers(connection)
 
+    def was_encrypted(self) -> set[int]:
+        """Return the numbers of all rooms that this device has ever been in.
+
+        In none of them is anything ever sent in the clear, whatever the server says of it.
+        """
+        with self._database.reading() as connection:
+            return store_rooms.ever(connection)
+
     def room(self, number: int) -> Room | None:
         """Return a room as it was written last; None if this device is not in it.
 
@@ -144,8 +152,8 @@ class Store:
         What let it in is spent with it.  A room that this device is behind in is replaced.
 
         key_package: its reference; inbox: the entry that brought the welcome; locator: of the code.
-        Raises InvalidError if it has been in that epoch before: a server repeats a welcome; or if a
-        commit was refused there.
+        Raises InvalidError if it has been in that epoch before: a server repeats a welcome; if a commit
+        was refused there; or if this device has seen another event in that place of the log.
         """
         with self._database.writing() as connection:
             kept = store_rooms.begin(connection, room)
@@ -159,19 +167,17 @@ class Store:
         return kept
 
     def leave(self, room: int) -> None:
-        """Erase a room's keys; what was read in it stays."""
+        """Erase a room's keys, codes into it and what was to be said there; what was read in it stays."""
         with self._database.writing() as connection:
-            store_rooms.leave(connection, room)
+            _abandon(connection, room)
         self._rooms.pop(room, None)
 
     def forget_room(self, room: int) -> None:
         """Erase a room with all that was said in it."""
         with self._database.writing() as connection:
-            store_rooms.leave(connection, room)
+            _abandon(connection, room)
             store_messages.forget(connection, room)
             store_marks.forget(connection, room)
-            store_outbox.forget(connection, room)
-            store_codes.forget(connection, room)
             store_people.forget(connection, room)
         self._rooms.pop(room, None)
 
@@ -287,6 +293,8 @@ class Store:
         """Keep a room after the next event of its log, and what that changes, which is returned.
 
         room, happening: as ``Room.receive`` returned them.
+        Raises InvalidError if this device has seen another event in that place, before it entered the
+        room again: the server shows it two logs.
         """
         self._require_event(room, event)
         if isinstance(happening, Out):
@@ -334,7 +342,7 @@ class Store:
         with self._changed(room) as connection:
             store_rooms.mark(connection, room)
             # Whoever was removed keeps no keys of it, neither for itself nor for a thief.
-            store_rooms.leave(connection, room.room)
+            _abandon(connection, room.room)
         self._rooms.pop(room.room)
 
     # What goes.
@@ -359,6 +367,12 @@ class Store:
         with self._database.writing() as connection:
             store_messages.purge(connection)
         self._database.checkpoint()
+
+
+def _abandon(connection: Connection, room: int) -> None:
+    store_rooms.leave(connection, room)
+    store_codes.forget(connection, room)
+    store_outbox.forget(connection, room)
 
 
 def _generation(room: Room) -> tuple[int, int]:

@@ -116,6 +116,18 @@ STORE: Final = (
     Fact(
         About.ROOMS,
         Class.METADATA,
+        "who came into rooms and went, and what else changed in them",
+        _of("changes", "number", "room", "seq", "at", "text"),
+    ),
+    Fact(
+        About.ROOMS,
+        Class.METADATA,
+        "what this device has done once, such as showing the recovery words",
+        _of("facts", "name", "value"),
+    ),
+    Fact(
+        About.ROOMS,
+        Class.METADATA,
         "whom this person talks to, who was verified, and why sending is held",
         (
             *_of("logs", "account", "data", "position", "hash"),

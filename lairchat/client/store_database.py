@@ -55,8 +55,8 @@ def connect(path: Path, master: SecretBytes) -> Connection:
         connection = driver.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1.0
         )
-    # A text of this form is a key as it is, not a passphrase from which one would be derived.
-    connection.set_key(f"x'{master.reveal().hex()}'")
+        # A text of this form is a key as it is, not a passphrase from which one would be derived.
+        connection.set_key(f"x'{master.reveal().hex()}'")
     return connection
 
 

@@ -3,11 +3,16 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from lairchat.model.faults import ProfileDisk, ProfileFull
+
+STORE: Final = "store.db"
+"""The name of a profile's store."""
+VAULT: Final = "store.key"
+"""The name of what holds its key."""
 
 _PRIVATE: Final = 0o600
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -31,8 +36,9 @@ def create_private(path: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Take from others what they may do with a file, as after a copy by other hands."""
-    path.chmod(_PRIVATE)
+    """Take from others what they may do with a file if it is there, as after a copy by other hands."""
+    with suppress(FileNotFoundError):
+        path.chmod(_PRIVATE)
 
 
 def sync_file(path: Path) -> None:

@@ -9,9 +9,8 @@ import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
-from lairchat.client.profile import Profile
+from lairchat.client.profile import Profile, require_private
 from lairchat.client.store_database import (
     Connection,
     Database,
@@ -21,6 +20,7 @@ from lairchat.client.store_database import (
     set_up,
 )
 from lairchat.client.store_disk import (
+    STORE,
     create_private,
     explained_disk,
     make_private,
@@ -32,30 +32,31 @@ from lairchat.mls.errors import MisuseError
 from lairchat.model.faults import ProfileDamaged, ProfileNewer
 from lairchat.trust.secret import SecretBytes
 
-NAME: Final = "store.db"
-
 Steps = Sequence[Sequence[str]]
 
 
 def open_database(profile: Profile, master: SecretBytes, steps: Steps = STEPS) -> Database:
     """Return the store of a profile that this process has locked.
 
-    Raises ProfileDamaged if it does not open, ProfileNewer, ProfileLocked, ProfileFull, ProfileDisk.
+    Raises ProfileDamaged if it does not open, ProfileBroken if others may look into its directory,
+    ProfileNewer, ProfileLocked, ProfileFull or ProfileDisk.
     """
     if not profile.locked:
         raise MisuseError("a store is opened by who holds its profile's lock")
-    path = profile.directory / NAME
+    require_private(profile.directory)
+    path = profile.directory / STORE
     with explained_disk(path):
         _remove_leftovers(path)
         if not path.exists():
             # The log of a store that is gone would be taken for this one's.
-            path.with_name(f"{NAME}-wal").unlink(missing_ok=True)
+            path.with_name(f"{STORE}-wal").unlink(missing_ok=True)
             _create(profile, path, master, steps)
         make_private(path)
+        make_private(path.with_name(f"{STORE}-wal"))
     found = _version(path, master)
     if found > len(steps):
         raise ProfileNewer(path=path, found=found, known=len(steps))
-    copy = path.with_name(f"{NAME}.before")
+    copy = path.with_name(f"{STORE}.before")
     if found < len(steps):
         _copy(path, copy)
         _migrate(path, master, steps, found)
@@ -92,12 +93,12 @@ def _version(path: Path, master: SecretBytes) -> int:
 
 def _remove_leftovers(path: Path) -> None:
     # Of a process that was killed while it made or migrated a store.
-    for found in path.parent.glob(f"{NAME}.new*"):
+    for found in path.parent.glob(f"{STORE}.new*"):
         found.unlink()
 
 
 def _create(profile: Profile, path: Path, master: SecretBytes, steps: Steps) -> None:
-    partial = path.with_name(f"{NAME}.new")
+    partial = path.with_name(f"{STORE}.new")
     create_private(partial)
     with closing(_connect(partial, master)) as connection, explained(path):
         connection.execute("BEGIN")

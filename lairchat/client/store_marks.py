@@ -1,4 +1,7 @@
-"""What a room is called, and what its reader leaves in it: a draft, a place, how long messages stay."""
+"""What a room is called, and what its reader leaves in it: a draft, a place, how long messages stay.
+
+And what a device has to remember beside its rooms, by name.
+"""
 
 from dataclasses import dataclass
 
@@ -54,6 +57,19 @@ class Marks:
                 (room, seq),
             )
             store_messages.seen(connection, room, seq, now_ms)
+
+    def fact(self, name: str) -> bytes | None:
+        """Return a small thing that was kept under a name."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+    def keep_fact(self, name: str, value: bytes | None) -> None:
+        """Keep a small thing under a name, in place of what was there; None forgets it."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM facts WHERE name = ?", (name,))
+            if value is not None:
+                connection.execute("INSERT INTO facts (name, value) VALUES (?, ?)", (name, value))
 
     def timer(self, room: int) -> int:
         """Return how long what is said in a room stays once it is read, seconds; 0: it stays."""

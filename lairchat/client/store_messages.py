@@ -203,6 +203,7 @@ def forget(connection: Connection, room: int) -> None:
     for number, text in rows:
         _unindex(connection, number, text)
     connection.execute("DELETE FROM events WHERE room = ?", (room,))
+    connection.execute("DELETE FROM changes WHERE room = ?", (room,))
 
 
 def purge(connection: Connection) -> None:

@@ -99,6 +99,14 @@ class People:
         self._logs = {**self.logs, log.account: log}
         return log
 
+    def stored_log(self, account: bytes) -> StoredLog | None:
+        """Return an account's log as it came; None if it has not been read."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT data FROM logs WHERE account = ?", (account,)
+            ).fetchone()
+        return None if row is None else StoredLog.decode(row[0])
+
     def pins(self) -> dict[str, Pin]:
         """Return what is believed about each name."""
         with self._database.reading() as connection:

@@ -53,6 +53,12 @@ def numbers(connection: Connection) -> list[int]:
     return [room for (room,) in connection.execute("SELECT room FROM rooms ORDER BY room")]
 
 
+def ever(connection: Connection) -> set[int]:
+    """Return the rooms there are and those that this device has left."""
+    rows = connection.execute("SELECT room FROM rooms UNION SELECT room FROM numbers")
+    return {room for (room,) in rows.fetchall()}
+
+
 def load(connection: Connection, room: int) -> Room | None:
     """Return a room; None if this device is not in it.
 
@@ -332,13 +338,21 @@ def _save_keys(connection: Connection, epoch: int, old: SecretTree | None, new: 
 def mark(
     connection: Connection, room: Room, author: bytes | None = None, message: bytes | None = None
 ) -> None:
-    """Write down the event up to which a room has just been followed; author, id: of a message."""
+    """Write down the event up to which a room has just been followed; author, id: of a message.
+
+    A device that was behind has followed the log, for its chain alone, beyond the place where it then
+    enters: from there it follows it again, and what it could not read is now what it is.
+    Raises InvalidError if another event had been there.
+    """
     followed = room.followed
-    connection.execute(
+    written = connection.execute(
         "INSERT INTO events (room, seq, hash, author, id) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (room, seq) DO NOTHING",
+        " ON CONFLICT (room, seq) DO UPDATE SET author = coalesce(author, excluded.author),"
+        " id = coalesce(id, excluded.id) WHERE hash = excluded.hash",
         (room.room, followed.seq, followed.hash, author, message),
     )
+    if not written.rowcount:
+        raise InvalidError("the server shows another log of this room than it did before")
 
 
 def refuse(connection: Connection, room: Room) -> None:

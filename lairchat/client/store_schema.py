@@ -189,6 +189,17 @@ _FIRST: Final = (
     """,
     # Or the words of a deleted message would stay in the index until it is merged.
     "INSERT INTO found (found, rank) VALUES ('secure-delete', 1)",
+    # What changed in a room, in words, at its place among the messages.  at: ms.
+    """
+    CREATE TABLE changes (
+        number INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        UNIQUE (room, seq, text)
+    ) STRICT
+    """,
     # count, role, sealed: once it is sealed.  seq: once the server has taken it.
     """
     CREATE TABLE outbox (
@@ -254,6 +265,8 @@ _FIRST: Final = (
     "CREATE TABLE reads (room INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT",
     # How long what is said in a room stays once it is read, seconds.
     "CREATE TABLE timers (room INTEGER PRIMARY KEY, seconds INTEGER NOT NULL) STRICT",
+    # Small things that a device has to remember, by name.
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
 )
 
 STEPS: Final = (_FIRST,)

@@ -1,5 +1,6 @@
-"""Looking into what was said: one message, a page of them, words."""
+"""Looking into what was said: one message, a page of them, words, and what changed between them."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from lairchat.client import store_messages
@@ -9,6 +10,15 @@ from lairchat.e2ee.fold import Key, Message
 
 SEARCH_TERMS: Final = 16
 """count: words of one search; more than that is pasted by mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What changed in a room, in words; seq: its place among the messages, at: when, ms."""
+
+    seq: int
+    at: int
+    text: str
 
 
 class Messages:
@@ -24,13 +34,63 @@ class Messages:
 
     def before(self, room: int, seq: int, count: int) -> list[Message]:
         """Return up to so many messages of a room that stand before a place, in order."""
+        return self._page("seq < ? ORDER BY seq DESC", room, seq, count)[::-1]
+
+    def after(self, room: int, seq: int, count: int) -> list[Message]:
+        """Return up to so many messages of a room that stand after a place, in order."""
+        return self._page("seq > ? ORDER BY seq", room, seq, count)
+
+    def around(self, room: int, seq: int, count: int) -> list[Message]:
+        """Return up to so many messages of a room: half before a place, half from it on, in order."""
+        half = count // 2
+        return self.before(room, seq, half) + self.after(room, seq - 1, count - half)
+
+    def _page(self, which: str, room: int, seq: int, count: int) -> list[Message]:
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT {COLUMNS} FROM {FROM} WHERE room = ? AND seq < ?"  # noqa: S608 - constants
-                " ORDER BY seq DESC LIMIT ?",
+                f"SELECT {COLUMNS} FROM {FROM} WHERE room = ? AND {which} LIMIT ?",  # noqa: S608
                 (room, seq, count),
             ).fetchall()
-            return [store_messages.read(connection, row) for row in reversed(rows)]
+            return [store_messages.read(connection, row) for row in rows]
+
+    def note(self, room: int, seq: int, at: int, text: str) -> None:
+        """Keep what changed in a room at a place, in words; said twice it stands once."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO changes (room, seq, at, text) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (room, seq, text) DO NOTHING",
+                (room, seq, at, text),
+            )
+
+    def notes(self, room: int, before: int, count: int) -> list[Note]:
+        """Return up to so many changes of a room that stand before a place, in order."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT seq, at, text FROM changes WHERE room = ? AND seq < ?"
+                " ORDER BY seq DESC, number DESC LIMIT ?",
+                (room, before, count),
+            ).fetchall()
+            return [Note(*row) for row in reversed(rows)]
+
+    def notes_after(self, room: int, after: int, count: int) -> list[Note]:
+        """Return up to so many changes of a room that stand after a place, in order."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT seq, at, text FROM changes WHERE room = ? AND seq > ?"
+                " ORDER BY seq, number LIMIT ?",
+                (room, after, count),
+            ).fetchall()
+            return [Note(*row) for row in rows]
+
+    def unread(self, room: int, seq: int, author: bytes) -> int:
+        """Return how many messages of others stand after a place."""
+        with self._database.reading() as connection:
+            (found,) = connection.execute(
+                "SELECT count(*) FROM messages JOIN events USING (room, seq)"
+                " WHERE room = ? AND seq > ? AND author IS NOT ? AND text IS NOT NULL",
+                (room, seq, author),
+            ).fetchone()
+            return int(found)
 
     def search(self, text: str, count: int, room: int | None = None) -> list[tuple[int, Message]]:
         """Return (room, message) of up to so many that have all these words, newest first.

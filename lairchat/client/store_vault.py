@@ -4,30 +4,40 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lairchat.client.profile import Profile
-from lairchat.client.store_disk import create_private, explained_disk, put_in_place, sync_file
+from lairchat.client.profile import Profile, require_private
+from lairchat.client.store_disk import (
+    STORE,
+    VAULT,
+    create_private,
+    explained_disk,
+    make_private,
+    put_in_place,
+    sync_file,
+)
 from lairchat.e2ee.vault import MASTER_BYTES, unwrap, wrap
 from lairchat.mls.errors import DecryptionError, MalformedError
 from lairchat.model.faults import ProfileDamaged, ProfileKey
 from lairchat.trust.secret import SecretBytes
 
-NAME: Final = "store.key"
 _READ_BYTES: Final = 1_024
 """bytes: several times a vault; nobody else's file is read to its end."""
 
 
 def vault_path(profile: Profile) -> Path:
     """Return where a profile's vault is."""
-    return profile.directory / NAME
+    return profile.directory / VAULT
 
 
 def unlock(profile: Profile, vault_key: SecretBytes, random: Callable[[int], bytes]) -> SecretBytes:
     """Return the key of a profile's store; the first time it is drawn and kept, durably.
 
-    Raises ProfileKey for the wrong password, ProfileDamaged, ProfileDisk or ProfileFull.
+    Raises ProfileKey for the wrong password, ProfileBroken if others may look into the profile's
+    directory, ProfileDamaged, ProfileDisk or ProfileFull.
     """
+    require_private(profile.directory)
     path = vault_path(profile)
     with explained_disk(path):
+        make_private(path)
         try:
             with path.open("rb") as file:
                 data = file.read(_READ_BYTES)
@@ -42,8 +52,7 @@ def unlock(profile: Profile, vault_key: SecretBytes, random: Callable[[int], byt
 
 
 def _begin(profile: Profile, vault_key: SecretBytes, random: Callable[[int], bytes]) -> SecretBytes:
-    store = profile.directory / "store.db"
-    if store.exists():
+    if (profile.directory / STORE).exists():
         # A new key would open nothing, and hide that the old one is gone.
         raise ProfileDamaged(path=vault_path(profile), why="it is missing, and the store is not")
     master = SecretBytes(random(MASTER_BYTES))
@@ -62,7 +71,7 @@ def lock(
     A crash leaves the old vault or the new one.
     """
     path = vault_path(profile)
-    partial = path.with_name(f"{NAME}.new")
+    partial = path.with_name(f"{VAULT}.new")
     with explained_disk(path):
         partial.unlink(missing_ok=True)
         create_private(partial)

@@ -11,9 +11,11 @@ from lairchat.client.store import Store
 from lairchat.client.store_codes import Invitation
 from lairchat.client.store_outbox import SEALINGS_KEPT_MS, State
 from lairchat.client.store_people import OwnDevice
+from lairchat.client.store_search import Note
+from lairchat.e2ee.fold import Message
 from lairchat.e2ee.invite import Code
 from lairchat.e2ee.payload import Delete, Edit, Poll, React, RoomState, Target, Text, Vote
-from lairchat.e2ee.rejoining import rejoin
+from lairchat.e2ee.rejoining import Rejoined, rejoin
 from lairchat.e2ee.room import (
     PAST_GRACE_MS,
     Advanced,
@@ -47,6 +49,7 @@ from tests.client.stores import (
     AUDIENCE,
     MASTER,
     encoded,
+    fill,
     follow,
     letter,
     move_in,
@@ -274,6 +277,119 @@ def test_who_comes_in_again_counts_on(tmp_path: Path, way: str) -> None:
         assert texts(store) == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize("way", ["leaves", "is removed"])
+def test_who_is_out_keeps_no_codes_and_nothing_to_say(tmp_path: Path, way: str) -> None:
+    alice, bob = talk("alice", "bob")
+    code = Code.new(os.urandom)
+    with opened(tmp_path, "bob") as store:
+        move_in(store, bob)
+        store.codes.keep_invitation(Invitation(ROOM, code, 3, NOW + 10))
+        store.codes.keep_invitation(Invitation(ROOM + 1, Code.new(os.urandom), 1, NOW + 10))
+        store.queue(letter("typed"))
+        seal(store, bob.person, letter("sealed"))
+        store.marks.read(ROOM, 1, NOW)
+        store.marks.keep_draft(ROOM, "half a")
+        if way == "leaves":
+            store.leave(ROOM)
+        else:
+            alice.commit(remove=[decided(alice.leaf_of(bob))])
+            assert isinstance(follow(store, alice.server)[-1], Out)
+        assert [one.room for one in store.codes.invitations(NOW).values()] == [ROOM + 1]
+        assert store.outbox() == []
+        with store._database.reading() as connection:
+            assert connection.execute("SELECT count(*) FROM sealings").fetchone() == (0,)
+        assert store.marks.reads() == {ROOM: 1}
+        assert store.marks.drafts() == {ROOM: "half a"}
+
+
+def test_rooms_that_were_ever_encrypted_are_remembered(tmp_path: Path) -> None:
+    alice, _ = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        assert store.was_encrypted() == set()
+        move_in(store, alice)
+        assert store.was_encrypted() == {ROOM}
+        store.forget_room(ROOM)
+        assert store.rooms() == []
+    with opened(tmp_path) as store:
+        assert store.was_encrypted() == {ROOM}
+
+
+def test_what_was_followed_blindly_is_read_after_entering_before_it(tmp_path: Path) -> None:
+    """The log goes on while a device that is behind hears that its way in was taken."""
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        room = blinded(store, room)
+        rejoined = rejoin_by(bob, alice, store, room)
+        alice.server.append(EventClass.COMMIT, rejoined.message)
+        alice._enter(rejoined.group)
+        into = rejoined.entered(alice.room.followed, NOW)
+        bob.sync()
+        bob.say("welcome back")
+        bob.say("we were here")
+        assert [type(one) for one in follow(store, alice.server)] == [Unreadable] * 3
+        store.enter(into)
+        assert [type(one) for one in follow(store, alice.server)] == [Opened, Opened]
+        assert texts(store) == ["welcome back", "we were here"]
+        key = bob.person.id, shown(store)[0].said.id
+        assert store.messages.find(ROOM, key) == shown(store)[0]
+        assert store.repeats(ROOM)(key)
+
+
+def test_a_log_that_is_another_than_before_is_neither_entered_nor_followed(
+    tmp_path: Path,
+) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        room = store.room(ROOM)
+        assert room is not None
+        room = blinded(store, room)
+        rejoined = rejoin_by(bob, alice, store, room)
+        entry = alice.server.append(EventClass.COMMIT, rejoined.message)
+        alice._enter(rejoined.group)
+        into = rejoined.entered(alice.room.followed, NOW)
+        bob.sync()
+        bob.say("shown at first")
+        follow(store, alice.server)
+        lie = replace(into, followed=replace(into.followed, hash=bytes(32)))
+        with pytest.raises(InvalidError, match="another log"):
+            store.enter(lie)
+        assert again(store).behind
+        store.enter(into)
+        # Behind the place where it entered the server has something else now.
+        del alice.server.events[entry.seq :]
+        bob.say("shown then")
+        with pytest.raises(InvalidError, match="another log"):
+            follow(store, alice.server)
+        assert texts(store) == []
+        assert again(store).followed.seq == entry.seq
+
+
+def blinded(store: Store, room: Room) -> Room:
+    """Keep a room as one that this device is behind in."""
+    with store._changed(replace(room, behind="it missed a commit")):
+        pass
+    return again(store)
+
+
+def rejoin_by(via: Client, client: Client, store: Store, room: Room) -> Rejoined:
+    """Return the commit by which a device enters a room again."""
+    group = via.room.group
+    return rejoin(
+        ROOM,
+        SERVER_KEY.public,
+        encode_message(group.group_info(with_tree=False)),
+        group.public.tree.encode(),
+        client.package(),
+        store.people.logs,
+        os.urandom,
+        before=room.group,
+    )
+
+
 def test_a_halted_room_comes_back_halted(tmp_path: Path) -> None:
     alice, bob, _ = talk("alice", "bob", "carol")
     with opened(tmp_path) as store:
@@ -315,17 +431,7 @@ def test_a_device_that_is_behind_comes_back_behind_and_then_enters_again(tmp_pat
         assert again(store).behind == room.behind
     with opened(tmp_path) as store:
         bob.sync()
-        group = bob.room.group
-        rejoined = rejoin(
-            ROOM,
-            SERVER_KEY.public,
-            encode_message(group.group_info(with_tree=False)),
-            group.public.tree.encode(),
-            alice.package(),
-            store.people.logs,
-            os.urandom,
-            before=room.group,
-        )
+        rejoined = rejoin_by(bob, alice, store, room)
         alice.server.append(EventClass.COMMIT, rejoined.message)
         alice._enter(rejoined.group)
         store.enter(rejoined.entered(alice.room.followed, NOW))
@@ -786,7 +892,11 @@ def test_the_highest_head_of_a_log_is_kept(tmp_path: Path) -> None:
     fork.account.say(device("bob", 3))
     with opened(tmp_path) as store:
         assert store.people.logs == {}
+        assert store.people.stored_log(bob.id) is None
         assert store.people.learn_log(longer).head == bob.log.head
+        kept = store.people.stored_log(bob.id)
+        assert kept is not None
+        assert kept.encode() == longer
         with pytest.raises(RollbackError):
             store.people.learn_log(short)
     with opened(tmp_path) as store:
@@ -961,6 +1071,81 @@ def test_drafts_places_and_timers_come_back(tmp_path: Path) -> None:
         assert store.marks.reads() == {ROOM: 12}
         assert store.marks.timer(ROOM) == 60
         assert store.marks.timer(8) == 0
+
+
+def test_facts_come_back_until_they_are_forgotten(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        assert store.marks.fact("words shown") is None
+        store.marks.keep_fact("words shown", b"")
+        store.marks.keep_fact("backup", b"one")
+        store.marks.keep_fact("backup", b"two")
+    with opened(tmp_path) as store:
+        assert store.marks.fact("words shown") == b""
+        assert store.marks.fact("backup") == b"two"
+        store.marks.keep_fact("backup", None)
+        assert store.marks.fact("backup") is None
+
+
+def test_what_changed_stands_at_its_place_and_once(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        for seq, text in ((3, "alice added carol"), (3, "alice added bob"), (9, "bob went")):
+            store.messages.note(ROOM, seq, NOW + seq, text)
+        store.messages.note(ROOM, 3, NOW + 99, "alice added bob")
+        store.messages.note(ROOM + 1, 4, NOW, "elsewhere")
+    with opened(tmp_path) as store:
+        first = [Note(3, NOW + 3, "alice added carol"), Note(3, NOW + 3, "alice added bob")]
+        last = Note(9, NOW + 9, "bob went")
+        assert store.messages.notes(ROOM, 10, 5) == [*first, last]
+        assert store.messages.notes(ROOM, 9, 5) == first
+        assert store.messages.notes(ROOM, 10, 2) == [first[1], last]
+        assert store.messages.notes(ROOM, 3, 5) == []
+        assert store.messages.notes_after(ROOM, 2, 5) == [*first, last]
+        assert store.messages.notes_after(ROOM, 2, 1) == first[:1]
+        assert store.messages.notes_after(ROOM, 3, 5) == [last]
+        store.forget_room(ROOM)
+        assert store.messages.notes(ROOM, 10, 5) == []
+        assert len(store.messages.notes(ROOM + 1, 10, 5)) == 1
+
+
+def test_messages_are_paged_both_ways(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        fill(store, [f"m{number}" for number in range(1, 11)])
+        fill(store, ["elsewhere"], room=2)
+        found = store.messages
+
+        def said(messages: list[Message]) -> list[int]:
+            return [message.said.seq for message in messages]
+
+        assert said(found.before(1, 5, 3)) == [2, 3, 4]
+        assert said(found.after(1, 5, 3)) == [6, 7, 8]
+        assert said(found.after(1, 8, 30)) == [9, 10]
+        assert said(found.after(1, 10, 3)) == []
+        assert said(found.around(1, 5, 4)) == [3, 4, 5, 6]
+        assert said(found.around(1, 5, 5)) == [3, 4, 5, 6, 7]
+        assert said(found.around(1, 1, 4)) == [1, 2]
+        assert said(found.around(1, 99, 4)) == [9, 10]
+        assert said(found.around(1, 5, 1)) == [5]
+
+
+def test_what_others_said_after_a_place_is_unread(tmp_path: Path) -> None:
+    alice, bob = talk("alice", "bob")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        gone = os.urandom(16)
+        bob.say("one")
+        say(store, alice, "mine")
+        bob.sync()
+        bob.say("regretted", gone)
+        bob.say("two")
+        follow(store, alice.server)
+        me = alice.person.id
+        first = shown(store)[0].said.seq
+        assert store.messages.unread(ROOM, 0, me) == 3
+        assert store.messages.unread(ROOM, first, me) == 2
+        bob.say(Delete(Target(bob.person.id, gone)))
+        follow(store, alice.server)
+        assert store.messages.unread(ROOM, first, me) == 1
+        assert store.messages.unread(ROOM + 1, 0, me) == 0
 
 
 def test_messages_disappear_after_they_were_read(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from lairchat.e2ee.room import Due, Opened
 from lairchat.mls.errors import MisuseError
 from lairchat.model.events import EventClass
 from lairchat.model.faults import (
+    ProfileBroken,
     ProfileDamaged,
     ProfileDisk,
     ProfileFull,
@@ -124,6 +125,45 @@ def test_files_are_their_owners_alone(tmp_path: Path) -> None:
         Store.open(alice, unlock(alice, PASSWORD, os.urandom)).close()
         assert S_IMODE((alice.directory / "store.db").stat().st_mode) == 0o600
         assert set(files(alice)) == {"store.db", "store.key"}
+
+
+def test_files_that_others_have_copied_become_their_owners_alone_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.marks.keep_draft(ROOM, "stands in the log alone")
+        directory = store._database.path.parent
+        kept = {name: (directory / name).read_bytes() for name in ("store.db", "store.db-wal")}
+    with held(tmp_path) as alice:
+        unlock_path = vault_path(alice)
+        lock(alice, MASTER, PASSWORD, os.urandom)
+        for name, data in kept.items():
+            (directory / name).write_bytes(data)
+            (directory / name).chmod(0o666)
+        unlock_path.chmod(0o644)
+        assert unlock(alice, PASSWORD, os.urandom) == MASTER
+        assert S_IMODE(unlock_path.stat().st_mode) == 0o600
+        store = Store.open(alice, MASTER)
+        found = {path.name: S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+        assert set(found.values()) == {0o600}
+        assert "store.db-wal" in found
+        assert store.marks.drafts() == {ROOM: "stands in the log alone"}
+        store.close()
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o701, 0o770])
+def test_a_directory_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
+    with opened(tmp_path):
+        pass
+    with held(tmp_path) as alice:
+        lock(alice, MASTER, PASSWORD, os.urandom)
+        alice.directory.chmod(mode)
+        before = files(alice)
+        with pytest.raises(ProfileBroken, match="others may use it"):
+            unlock(alice, PASSWORD, os.urandom)
+        with pytest.raises(ProfileBroken, match="others may use it"):
+            Store.open(alice, MASTER)
+        assert files(alice) == before
+        alice.directory.chmod(0o700)
+        Store.open(alice, unlock(alice, PASSWORD, os.urandom)).close()
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00\x01", b"\x00\x09" + bytes(60), bytes(2_000)])
