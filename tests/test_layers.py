@@ -36,7 +36,10 @@ CLIENT_STORE = (
 # All other modules of the client are pure, and some are on the screen before the rest is loaded.
 # Parts of a feature's server that have a file of their own.
 ACCOUNTS_PARTS = ("accounts.checkers", "accounts.hashing")
-DELIVERY_PARTS = ("delivery.commits", "delivery.groups", "delivery.moves", "delivery.removals")
+DELIVERY_PARTS = (
+    "delivery.commits", "delivery.groups", "delivery.moves", "delivery.removals",
+    "delivery.speaking",
+)  # fmt: skip
 SERVER_PARTS = (*ACCOUNTS_PARTS, *DELIVERY_PARTS)
 # What starts an event loop, reads it from the air, or belongs to one kind of it.
 REACTORS = (
@@ -195,6 +198,8 @@ RULES = (
         ),
     ),
     *(Rule(f"lairchat.client.{name}", (*CLIENT, *NETWORK, "msgspec")) for name in CLIENT_LINK),
+    # The encrypted side of the link; it knows no reactor and no socket of its own.
+    Rule("lairchat.client.sealed", (*CLIENT, ".mls", *TWISTED, "msgspec", "segno"), SOCKETS),
     *(Rule(f"lairchat.client.{name}", CLIENT) for name in CLIENT_LOCAL),
     # One module knows the driver; the rest is handed a connection.
     Rule("lairchat.client.store_database", (*CLIENT, ".mls", "sqlcipher3"), SOCKETS),

@@ -44,6 +44,7 @@ from lairchat.mls.transition import PublicGroup, Transition
 from lairchat.model import limits
 from lairchat.model.ids import UserId
 from lairchat.model.refusals import (
+    Denied,
     EpochStale,
     GroupLog,
     GroupProposals,
@@ -52,7 +53,7 @@ from lairchat.model.refusals import (
 )
 from lairchat.trust.errors import LogNeededError, PolicyError, TrustError
 from lairchat.trust.leaf import LeafIdentity, certified
-from lairchat.trust.policy import Because, Kind, Policy, policy_of
+from lairchat.trust.policy import Because, Kind, Policy, Role, policy_of
 from lairchat.trust.structure import (
     Change,
     Logs,
@@ -483,3 +484,27 @@ def check_sealed(body: bytes, group_id: bytes, epoch: int) -> None:
             raise InvalidError("the message belongs to another group")
     if message.epoch != epoch:
         raise EpochStale(epoch=epoch, field="$.body")
+
+
+def sealed_in(message: bytes) -> int:
+    """Return the epoch of a message that was taken."""
+    sealed = _message(message, PrivateMessage)
+    assert isinstance(sealed, PrivateMessage)
+    return sealed.epoch
+
+
+# -- deletions
+
+
+def hint(seq: int) -> bytes:
+    """Return the body of the event that says which message is deleted."""
+    return seq.to_bytes(8, "big")
+
+
+def require_over(policy: Policy, account: bytes, authors: Collection[bytes]) -> None:
+    """Refuse an account that may not delete what others have said; raises Denied."""
+    role = policy.role(account)
+    if policy.kind == Kind.DIRECT or role < Role.MODERATOR:
+        raise Denied
+    if any(policy.role(author) >= role for author in authors):
+        raise Denied

@@ -1,8 +1,8 @@
 """Answers what delivery.messages declares, and judges what is sent into encrypted rooms.
 
 In them the server reads only what is public in MLS, and takes only what it can check: it may refuse,
-it cannot forge.  Founding, committing and proposing are in ``commits``, the server's own proposals in
-``removals``, what is kept in memory in ``groups``.
+it cannot forge.  Founding, committing and proposing are in ``commits``, what is said in ``speaking``,
+the server's own proposals in ``removals``, what is kept in memory in ``groups``.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from lairchat.core.hub import Hub
 from lairchat.core.kernel import event_frame
 from lairchat.core.plan import Answer, Done, Read, Write
 from lairchat.core.session import Session
-from lairchat.features.delivery import messages, rules, tables
+from lairchat.features.delivery import messages, rules, speaking, tables
 from lairchat.features.delivery.commits import Commits, require_room
 from lairchat.features.delivery.groups import Groups
 from lairchat.features.delivery.removals import Removals, each
@@ -146,25 +146,6 @@ class Delivery:
         }
         return inside - leaving - {user}
 
-    # -- what others ask of this feature
-
-    def sealing(
-        self, connection: Connection, session: Session, room: RoomId, message: bytes
-    ) -> None:
-        """Take a message of a member's certified device, under the keys of this epoch."""
-        there = require_room(connection, room, session.user)
-        if there.archived:
-            raise refusals.RoomArchived
-        identity = identities.require_proven(connection, session.id)
-        place = tables.place(connection, room)
-        if place is None:
-            raise refusals.GroupMissing
-        rules.check_sealed(message, *place)
-        leaf = tables.leaf_of(connection, room, identity.account, identity.device)
-        # Who is to be removed reads on until somebody has done it, but says nothing more.
-        if leaf is None or tables.is_removed(connection, room, leaf.leaf):
-            raise refusals.GroupRefused(why="this device is not in the group", field="$.room")
-
 
 def _require_reader(connection: Connection, session: Session, room: RoomId) -> None:
     """Refuse who may not see the public part of a room's group."""
@@ -246,9 +227,12 @@ def make(server: Callable[[], rules.Server]) -> Feature:
             messages.COMMIT_BODY: commit_body,
             messages.LEASE: delivery.lease,
             messages.LEAVE: delivery.leave,
+            messages.EPHEMERAL: speaking.pass_on,
+            messages.TOMBSTONE: speaking.Deletions(server).delete,
         },
+        events=messages.EVENTS,
         encrypting=encrypting,
-        sealing=delivery.sealing,
+        sealing=speaking.sealing,
         revoked=delivery.removals.revoked,
         shut_out=delivery.removals.shut_out,
         upkeep=upkeep,

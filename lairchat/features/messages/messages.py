@@ -73,9 +73,11 @@ class LogEvent(Reply, frozen=True):
 
     seq: dense, from 1, per room.  at: server's time, ms.  user, name, device: who sent it (0 and
     "" for the server).  kind: app or state, or tombstone when the body has been purged; in
-    encrypted rooms also commit and proposal.
+    encrypted rooms also commit, proposal and hint.
     id: the command id it was sent with, 16 bytes.  body: msgpack of Text or StateChange; in
-    encrypted rooms an MLSMessage, or of a large commit msgpack of Large.
+    encrypted rooms an MLSMessage, or of a large commit msgpack of Large; of a hint the sequence of
+    the message that was deleted, 8 bytes, big-endian.
+    was, digest: of a tombstone, what its kind was, and SHA-256 of the body.
     """
 
     room: Int63

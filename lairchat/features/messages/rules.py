@@ -19,11 +19,13 @@ SEALED: Final = 0
 """The first byte of every MLSMessage (RFC 9420 section 6), and of no map."""
 
 TOMBSTONE: Final = "tombstone"
+"""What stands in place of the class of an event whose body is gone; the event that says of another one
+that it is deleted is a "hint"."""
 KIND_WORDS: Final = {
     EventClass.APP: "app",
     EventClass.COMMIT: "commit",
     EventClass.PROPOSAL: "proposal",
-    EventClass.TOMBSTONE: TOMBSTONE,
+    EventClass.TOMBSTONE: "hint",
     EventClass.STATE: "state",
 }
 """The classes that are stored, as the wire calls them."""

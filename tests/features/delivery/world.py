@@ -233,7 +233,7 @@ class Device:
         """Follow an event of the log, with all that a client checks."""
         assert event.seq == self.seq + 1, "the log has a gap"
         self.seq = event.seq
-        if self.out or event.kind == "state":
+        if self.out or event.kind in {"state", "hint", "tombstone"}:
             return
         if event.kind == "commit":
             self._commit(own, body)
