@@ -35,6 +35,18 @@ def _runs(*command: str) -> bool:
         return False
 
 
+def _reads_memory() -> bool:
+    """Tell whether the kernel lets us read the memory of a process that we have started."""
+    with subprocess.Popen(["sleep", "20"]) as child:
+        try:
+            Path(f"/proc/{child.pid}/mem").open("rb").close()
+        except OSError:
+            return False
+        finally:
+            child.kill()
+    return True
+
+
 def _program(name: str, package: str) -> Component:
     return Component(lambda: shutil.which(name) is not None, f"apt-get install {package}")
 
@@ -70,6 +82,10 @@ COMPONENTS = {
     ),
     "make": _program("make", "make"),
     "man": _program("man", "man-db"),
+    "memory": Component(
+        _reads_memory,
+        "sysctl kernel.yama.ptrace_scope=1, or run the tests as root where processes may be traced",
+    ),
     "mls-rs": Component(
         lambda: find_spec("mls_rs_uniffi") is not None,
         "pip install agentvault-mls-rs-uniffi (x86_64 only)",
