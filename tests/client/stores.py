@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, hmac
@@ -16,7 +17,9 @@ from lairchat.client.store_outbox import Letter
 from lairchat.client.store_people import OwnDevice
 from lairchat.e2ee.fold import Message, Said
 from lairchat.e2ee.payload import Known, Text
+from lairchat.e2ee.rejoining import Rejoined, rejoin
 from lairchat.e2ee.room import Happening, Own
+from lairchat.mls.messages import encode_message
 from lairchat.model.events import EventClass
 from lairchat.trust.locks import Audience, Lock
 from lairchat.trust.log import encode_log
@@ -24,7 +27,7 @@ from lairchat.trust.policy import Role
 from lairchat.trust.secret import SecretBytes
 from tests.e2ee.devices import NOW, ROOM, Client, Server
 from tests.trust.people import SERVER
-from tests.trust.rooms import Person, signing_seed
+from tests.trust.rooms import SERVER_KEY, Person, signing_seed
 
 MASTER = SecretBytes(bytes(range(32)))
 AUDIENCE = Audience(Lock.E2E, frozenset({("bob", b"b" * 32), ("carol", None)}))
@@ -88,6 +91,30 @@ def renewed(store: Store) -> None:
     """Take rooms as if new keys had come: for what has to hold without them as well."""
     with store._database.writing() as connection:
         connection.execute("UPDATE rooms SET unclean = 0")
+
+
+def blind(store: Store) -> None:
+    """Put a device behind, as if it had missed a commit."""
+    room = store.room(ROOM)
+    assert room is not None
+    with store._changed(replace(room, behind="it missed a commit")):
+        pass
+
+
+def rejoin_by(via: Client, client: Client, store: Store) -> Rejoined:
+    """Return the commit by which a device enters its room again, from what the server has of it."""
+    group, room = via.room.group, store.room(ROOM)
+    assert room is not None
+    return rejoin(
+        ROOM,
+        SERVER_KEY.public,
+        encode_message(group.group_info(with_tree=False)),
+        group.public.tree.encode(),
+        client.package(),
+        store.people.logs,
+        os.urandom,
+        before=room.group,
+    )
 
 
 def say(store: Store, client: Client, body: Known | str, expires: int = 0) -> bytes:

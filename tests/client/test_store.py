@@ -15,7 +15,6 @@ from lairchat.client.store_search import Note
 from lairchat.e2ee.fold import Message
 from lairchat.e2ee.invite import Code
 from lairchat.e2ee.payload import Delete, Edit, Poll, React, RoomState, Target, Text, Vote
-from lairchat.e2ee.rejoining import Rejoined, rejoin
 from lairchat.e2ee.room import (
     PAST_GRACE_MS,
     Advanced,
@@ -33,7 +32,7 @@ from lairchat.e2ee.room import (
 from lairchat.mls.errors import InvalidError, MalformedError, MisuseError
 from lairchat.mls.joining import join
 from lairchat.mls.keypackages import OwnKeyPackage, make_key_package
-from lairchat.mls.messages import Welcome, decode_message, encode_message
+from lairchat.mls.messages import Welcome, decode_message
 from lairchat.mls.objects import Add, BasicCredential, Lifetime, Remove
 from lairchat.mls.storing import store_group
 from lairchat.mls.suites import HYBRID
@@ -48,6 +47,7 @@ from lairchat.wire.codec import encode_body
 from tests.client.stores import (
     AUDIENCE,
     MASTER,
+    blind,
     encoded,
     fill,
     follow,
@@ -55,6 +55,7 @@ from tests.client.stores import (
     move_in,
     opened,
     profile,
+    rejoin_by,
     say,
     seal,
     shown,
@@ -62,7 +63,7 @@ from tests.client.stores import (
 )
 from tests.e2ee.devices import NOW, ROOM, Client, talk
 from tests.trust.people import device
-from tests.trust.rooms import SERVER_KEY, Person
+from tests.trust.rooms import Person
 
 
 def state_of(room: Room) -> tuple[Any, ...]:
@@ -319,10 +320,8 @@ def test_what_was_followed_blindly_is_read_after_entering_before_it(tmp_path: Pa
     alice, bob = talk("alice", "bob")
     with opened(tmp_path) as store:
         move_in(store, alice)
-        room = store.room(ROOM)
-        assert room is not None
-        room = blinded(store, room)
-        rejoined = rejoin_by(bob, alice, store, room)
+        blind(store)
+        rejoined = rejoin_by(bob, alice, store)
         alice.server.append(EventClass.COMMIT, rejoined.message)
         alice._enter(rejoined.group)
         into = rejoined.entered(alice.room.followed, NOW)
@@ -344,10 +343,8 @@ def test_a_log_that_is_another_than_before_is_neither_entered_nor_followed(
     alice, bob = talk("alice", "bob")
     with opened(tmp_path) as store:
         move_in(store, alice)
-        room = store.room(ROOM)
-        assert room is not None
-        room = blinded(store, room)
-        rejoined = rejoin_by(bob, alice, store, room)
+        blind(store)
+        rejoined = rejoin_by(bob, alice, store)
         entry = alice.server.append(EventClass.COMMIT, rejoined.message)
         alice._enter(rejoined.group)
         into = rejoined.entered(alice.room.followed, NOW)
@@ -366,28 +363,6 @@ def test_a_log_that_is_another_than_before_is_neither_entered_nor_followed(
             follow(store, alice.server)
         assert texts(store) == []
         assert again(store).followed.seq == entry.seq
-
-
-def blinded(store: Store, room: Room) -> Room:
-    """Keep a room as one that this device is behind in."""
-    with store._changed(replace(room, behind="it missed a commit")):
-        pass
-    return again(store)
-
-
-def rejoin_by(via: Client, client: Client, store: Store, room: Room) -> Rejoined:
-    """Return the commit by which a device enters a room again."""
-    group = via.room.group
-    return rejoin(
-        ROOM,
-        SERVER_KEY.public,
-        encode_message(group.group_info(with_tree=False)),
-        group.public.tree.encode(),
-        client.package(),
-        store.people.logs,
-        os.urandom,
-        before=room.group,
-    )
 
 
 def test_a_halted_room_comes_back_halted(tmp_path: Path) -> None:
@@ -431,7 +406,7 @@ def test_a_device_that_is_behind_comes_back_behind_and_then_enters_again(tmp_pat
         assert again(store).behind == room.behind
     with opened(tmp_path) as store:
         bob.sync()
-        rejoined = rejoin_by(bob, alice, store, room)
+        rejoined = rejoin_by(bob, alice, store)
         alice.server.append(EventClass.COMMIT, rejoined.message)
         alice._enter(rejoined.group)
         store.enter(rejoined.entered(alice.room.followed, NOW))

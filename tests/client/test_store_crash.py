@@ -18,20 +18,24 @@ from lairchat.client.store import Store
 from lairchat.client.store_outbox import State
 from lairchat.client.store_people import OwnDevice
 from lairchat.e2ee.payload import Edit, React, Target
-from lairchat.e2ee.room import Advanced, Opened, Own
+from lairchat.e2ee.room import PAST_GRACE_MS, Advanced, Opened, Own
+from lairchat.mls.errors import InvalidError
 from lairchat.mls.joining import join
 from lairchat.mls.messages import PrivateMessage, Welcome, decode_message
 from lairchat.model.events import EventClass
 from lairchat.trust.secret import SecretBytes
 from tests.client.stores import (
     MASTER,
+    blind,
     encoded,
     follow,
     letter,
     move_in,
     opened,
     profile,
+    rejoin_by,
     renewed,
+    say,
     seal,
     shown,
     texts,
@@ -343,6 +347,60 @@ def test_uploading_key_packages_and_coming_in_by_one(tmp_path: Path) -> None:
 
     assert every_statement(killed, check) > 40
     assert {(0, False), (3, False), (3, True)} <= outcomes
+
+
+def test_coming_back_after_falling_behind(
+    room: tuple[Client, Client, Path], tmp_path: Path
+) -> None:
+    """It is behind until it is in, and then follows from where it came in, whatever it saw before."""
+    alice, bob, base = room
+    with opened(base) as store:
+        bob.commit()
+        follow(store, alice.server)
+        blind(store)
+        rejoined = rejoin_by(bob, alice, store)
+    alice.server.append(EventClass.COMMIT, rejoined.message)
+    alice._enter(rejoined.group)
+    into = rejoined.entered(alice.room.followed, NOW)
+    bob.sync()
+    bob.say("welcome back")
+
+    def work(store: Store, wire: Wire) -> None:
+        follow(store, alice.server)
+        store.expire(NOW + PAST_GRACE_MS)
+        wire(b"past")
+        store.enter(into)
+        wire(b"in")
+        follow(store, alice.server)
+
+    killed = Killed(base, tmp_path / "killed", work, "alice")
+    outcomes = set()
+
+    def check(left: list[bytes], _died: bool) -> None:
+        with opened(killed.root) as store:
+            kept = store.room(ROOM)
+            assert kept is not None
+            outcomes.add((kept.past is None, kept.behind is None))
+            assert kept.past is None or not left
+            if kept.behind is None:
+                with pytest.raises(InvalidError, match="been in that epoch"):
+                    store.enter(into)
+            else:
+                assert b"in" not in left
+                follow(store, alice.server)
+                store.enter(into)
+            follow(store, alice.server)
+            assert texts(store) == ["welcome back"]
+            renewed(store)
+            say(store, alice, "here again")
+        reader = Client(alice.server, bob.person)
+        reader.room, reader.hashes = bob.room, dict(bob.hashes)
+        assert isinstance(reader.sync()[-1], Opened)
+        assert reader.texts == ["here again"]
+        del alice.server.events[-1]
+
+    assert every_statement(killed, check) > 60
+    assert outcomes == {(False, False), (True, False), (True, True)}
 
 
 def test_making_and_migrating(tmp_path: Path) -> None:

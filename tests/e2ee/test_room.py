@@ -556,6 +556,17 @@ class TestProposals:
             assert client.room.due(NOW) is not Due.WAITING
         alice.say("goes on")
 
+    def test_one_that_nobody_can_judge_waits(self) -> None:
+        alice, bob = talk("alice", "bob")
+        carol = Person("carol")
+        message, _ = alice.room.group.propose(Add(carol.package().package), os.urandom)
+        event = alice.server.append(EventClass.PROPOSAL, message)
+        with pytest.raises(LogNeededError) as caught:
+            bob.take(event)
+        assert caught.value.account == carol.id
+        bob.server.people[carol.id] = carol
+        assert isinstance(bob.take(event), Noted)
+
 
 class TestAccountLogs:
     def test_a_newer_log_is_asked_for_and_a_server_that_hides_it_is_found_out(self) -> None:
