@@ -1,7 +1,7 @@
 """After a day of encrypted chatting nothing of it is in anything that the server keeps, or holds in memory.
 
-Two hundred strings go into texts, edits, reactions, polls, names and topics, sealed as clients seal them.
-They are then looked for in the database and its log, the log at its most talkative, backups, blobs, what
+Two hundred strings go into texts, edits, reactions, polls, names and topics, sealed as clients seal them;
+more are passwords, and the secret of a code that somebody knocks with.  They are then looked for in the database and its log, the log at its most talkative, backups, blobs, what
 the doors of operators say, and the memory of the daemon.  A string in a plain room is found in all the
 places where it has to be, by the same search.
 """
@@ -13,16 +13,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from lairchat.e2ee import payload
+from lairchat.demo_check import Member
+from lairchat.e2ee import ephemeral, payload
+from lairchat.e2ee.ephemeral import Doing
+from lairchat.e2ee.invite import Code, ask, check
 from lairchat.e2ee.padding import padding_for
 from lairchat.e2ee.payload import Known, LogHead, Payload, Place, Target
 from lairchat.features.delivery import messages as delivery
+from lairchat.features.joining import messages as joining
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as rooms
-from lairchat.mls.objects import Add
+from lairchat.mls.objects import Add, KeyPackage
+from lairchat.mls.suites import HYBRID
 from lairchat.model.refusals import EpochStale
 from lairchat.trust.policy import direct_policy
 from tests.blackbox.daemon import ROOMY, awaited, lairctl_beside
+from tests.blackbox.test_certified import packages
 from tests.blackbox.test_encrypted import EncryptedTest, Peer
 from tests.canaries import Canaries, Found, look, search, search_process
 from tests.requirements import require
@@ -74,15 +80,24 @@ class Canary(EncryptedTest):
         self.heard: list[bytes] = []
         self.sent = 0
 
+    def member(self, name: str) -> Member:
+        """Return somebody whose password is a canary as well."""
+        member = super().member(name)
+        member.password = self.canaries.new()
+        return member
+
     @awaited
     async def test_nothing_of_a_day_is_found_in_what_the_server_keeps(self) -> None:
-        alice, bob, carol = await self.people("alice", "bob", "carol")
+        alice, bob, carol, dave = await self.people("alice", "bob", "carol", "dave")
+        passwords = len(self.canaries.made)
         await alice.member.say(LOBBY, f"everybody may read {self.plain.new()}")
         await self.a_day(alice, bob, carol)
+        await self.a_code(alice, bob, dave)
         await self.between_two(alice, bob)
         heard = b"".join(self.heard).decode("utf-8", "replace")
-        assert len(self.canaries.made) >= 200
-        assert [one for one in self.canaries.made if one not in heard] == [], "it was never said"
+        said = self.canaries.made[passwords:]
+        assert len(said) >= 200
+        assert [one for one in said if one not in heard] == [], "it was never said"
 
         told = await self.told(alice)
         kept = [self.directory]
@@ -122,9 +137,11 @@ class Canary(EncryptedTest):
             await speaker.read()
             said = Target(speaker.person.id, os.urandom(16))
             for body in bodies(self.canaries, said):
-                await self.say(speaker, body)
+                sent = await self.say(speaker, body)
             await self.listen(listener)
+            await self.pass_on(speaker)
             if number % 5 == 0:
+                await self.take_back(speaker, sent.seq)
                 await listener.commit()
             if number == ROUNDS // 2:
                 await carol.member.ask(delivery.LEAVE, delivery.AskGroup(carol.room))
@@ -145,6 +162,22 @@ class Canary(EncryptedTest):
         await self.say(bob, body)
         await self.listen(alice)
 
+    async def a_code(self, alice: Peer, bob: Peer, dave: Peer) -> None:
+        """Let somebody knock with a code, whose secret stands in the room and in the knocker's hand."""
+        code = Code(os.urandom(8), self.canaries.new().encode())
+        until = time.time_ns() // 1_000_000 + 3_600_000
+        offer = joining.OfferCode(alice.room, code.locator, 5, until)
+        await alice.member.ask(joining.OFFER, offer, alice.member.key())
+        await self.say(alice, payload.Invitation(code.locator, code.secret, 5, until))
+        await self.listen(bob)
+        (package,) = packages(dave, 1)
+        proof = ask(code, dave.person.id, [KeyPackage.decode(package).reference(HYBRID)])
+        knock = joining.KnockWithCode(code.locator, proof, [package])
+        await dave.member.ask(joining.KNOCK, knock, dave.member.key())
+        asked = joining.AskJoiners(alice.room)
+        (waiting,) = (await alice.member.ask(joining.JOINERS, asked)).knocks
+        assert check(code, waiting.body).account == dave.person.id
+
     async def between_two(self, alice: Peer, bob: Peer) -> None:
         """Let two of them go on by themselves."""
         request = rooms.OpenDirect("bob", crypto="mls")
@@ -157,10 +190,23 @@ class Canary(EncryptedTest):
         await self.say(alice, payload.Text(self.canaries.new()))
         await self.listen(bob)
 
-    async def say(self, peer: Peer, body: Known) -> None:
+    async def say(self, peer: Peer, body: Known) -> wire.Sent:
         self.sent += 1
         request = wire.Send(peer.room, sealed(peer, body, self.sent))
-        await peer.member.ask(wire.SEND, request, peer.new_key())
+        sent: wire.Sent = await peer.member.ask(wire.SEND, request, peer.new_key())
+        return sent
+
+    async def pass_on(self, peer: Peer) -> None:
+        """Let others see that somebody types."""
+        assert peer.group is not None
+        typing = ephemeral.seal(peer.group, Doing.TYPING, time.time_ns() // 1_000_000, os.urandom)
+        await peer.member.ask(delivery.EPHEMERAL, delivery.SendEphemeral(peer.room, typing))
+
+    async def take_back(self, peer: Peer, seq: int) -> None:
+        """Have the server forget the body of a message."""
+        await peer.read()
+        request = delivery.DeleteMessage(peer.room, seq)
+        await peer.member.ask(delivery.TOMBSTONE, request, peer.new_key())
 
     async def listen(self, peer: Peer) -> None:
         """Read on, and keep what was opened."""
