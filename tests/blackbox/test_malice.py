@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from twisted.internet import defer, reactor
+from twisted.internet.threads import deferToThread
 
 from lairchat.client import catalog
 from lairchat.demo_check import Check, Member
@@ -15,10 +16,12 @@ from lairchat.features.accounts import messages as accounts
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as rooms
 from lairchat.model.faults import NetLost
+from lairchat.model.identity import Link
 from lairchat.model.refusals import RoomUnknown
 from tests.blackbox.daemon import awaited
 from tests.blackbox.lies import FalseLog, Partition, drop, flip, swap, without
 from tests.blackbox.malice import TABLE, Asked, Client, Malice
+from tests.blackbox.terminals import PATIENCE, Terminal, Terminals
 from tests.blackbox.test_encrypted import EncryptedTest
 
 pytestmark = pytest.mark.blackbox
@@ -79,6 +82,30 @@ class AnHonestProxy(MaliceTest):
         names = {command.name for command in TABLE}
         assert {"message.send", "group.commit", "identity.read", "keys.claim"} <= names
         assert TABLE.event("inbox.new") is not None
+
+
+class TheRealProgram(MaliceTest, Terminals):
+    """``lair`` on a terminal takes the proxy for the server that its link names."""
+
+    @awaited
+    async def test_it_makes_its_account_through_it(self) -> None:
+        link = self.server.link()
+        through = Link(link.host, self.malice.port, link.code, link.id_prefix)
+        terminal = self.terminal("alice", through.format())
+        granted: defer.Deferred[str] = defer.Deferred()
+        rule = self.malice.on_reply(
+            accounts.REGISTER, lambda _client, _asked, grant: granted.callback(grant.name) or grant
+        )
+        await deferToThread(self._register, terminal)
+        assert await granted.addTimeout(PATIENCE, reactor) == "alice"
+        rule.end()
+        assert self.malice.client("alice").device
+
+    def _register(self, terminal: Terminal) -> None:
+        terminal.matches("Name +alice")
+        terminal.think()
+        terminal.line("")
+        terminal.line("long password of alice")
 
 
 class Rules(MaliceTest):
