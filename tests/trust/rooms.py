@@ -28,6 +28,7 @@ from tests.trust.people import Account, device, key, seed
 
 SERVER_KEY = key("server", "proposals")
 GROUP_ID = bytes(16)
+ALWAYS = Lifetime(0, 2**63)
 #: What a removal says that its sender's role allows.
 NO_REASON = Removal(Because.DECIDED, NO_HEAD)
 
@@ -65,6 +66,7 @@ class Person:
         extensions: tuple[Extension, ...] | None = None,
         signing_key: bytes | None = None,
         log: AccountLog | None = None,
+        lifetime: Lifetime = ALWAYS,
     ) -> OwnKeyPackage:
         """Return a fresh key package of a device, right unless an argument makes it wrong."""
         head = head_extension((log or self.log).head)
@@ -72,7 +74,7 @@ class Person:
             suite,
             BasicCredential(self.identity(number).encode()),
             signing_key or signing_seed(self.name, number),
-            Lifetime(0, 2**63),
+            lifetime,
             os.urandom,
             capabilities=replace(CAPABILITIES, cipher_suites=(suite.id,)),
             leaf_extensions=(head,) if extensions is None else extensions,

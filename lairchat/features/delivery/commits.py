@@ -221,7 +221,7 @@ class Commits:
         joined = moves.told_newcomers(there, moved, log.heads(connection, [room])[room].seq)
         told = moves.Told(room, frames, moved, welcomed, joined)
         reply = messages.Committed(seq=seq, epoch=after.context.epoch)
-        return Done(reply, each([told.after, *agreed]))
+        return Done(reply, each([*agreed, told.after]))
 
     def _write_tree(self, connection: Connection, room: RoomId, judged: rules.Judged) -> None:
         transition, epoch = judged.transition, judged.transition.context.epoch

@@ -333,11 +333,12 @@ class Member(Device):
 
     # -- changing it
 
-    def give_commit(self, arguments: dict[str, bytes], key: bytes | None = None) -> int:
+    def give_commit(self, arguments: dict[str, Any], key: bytes | None = None) -> int:
         """Send a commit, in the command or ahead of it; return the request."""
         key = key or self.client.new_key()
         self.keys.add(key)
         sent: dict[str, Any] = {"room": self.room, "info": arguments["info"]}
+        sent["admissions"] = arguments.get("admissions", [])
         for name, blob in (("message", "blob"), ("welcome", "welcome_blob")):
             if len(arguments[name]) <= limits.FRAME_BYTES // 3:
                 sent[name] = arguments[name]
@@ -353,7 +354,7 @@ class Member(Device):
             self.ask(PUT, blob=blob, offset=offset, data=chunk)
         return blob
 
-    def send_commit(self, arguments: dict[str, bytes], key: bytes | None = None) -> Any:
+    def send_commit(self, arguments: dict[str, Any], key: bytes | None = None) -> Any:
         request = self.give_commit(arguments, key)
         self.here.server.settle()
         return self.client.answer(request)
