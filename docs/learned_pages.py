@@ -35,7 +35,7 @@ def _columns(fact: Fact) -> str:
 
 def server_learns() -> Iterator[str]:
     """List what the server learns."""
-    yield from facts_about(classes.About, classes.FACTS, "~")
+    yield from facts_about(classes.About, (*classes.FACTS, *classes.FILES), "~")
 
 
 def device_keeps() -> Iterator[str]:

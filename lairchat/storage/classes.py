@@ -9,7 +9,7 @@ from typing import Final
 
 from lairchat.model.stored import Class, Fact
 
-__all__ = ["FACTS", "About"]
+__all__ = ["FACTS", "FILES", "About"]
 
 
 class About(StrEnum):
@@ -22,6 +22,7 @@ class About(StrEnum):
     MESSAGE = "About each message in an encrypted room"
     PLAIN = "What stays clear in plain rooms"
     OPERATION = "About the server itself"
+    FILES = "Files of the server"
 
 
 def _of(table: str, *columns: str) -> tuple[str, ...]:
@@ -358,17 +359,35 @@ FACTS: Final = (
         "the version of the schema, and the highest numbers given",
         ("alembic_version.version_num", *_of("sqlite_sequence", "name", "seq")),
     ),
-    Fact(
-        About.OPERATION,
-        Class.METADATA,
-        "what operators did, to which account or room; of encrypted rooms their numbers",
-        elsewhere="the log",
-    ),
-    Fact(
-        About.OPERATION,
-        Class.SECRET,
-        "how to pass for this server",
-        elsewhere="the files of its identity and its certificate, beside the database",
-    ),
 )
-"""Everything that the server's database tells.  A backup is a copy of it, and tells the same."""
+"""Everything that the server's database tells, and what passes through its memory."""
+
+FILES: Final = tuple(
+    Fact(About.FILES, kind, learns, elsewhere=name)
+    for name, kind, learns in (
+        ("lair.db", Class.CLEAR, "all that the tables above say, with lair.db-wal and lair.db-shm"),
+        ("backups", Class.CLEAR, "what the database had at the time of each"),
+        (
+            "lairchat.log",
+            Class.CLEAR,
+            "what operators typed and from where, names of accounts and plain rooms among it",
+        ),
+        (
+            "lairchat.log",
+            Class.METADATA,
+            "which account, by its number, came or failed to; the network of who broke the protocol",
+        ),
+        (
+            "identity.pem",
+            Class.SECRET,
+            "how to pass for this server, to those who have pinned it too",
+        ),
+        ("tls.pem", Class.SECRET, "how to end its TLS connections"),
+        ("ssh_host_ed25519_key", Class.SECRET, "how to pass for its operators' shell"),
+        ("owner-link", Class.SECRET, "how to become the owner, until somebody has"),
+        ("lairchat.pid", Class.METADATA, "that the server runs"),
+        ("lock", Class.METADATA, "nothing"),
+        ("control", Class.METADATA, "nothing: a socket for the daemon's own account and root"),
+    )
+)
+"""Every file of a server's data directory, by its name."""

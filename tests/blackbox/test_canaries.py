@@ -26,6 +26,7 @@ from lairchat.features.rooms import messages as rooms
 from lairchat.mls.objects import Add, KeyPackage
 from lairchat.mls.suites import HYBRID
 from lairchat.model.refusals import EpochStale
+from lairchat.storage.classes import FILES
 from lairchat.trust.policy import direct_policy
 from tests.blackbox.daemon import ROOMY, awaited, lairctl_beside
 from tests.blackbox.test_certified import packages
@@ -103,6 +104,8 @@ class Canary(EncryptedTest):
         kept = [self.directory]
         there = {path.name for path in self.directory.rglob("*")}
         assert {"lair.db", "lair.db-wal", "lair.db-shm", "server.out", "canary"} <= there
+        beside = {path.name for path in self.server.data.iterdir()}
+        assert beside - {fact.elsewhere for fact in FILES} == {"lair.db-wal", "lair.db-shm"}
         assert "/metrics" in self.printed(), "the log is not as talkative as it can be"
         assert search(kept, self.canaries) == []
         assert look("what operators are told", told, self.canaries) == []

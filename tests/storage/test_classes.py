@@ -1,13 +1,16 @@
 """Every column of the server's database is classed, so that the page of what the server learns is whole."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lairchat.config import Config
+from lairchat.layout import Layout
 from lairchat.model.stored import Class, by_column
 from lairchat.storage import migrate, sqlite
-from lairchat.storage.classes import FACTS, About
+from lairchat.storage.classes import FACTS, FILES, About
 from tests.storage.test_schema import pragma
 
 SAID = by_column(FACTS)
@@ -57,11 +60,17 @@ def test_what_is_sealed_in_one_room_and_clear_in_another_has_a_fact_for_each() -
 
 
 def test_no_key_of_anybody_is_in_the_database() -> None:
-    assert [fact for fact in FACTS if fact.kind is Class.SECRET and fact.columns] == []
+    assert [fact for fact in FACTS if fact.kind is Class.SECRET] == []
+
+
+def test_every_file_of_the_data_directory_is_classed() -> None:
+    layout = Layout(Config(), None, Path("data"))
+    names = [name for name, kind in vars(Layout).items() if isinstance(kind, property)]
+    assert {getattr(layout, name).name for name in names} == {fact.elsewhere for fact in FILES}
 
 
 def test_every_fact_says_where_it_is() -> None:
-    for fact in FACTS:
+    for fact in (*FACTS, *FILES):
         assert fact.columns or fact.elsewhere, fact
         assert len(set(fact.columns)) == len(fact.columns), fact
         assert not fact.learns.endswith("."), fact
