@@ -57,7 +57,7 @@ def _trust_letters(state: AppState, dialog: Trust, text: str) -> list[Effect]:
 
 
 def _page_letters(state: AppState, dialog: Page, text: str) -> list[Effect]:
-    if isinstance(dialog, Choices):
+    if isinstance(dialog, Choices) and (dialog.keys or dialog.enter is not None):
         for letter, _, chosen in dialog.keys:
             if text[:1].lower() == letter:
                 state.dialogs.remove(dialog)

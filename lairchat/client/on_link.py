@@ -117,7 +117,8 @@ def command_done(state: AppState, event: i.CommandDone) -> list[Effect]:
     state.pending.pop(event.ref, None)
     form = form_of(state, event.ref)
     if form is not None:
-        state.trace, state.trace_next = state.trace_next, None
+        if form.kind == "password":
+            state.trace, state.trace_next = state.trace_next, None
         close_form(state, form)
     if event.text:
         notice(state, safe(event.text))

@@ -44,7 +44,7 @@ def draw_title(state: AppState, canvas: Canvas, found: Layout) -> None:
         f"| {people} {shortest}" if people else shortest,
     )
     if held:
-        most = max(0, found.width - least - width(shortest) - 1)
+        most = max(0, found.width - least - width(shortest) - 2)
         sentences = (f"{shortest}{clip(held, most, '~')} ",)
     fitting = (one for one in sentences if found.width - width(one) - 1 >= least)
     right = next(fitting, shortest)

@@ -11,6 +11,8 @@ import pytest
 from lairchat.client import markup
 from tests.client.scenes import SCENES, SIZES
 
+# Half blocks, in which QR codes are drawn, as characters that every editor shows.
+BLOCKS = str.maketrans({"\u2588": "#", "\u2580": "^", "\u2584": "_"})
 GOLDEN = Path(__file__).parent / "golden"
 CASES = [(name, width, height) for name in SCENES for width, height in SIZES]
 
@@ -26,6 +28,7 @@ def test_screen_is_the_golden_one(name: str, width: int, height: int) -> None:
     assert len(lines) == height
     assert all(markup.width(line) == width for line in lines)
     text = "\n".join(line.rstrip() + "$" for line in lines) + f"\ncursor {canvas.cursor}\n"
+    text = text.translate(BLOCKS)
     path = path_of(name, width, height)
     if os.environ.get("GOLDEN_WRITE"):
         path.write_text(text, encoding="utf-8")

@@ -7,10 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lairchat.client import effects as e
+from lairchat.client import effects_sealed as es
 from lairchat.client import inputs as i
+from lairchat.client import inputs_sealed as s
 from lairchat.client.boot import new_state
 from lairchat.client.plain import Plain
-from tests.client.scenes import FINGERPRINT, MINUTE, NOON, WORDS, said
+from tests.client.scenes import (
+    FINGERPRINT,
+    MINUTE,
+    NOON,
+    NUMBER,
+    RECOVERY,
+    SEVEN,
+    WORDS,
+    qr,
+    said,
+)
 from tests.client.test_update_any import events, words
 
 
@@ -514,3 +526,190 @@ def test_a_pipe_says_nothing_before_it_named_a_room(mixed: list[i.Input | str]) 
             reader.link(one)
         assert sends(reader) == []
         assert not any("correct horse" in line for line in reader.lines)
+
+
+# -- encrypted rooms ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_the_recovery_words_are_printed_and_y_answers(piped: bool) -> None:
+    reader = online(piped=piped)
+    lines = reader.link(s.RecoveryWords(RECOVERY))
+    page = "\n".join(lines)
+    assert all(f"{n} {word}" in page for n, word in enumerate(RECOVERY, 1))
+    assert "y/N" in lines[-1]
+    assert reader.face.prompt() == "y/N "
+    reader.says("y")
+    assert reader.did[-1] == es.WordsKept()
+    assert reader.state.dialogs == []
+
+
+def test_words_that_a_pipe_does_not_answer_are_in_nobodys_way() -> None:
+    reader = online(piped=True)
+    reader.says("/join #lobby")
+    reader.link(s.RecoveryWords(RECOVERY))
+    lines = reader.says("hello")
+    assert [one.text for one in reader.did if isinstance(one, e.Send)] == ["hello"]
+    assert any("shown again at the next start" in line for line in lines)
+    assert not reader.face.failed
+    reader.link(s.RecoveryWords(RECOVERY))
+    reader.says("/join #attic")
+    assert reader.state.room.title == "#attic"
+
+
+def test_at_a_terminal_a_command_goes_on_and_other_lines_are_no_answer() -> None:
+    reader = online()
+    reader.link(s.RecoveryWords(RECOVERY))
+    reader.says("what is this?")
+    assert not any(isinstance(one, e.Send) for one in reader.did)
+    reader.link(s.RecoveryWords(RECOVERY))
+    reader.says("/join #attic")
+    assert reader.state.room.title == "#attic"
+    assert es.WordsKept() not in reader.did
+
+
+def test_a_locked_store_asks_when_it_is_told_to() -> None:
+    reader = online()
+    lines = reader.link(s.StoreLocked())
+    assert any("/unlock" in line for line in lines)
+    assert reader.state.dialogs == []
+    reader.says("/unlock")
+    assert reader.face.prompt() == "Password: "
+    assert reader.face.hides_input()
+    reader.says("wrong")
+    lines = reader.link(s.StoreLocked("LC-STORE-PASSWORD", "wrong password"))
+    assert any("LC-STORE-PASSWORD" in line for line in lines)
+    assert reader.face.prompt() == "Password: "
+    reader.says("right")
+    unlock = reader.did[-1]
+    assert isinstance(unlock, es.Unlock)
+    assert unlock.password.reveal() == "right"
+    assert any("open" in line for line in reader.link(s.StoreOpened()))
+    reader.says("hello")
+    assert isinstance(reader.did[-1], e.Send)
+
+
+def test_an_empty_line_leaves_a_form() -> None:
+    reader = online()
+    reader.link(s.StoreLocked())
+    reader.says("/unlock", "")
+    assert reader.state.dialogs == []
+
+
+def test_a_pipe_ends_at_a_wrong_password() -> None:
+    reader = online(piped=True)
+    reader.link(s.StoreLocked())
+    reader.says("/unlock", "wrong", "for a room")
+    reader.link(s.StoreLocked("LC-STORE-PASSWORD", "wrong password"))
+    assert e.Quit() in reader.did
+    assert reader.face.failed
+    assert not any(isinstance(one, e.Send) for one in reader.did)
+
+
+def test_a_new_device_is_linked_by_words_in_lines() -> None:
+    reader = online()
+    assert any("/link" in line for line in reader.link(s.DeviceUnlinked(("laptop",))))
+    lines = reader.says("/link")
+    assert any("w  type your recovery words" in line for line in lines)
+    assert reader.face.prompt() == "d w n "
+    lines = reader.says("x")
+    assert any("Nothing was chosen" in line for line in lines)
+    reader.says("w", " ".join(RECOVERY))
+    assert isinstance(reader.did[-1], es.LinkByWords)
+
+
+def test_comparing_is_lines_too() -> None:
+    reader = online()
+    reader.says("/verify bob")
+    ask = reader.did[-1]
+    assert isinstance(ask, es.VerifyPerson)
+    reader.link(s.Comparing(1, "bob", ref=ask.ref))
+    assert reader.face.prompt() == "empty line: stop "
+    lines = reader.link(s.Comparing(1, "bob", words=SEVEN, numbers=("4071", "8836", "1502")))
+    assert any("1 dog  2 guitar" in line for line in lines)
+    reader.says("y")
+    assert reader.did[-1] == es.Verdict(1, True)
+    assert any("verified" in line for line in reader.link(s.ComparisonEnded(1, True, "verified")))
+
+
+def test_an_empty_line_stops_a_comparison_and_so_does_a_command() -> None:
+    for line in ("", "/rooms"):
+        reader = online()
+        reader.link(s.Comparing(1, "bob"))
+        reader.says(line)
+        assert es.CancelComparison(1) in reader.did
+        assert bool(line) is any(isinstance(one, e.ListRooms) for one in reader.did)
+
+
+def test_codes_that_differ_are_an_alarm_in_lines() -> None:
+    reader = online()
+    reader.link(s.Comparing(1, "bob", words=SEVEN, numbers=("1", "2", "3")))
+    lines = reader.says("n")
+    assert any("The codes differ" in line for line in lines)
+    assert reader.did[-1] == es.Verdict(1, False)
+    assert reader.state.dialogs == []
+
+
+def test_who_wants_to_compare_is_asked_for_in_lines() -> None:
+    reader = online()
+    lines = reader.link(s.ComparisonAsked(4, "bob"))
+    assert any("bob wants to compare" in line for line in lines)
+    reader.says("y")
+    assert reader.did[-1] == es.AnswerComparison(4, True)
+    reader.link(s.ComparisonAsked(5, "bob"))
+    reader.says("/join #attic")
+    assert es.AnswerComparison(5, False) in reader.did
+    assert reader.state.room.title == "#attic"
+
+
+def test_pages_are_lines_and_leave_nothing_open() -> None:
+    reader = online()
+    reader.says("/devices")
+    ask = reader.did[-1]
+    assert isinstance(ask, es.ListDevices)
+    lines = reader.link(s.DevicesListed((s.Device("ab12", "laptop", NOON),), ask.ref))
+    assert any("laptop" in line for line in lines)
+    assert reader.state.dialogs == []
+    reader.link(s.CodeMade("abcdefg-abcdefg", "for 1 person"))
+    assert any("abcdefg-abcdefg" in line for line in reader.lines)
+    assert reader.state.dialogs == []
+
+
+def test_a_safety_number_is_read_and_answered_in_lines() -> None:
+    reader = online()
+    reader.says("/trust bob")
+    ask = reader.did[-1]
+    assert isinstance(ask, es.ShowIdentity)
+    lines = reader.link(s.IdentityShown("bob", "first sight", NUMBER, qr(), ref=ask.ref))
+    assert " ".join(NUMBER) in " ".join(" ".join(lines).split())
+    assert not any("\u2588" in line or "####" in line for line in lines)
+    reader.says("y", "y")
+    assert isinstance(reader.did[-1], es.MarkCompared)
+
+
+def test_what_changes_is_told() -> None:
+    reader = online()
+    lines = reader.link(
+        i.RoomChanged(1, label="E2E!", hold="bob's identity changed. /verify bob"),
+        i.MessageArrived(1, said(1, 0, "bob", "hi")),
+        s.MessageChanged(1, i.Message(1, NOON, "bob", "hello", edited=1)),
+        s.MessageChanged(1, i.Message(1, NOON, "bob", "hello", reactions=(("+1", 2, True),))),
+        s.MessageChanged(1, i.Message(1, NOON, "bob", "", "gone")),
+    )
+    page = "\n".join(lines)
+    assert "#lobby is E2E!: bob's identity changed. /verify bob" in page
+    assert "bob edited #1: hello" in page
+    assert "reactions to #1: +1 x2 (you)" in page
+    assert "message #1 was deleted" in page
+    assert reader.face.prompt() == "lobby E2E!> "
+    reader.link(i.RoomChanged(1, label="E2E", hold=""))
+    assert "#lobby is E2E: end-to-end encrypted, first-use trust" in "\n".join(reader.lines)
+
+
+def test_a_held_room_tells_on_entering_it_what_to_do() -> None:
+    reader = online()
+    room = i.RoomInfo(5, "bob", direct=True, label="E2E!", hold="held. /trust bob")
+    assert any("held. /trust bob" in line for line in reader.link(i.RoomJoined(room)))
+    lines = reader.says("/join @bob", "hello")
+    assert any("held. /trust bob" in line for line in lines)
+    assert not any(isinstance(one, e.Send) for one in reader.did)

@@ -336,7 +336,7 @@ def test_a_password_that_is_being_typed_is_not_sent(
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
-    st.lists(messages(), min_size=1, max_size=25, unique_by=lambda one: one.seq),
+    st.lists(messages(), min_size=15, max_size=25, unique_by=lambda one: one.seq),
     st.lists(st.integers(1, 30), max_size=29, unique=True),
     st.integers(0, 3),
 )
