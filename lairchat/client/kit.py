@@ -35,6 +35,7 @@ __all__ = [
     "say",
     "show",
     "show_error",
+    "tell",
 ]
 
 NOTICE_MS = 12_000  # how long the last row says something

@@ -10,8 +10,9 @@ from lairchat.client.account import close_form
 from lairchat.client.dialogs import Choices, Form, Question, drop, find
 from lairchat.client.effects_sealed import BeginAnew, LinkDevice, WordsKept
 from lairchat.client.forms_sealed import LINK_WORDS, UNLOCK, unlock_form, words_form
-from lairchat.client.kit import ask, notice, request, safe, say, show, show_error
+from lairchat.client.kit import ask, notice, request, safe, show, show_error, tell
 from lairchat.client.secret import WordsTrace
+from lairchat.client.state import Item
 from lairchat.client.wording import date_of
 from lairchat.client.wording_sealed import device_lines, recovery_lines
 
@@ -53,7 +54,9 @@ def recovery_words(state: AppState, event: i.RecoveryWords) -> list[Effect]:
         state.words_trace = WordsTrace(words, state.trace_key)
     lines = recovery_lines(words)
     if state.journal is not None:
-        say(state, "\n".join(["Your recovery words", *lines]))
+        text = "\n".join(["Your recovery words", *lines])
+        # Printed once: it stands in no room, from where it would be told again.
+        tell(state, state.console, Item((0, 0), state.now, "", text, "note"))
         _ask_whether_written(state)
         return []
     page = Choices("Your recovery words", lines, state.now, tag=WORDS)
@@ -213,7 +216,7 @@ def devices_listed(state: AppState, event: i.DevicesListed) -> list[Effect]:
 
 def forget_device(state: AppState) -> None:
     """Forget what was so for the account that is logged out; words not written down yet stay."""
-    state.locked, state.unlinked, state.words_trace = False, None, None
+    state.locked, state.unlinked = False, None
     state.invites.clear()
     for dialog in [one for one in state.dialogs if one.tag not in {None, WORDS}]:
         drop(state, dialog)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lairchat.client import effects
 from lairchat.client.kit import notice, safe
 from lairchat.client.state import OUTBOX, Item, Queued
+from lairchat.client.wording import held_words
 from lairchat.model import limits
 
 TYPE_CHECKING = False
@@ -25,27 +26,14 @@ __all__ = [
 ]
 
 
-BEFORE_ENCRYPTION = (
-    "made before encryption: read only. /succeed opens an encrypted one with the same people"
-)
-
-
 def closed(state: AppState, room: Room) -> str:
-    """Return why nothing is sent in a room, and the next step; empty if something is.
-
-    A conversation from before encryption stays what it was: in the room with the same people the
-    next message would be for the server to read too.
-    """
+    """Return why nothing is sent in a room, and the next step; empty if something is."""
     if room.archived:
         from lairchat.model.refusals import RoomArchived
 
         return str(RoomArchived())
-    if room.label == "E2E!":
-        from lairchat.client.wording import held_words
-
-        return held_words(state, room)
-    private = room.direct or room.access == "private"
-    return BEFORE_ENCRYPTION if state.sealed and private and not room.encrypted else ""
+    waits = room.encrypted and room.label != "E2E!"  # what is typed meanwhile is queued
+    return "" if waits else held_words(state, room)
 
 
 def refusal(text: str) -> str:

@@ -21,6 +21,7 @@ from lairchat.client.inputs_sealed import StoreLocked
 from lairchat.client.kit import notice, quit_now, safe
 from lairchat.client.recap import Recap
 from lairchat.client.update import update
+from lairchat.client.wording import reaction_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -344,7 +345,9 @@ class Plain:
 
     def _lines(self, room_id: int, item: Item) -> list[str]:
         clock = self._clock(item.at)
-        first, *rest = item.text.split("\n")
+        first, *rest = (item.text + " (edited)" * item.edited).split("\n")
+        if item.reactions:
+            rest.append(reaction_words(item))
         room = self.state.rooms.get(room_id)
         where = f" in {room.title.lstrip('#')}" if room is not None else ""
         if item.kind == "rule":

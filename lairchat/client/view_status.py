@@ -114,20 +114,25 @@ def draw_status(state: AppState, canvas: Canvas, found: Layout) -> None:
 
 def _narrow(state: AppState, canvas: Canvas, found: Layout, right: str) -> None:
     left = connection_text(state)
+    room = found.width - width(right) - 2
     if state.phase == "online":
-        left += " ok" + (f" {state.latency}ms" if state.latency is not None else "")
-        waiting = sum(1 for one in state.outbox if one.item.mark == "..")
-        failed = len(state.outbox) - waiting
-        left += f" {failed} failed" if failed else ""
-        left += f" {waiting} queued" if waiting else ""
+        left = _narrow_online(state, left, room)
     elif state.phase == "offline":
         left = "offline" + left[left.rfind(" retry") :] if " retry" in left else left
-    room = found.width - width(right) - 2
-    typing = f"{clock(state)} {typing_words(state, state.room)}"
-    if state.phase == "online" and len(typing) > len(clock(state)) + 1 and width(typing) <= room:
-        left = typing
     if room < 4:
         right, room = "", found.width
     attr = "status" if state.phase == "online" else "status-bad"
     x = canvas.put(0, found.status_y, clip(left, room), attr)
     canvas.put(x + 2, found.status_y, right, "status")
+
+
+def _narrow_online(state: AppState, time: str, room: int) -> str:
+    """Return how it goes, or who types if nothing waits and it fits."""
+    typing = f"{time} {typing_words(state, state.room)}"
+    if typing != f"{time} " and not state.outbox and width(typing) <= room:
+        return typing
+    waiting = sum(1 for one in state.outbox if one.item.mark == "..")
+    failed = len(state.outbox) - waiting
+    left = f"{time} ok" + (f" {state.latency}ms" if state.latency is not None else "")
+    left += f" {failed} failed" if failed else ""
+    return left + (f" {waiting} queued" if waiting else "")

@@ -60,8 +60,20 @@ def title_words(room: Room) -> str:
     return "archived" if room.archived else IN_TITLE.get(room.label, "")
 
 
+BEFORE_ENCRYPTION = (
+    "made before encryption: read only. /succeed opens an encrypted one with the same people"
+)
+
+
 def held_words(state: AppState, room: Room) -> str:
-    """Return why the next message would not leave an encrypted room, and the next step."""
+    """Return why the next message would not leave a room now, and the next step.
+
+    A conversation from before encryption stays what it was, and read only: people who meet in
+    private take it for a private one.
+    """
+    if not room.encrypted and not room.archived:
+        private = room.direct or room.access == "private"
+        return BEFORE_ENCRYPTION if state.sealed and private else ""
     if room.hold or not room.encrypted:
         return room.hold
     if room.label == "E2E!":

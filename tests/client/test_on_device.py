@@ -398,3 +398,16 @@ def test_the_trace_of_the_words_says_nothing() -> None:
     from lairchat.client.secret import WordsTrace
 
     assert repr(WordsTrace(RECOVERY, b"k" * 32)) == "WordsTrace(...)"
+
+
+def test_words_that_were_shown_are_held_after_another_login_too() -> None:
+    person = in_lobby()
+    person.state.trace_key = b"k" * 32
+    person.link(s.RecoveryWords(RECOVERY), i.LoggedOut("over"), i.LoggedIn("you", 1))
+    person.link(i.RoomsSynced((i.RoomInfo(1, "lobby"),)))
+    person.wait()
+    person.key("enter")
+    person.types("y")
+    person.wait()
+    person.enter(" ".join(RECOVERY))
+    assert person.sent() == []

@@ -108,6 +108,7 @@ def test_conversations_from_before_encryption_are_read_only(direct: bool) -> Non
     person.link(s.StoreOpened())
     old = i.RoomInfo(5, "bob", direct=direct, access="private", label="PLAIN")
     person.link(i.RoomJoined(old))
+    assert "made before encryption" in person.screen()
     person.enter("hello")
     assert person.sent() == []
     assert "/succeed" in person.note
@@ -456,3 +457,11 @@ def test_an_encrypted_room_needs_no_successor() -> None:
 )
 def test_half_blocks_are_used_where_the_terminal_has_them(encoding: str, blocks: bool) -> None:
     assert has_blocks(encoding) is blocks
+
+
+def test_what_waits_goes_before_who_types_where_there_is_little_room() -> None:
+    person = secret(40, 12)
+    person.enter("still going")
+    page = person.screen()
+    assert "1 queued" in page
+    assert "typing" not in page

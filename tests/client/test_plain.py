@@ -713,3 +713,20 @@ def test_a_held_room_tells_on_entering_it_what_to_do() -> None:
     lines = reader.says("/join @bob", "hello")
     assert any("held. /trust bob" in line for line in lines)
     assert not any(isinstance(one, e.Send) for one in reader.did)
+
+
+def test_edits_and_reactions_stand_in_what_was_said_before() -> None:
+    reader = online()
+    message = i.Message(1, NOON, "bob", "hello", edited=1, reactions=(("+1", 2, True),))
+    reader.link(s.StoreOpened(), i.MessageArrived(1, message))
+    assert "bob in lobby: hello (edited)" in reader.lines[-2]
+    assert reader.lines[-1].strip() == "+1 x2 (you)"
+
+
+def test_recovery_words_are_printed_once() -> None:
+    reader = online()
+    reader.link(s.RecoveryWords(RECOVERY))
+    reader.says("y", "/goto top", "/status")
+    assert sum("1 crouch" in line for line in reader.lines) == 1
+    rooms = (*reader.state.rooms.values(), reader.state.console)
+    assert not any("crouch" in item.text for room in rooms for item in room.window.items)
