@@ -1,22 +1,26 @@
 """What a server can lie about beside a room's log: who people are, keys, trees, inboxes, rooms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from lairchat.demo_check import wall_clock
+from lairchat.e2ee.following import Followed
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.identities import messages as identities
 from lairchat.features.inbox import messages as inbox
 from lairchat.features.key_packages import messages as keys
+from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as rooms
 from lairchat.mls.objects import KeyPackage
+from lairchat.mls.transition import PublicGroup
 from lairchat.model.names import name_key
 from lairchat.trust.entry import ENTRIES, SignedEntry, SignedGenesis, StoredLog
 from lairchat.trust.log import encode_log
 from lairchat.trust.structure import identity_of
-from tests.blackbox.malice import TABLE, Asked, Client, Malice, Rule
+from tests.blackbox.lies import describing
+from tests.blackbox.malice import Asked, Client, Malice, Rule
 
 
 class FalseIdentity:
@@ -82,6 +86,25 @@ def false_tree(malice: Malice, room: int, tree: bytes, *whose: str) -> Rule:
         return delivery.Part(args.offset, len(tree), data)
 
     return malice.on_request(delivery.TREE, part, *whose)
+
+
+def false_room(malice: Malice, room: int, group: PublicGroup, *whose: str) -> list[Rule]:
+    """Let there be a room that the daemon does not have, with a group of whoever's making."""
+    context, devices = group.context, sum(1 for _ in group.tree.members())
+    state = delivery.GroupState(
+        context.group_id, context.epoch, context.tree_hash, 0, devices, proposals=0, removals=0
+    )
+    begun = delivery.EpochBegun(0, Followed.begin(room).hash)
+
+    def tell(reply: Any) -> Callable[[Client, Asked], Any]:
+        return lambda _, asked: reply if asked.args.room == room else asked.args
+
+    return [
+        malice.on_request(delivery.STATE, tell(state), *whose),
+        malice.on_request(delivery.BEGUN, tell(begun), *whose),
+        malice.on_request(wire.HISTORY, tell(wire.Page(room, [], more=False)), *whose),
+        false_tree(malice, room, group.tree.encode(), *whose),
+    ]
 
 
 class OldKeyPackages:
@@ -181,19 +204,7 @@ class FalseInbox:
 def plain_room(malice: Malice, room: int, *whose: str) -> list[Rule]:
     """Call an encrypted room plain, wherever it is described."""
 
-    def told(info: rooms.RoomInfo) -> rooms.RoomInfo:
+    def told(_client: Client, info: rooms.RoomInfo) -> rooms.RoomInfo:
         return replace(info, crypto="plain") if info.room == room else info
 
-    def replied(_client: Client, _asked: Asked, reply: Any) -> Any:
-        if isinstance(reply, rooms.RoomInfo):
-            return told(reply)
-        return replace(reply, rooms=[told(info) for info in reply.rooms])
-
-    def joined(_client: Client, body: rooms.RoomJoined) -> rooms.RoomJoined:
-        return rooms.RoomJoined(told(body.room))
-
-    described = [one for one in TABLE if one.reply in (rooms.RoomInfo, rooms.RoomList)]
-    return [
-        *(malice.on_reply(command, replied, *whose) for command in described),
-        malice.on_event(rooms.ROOM_JOINED.name, joined, *whose),
-    ]
+    return describing(malice, told, *whose)

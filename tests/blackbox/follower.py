@@ -18,6 +18,7 @@ from lairchat.features.inbox import messages as inbox
 from lairchat.features.joining import messages as joining
 from lairchat.features.key_packages import messages as keys
 from lairchat.features.messages import messages as wire
+from lairchat.features.messages.rules import KIND_WORDS
 from lairchat.features.rooms import messages as rooms
 from lairchat.mls.errors import InvalidError
 from lairchat.mls.group import Group
@@ -46,14 +47,8 @@ from lairchat.trust.structure import check_leaf, identity_of
 from tests.features.delivery.world import Person
 from tests.trust.rooms import signing_seed
 
-WORDS = {
-    "app": EventClass.APP,
-    "commit": EventClass.COMMIT,
-    "proposal": EventClass.PROPOSAL,
-    "state": EventClass.STATE,
-    "tombstone": EventClass.TOMBSTONE,
-}
-"""What the wire calls the classes."""
+KINDS = {word: kind for kind, word in KIND_WORDS.items()}
+"""The classes of events, by what the wire calls them."""
 
 
 class Follower:
@@ -167,8 +162,8 @@ class Follower:
         group = Group.create(own, os.urandom(16), extensions, os.urandom)
         info = encode_message(group.group_info(with_tree=False))
         founding = delivery.FoundGroup(room, info, group.public.tree.encode())
-        founded = await self.ask(delivery.FOUND, founding, self.member.key())
-        await self._enter(group, founded.seq)
+        await self.ask(delivery.FOUND, founding, self.member.key())
+        await self._enter(group)
 
     async def open(self, name: str) -> None:
         """Open the direct conversation with somebody and found its group."""
@@ -223,7 +218,7 @@ class Follower:
             raise InvalidError("the welcome is for no key package that is here")
         at = await self.ask(delivery.STATE, delivery.AskGroup(self.id))
         group = join(welcome, own, await self._tree(at.epoch))
-        await self._enter(group, at.seq)
+        await self._enter(group)
         if own not in self.kept:
             self.packages.remove(own)  # what was sealed for it is not opened twice
 
@@ -235,16 +230,12 @@ class Follower:
             data, total = data + part.data, part.total
         return data
 
-    async def _enter(self, group: Group, seq: int) -> None:
-        """Judge a group as a whole; the log is followed up to where this device came in."""
-        followed = Followed.begin(self.id)
-        self.hashes = {0: followed.hash}
-        while followed.seq < seq:
-            for told in await self._page(followed.seq):
-                if told.seq <= seq:
-                    event = event_of(told)
-                    followed = followed.event(event.seq, event.kind, event.sender, event.digest)
-                    self.hashes[event.seq] = followed.hash
+    async def _enter(self, group: Group) -> None:
+        """Judge a group as a whole; the log is followed from where its epoch began."""
+        asking = delivery.AskEpoch(self.id, group.context.epoch)
+        begun: delivery.EpochBegun = await self.ask(delivery.BEGUN, asking)
+        followed = Followed(begun.seq, begun.hash, {})
+        self.hashes = {begun.seq: begun.hash}
         asked: set[bytes] = set()
         while True:
             try:
@@ -351,7 +342,7 @@ class Follower:
 
 def event_of(told: wire.LogEvent) -> Event:
     """Return an event as a room takes it; what is purged has its digest and its class."""
-    kind = WORDS[told.was or told.kind]
+    kind = KINDS[told.was or told.kind]
     if told.kind == "tombstone":
         return Event(told.seq, kind, told.user, None, told.digest)
     return Event.of(told.seq, kind, told.user, told.body)

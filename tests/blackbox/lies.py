@@ -10,22 +10,17 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredLock
 
-from lairchat.demo_check import wall_clock
+from lairchat.e2ee.following import Followed
 from lairchat.features.delivery import messages as delivery
+from lairchat.features.delivery.rules import hint
 from lairchat.features.messages import messages as wire
 from lairchat.features.messages.messages import LogEvent
 from lairchat.features.rooms import messages as rooms
-from lairchat.mls.errors import MLSError
-from lairchat.mls.messages import (
-    CommitContent,
-    ProposalContent,
-    PublicMessage,
-    decode_message,
-)
-from lairchat.mls.objects import ByValue, Remove
 from lairchat.model.refusals import NotMember, RoomUnknown
 from lairchat.wire.contract import Command
-from tests.blackbox.malice import Asked, Client, Malice
+from tests.blackbox.follower import event_of
+from tests.blackbox.malice import TABLE, Asked, Client, Malice, Rule
+from tests.blackbox.relay import settled
 
 Retell = Callable[[LogEvent], list[LogEvent]]
 """What is shown for an event of the real log; numbers do not matter."""
@@ -61,9 +56,12 @@ class FalseLog:
             on_request(wire.SYNC, self._sync, *whose),
             on_reply(wire.SYNC, self._synced, *whose),
             on_request(wire.MOVE_CURSOR, self._move, *whose),
-            on_request(delivery.COMMIT_BODY, self._body, *whose),
+            on_request(delivery.COMMIT_BODY, self._naming, *whose),
+            on_request(delivery.TOMBSTONE, self._naming, *whose),
             on_reply(wire.MOVE_CURSOR, self._moved, *whose),
             *(on_reply(command, self._placed, *whose) for command in PLACED),
+            on_reply(delivery.BEGUN, self._begun, *whose),
+            *describing(malice, self._described, *whose),
         ]
 
     def end(self) -> None:
@@ -106,10 +104,16 @@ class FalseLog:
             page = await self._page(client)
             for event in page.events:
                 self._first.append(len(self.events) + 1)
-                for told in self.retell(event):
+                for told in self.retell(self._pointing(event)):
                     self._append(told)
                 self._upto.append(len(self.events))
             more = page.more
+
+    def _pointing(self, event: LogEvent) -> LogEvent:
+        """Let a hint name the message that it is about by its number in the false log."""
+        if event.kind != "hint":
+            return event
+        return replace(event, body=hint(self._false(int.from_bytes(event.body, "big"))))
 
     async def _page(self, client: Client) -> wire.Page:
         """Return what follows in the real log, through whomever the daemon gives it to."""
@@ -204,7 +208,7 @@ class FalseLog:
             return moved
         return replace(moved, read=self._seen(moved.read))
 
-    def _body(self, _client: Client, asked: Asked) -> Any:
+    def _naming(self, _client: Client, asked: Asked) -> Any:
         if asked.args.room != self.room:
             return asked.args
         return replace(asked.args, seq=self._real(asked.args.seq - 1) + 1)
@@ -215,6 +219,41 @@ class FalseLog:
         await self._read(client)
         return replace(reply, seq=self._false(reply.seq))
 
+    def _begun(self, _client: Client, asked: Asked, reply: delivery.EpochBegun) -> Any:
+        if asked.args.room != self.room:
+            return reply
+        followed = Followed.begin(self.room)
+        for told in self.events[: reply.seq]:
+            event = event_of(told)
+            followed = followed.event(event.seq, event.kind, event.sender, event.digest)
+        return replace(reply, hash=followed.hash)
+
+    async def _described(self, client: Client, info: rooms.RoomInfo) -> rooms.RoomInfo:
+        if info.room != self.room:
+            return info
+        await self._read(client)
+        return replace(info, head=len(self.events))
+
+
+def describing(
+    malice: Malice, change: Callable[[Client, rooms.RoomInfo], Any], *whose: str
+) -> list[Rule]:
+    """Describe rooms otherwise, wherever they are described."""
+
+    async def replied(client: Client, _asked: Asked, reply: Any) -> Any:
+        if isinstance(reply, rooms.RoomInfo):
+            return await settled(change(client, reply))
+        return replace(reply, rooms=[await settled(change(client, info)) for info in reply.rooms])
+
+    async def joined(client: Client, body: rooms.RoomJoined) -> rooms.RoomJoined:
+        return rooms.RoomJoined(await settled(change(client, body.room)))
+
+    described = [one for one in TABLE if one.reply in (rooms.RoomInfo, rooms.RoomList)]
+    return [
+        *(malice.on_reply(command, replied, *whose) for command in described),
+        malice.on_event(rooms.ROOM_JOINED.name, joined, *whose),
+    ]
+
 
 PLACED: tuple[Command[Any, Any], ...] = (
     wire.SEND,
@@ -222,87 +261,10 @@ PLACED: tuple[Command[Any, Any], ...] = (
     delivery.COMMIT,
     delivery.PROPOSE,
     delivery.STATE,
+    delivery.BEGUN,
+    delivery.TOMBSTONE,
 )
 """Commands whose answers name a place in the log of the room that they are about."""
-
-
-class Partition(FalseLog):
-    """Some members are by themselves: nobody else hears them, and they hear nobody else.
-
-    What they say, commit and propose stands in their log only; the liar takes whatever they bring.
-    apart: whether it has begun; until then the false log is the real one.
-    """
-
-    def __init__(self, malice: Malice, room: int, *whose: str, apart: bool = True) -> None:
-        super().__init__(malice, room, *whose, retell=self._apart)
-        self.apart = apart
-        for command, kind in ((wire.SEND, "app"), (delivery.PROPOSE, "proposal")):
-            rule = malice.on_request(command, self._taking(kind), *whose)
-            self._rules.append(rule)
-        self._rules.append(malice.on_request(delivery.COMMIT, self._commit, *whose))
-
-    def _apart(self, event: LogEvent) -> list[LogEvent]:
-        return [] if self.apart else [event]
-
-    def _taking(self, kind: str) -> Callable[[Client, Asked], Any]:
-        def take(client: Client, asked: Asked) -> Any:
-            if not self.apart or asked.args.room != self.room:
-                return asked.args
-            data = asked.args.body if kind == "app" else asked.args.message
-            event = self._take(client, asked, kind, data)
-            if kind == "app":
-                return wire.Sent(event.seq, event.at)
-            return delivery.Proposed(event.seq)
-
-        return take
-
-    def _commit(self, client: Client, asked: Asked) -> Any:
-        if not self.apart or asked.args.room != self.room:
-            return asked.args
-        message = decode_message(asked.args.message)
-        assert isinstance(message, PublicMessage)
-        event = self._take(client, asked, "commit", asked.args.message)
-        return delivery.Committed(event.seq, message.authenticated.framed.epoch + 1)
-
-    def _take(self, client: Client, asked: Asked, kind: str, data: bytes) -> LogEvent:
-        assert asked.key is not None
-        at, name, device = wall_clock(), client.name, client.device
-        return self.insert(
-            LogEvent(self.room, 0, at, client.user, name, device, kind, asked.key, data)
-        )
-
-
-class HoldRemoves(Partition):
-    """Some members are not told that somebody is removed, and go on with whoever it was."""
-
-    def __init__(self, malice: Malice, room: int, *whose: str) -> None:
-        super().__init__(malice, room, *whose, apart=False)
-        self._rules.append(malice.on_event(rooms.ROOM_LEFT.name, self._left, *whose))
-
-    def _left(self, _client: Client, left: rooms.RoomLeft) -> rooms.RoomLeft | None:
-        return None if left.room == self.room else left
-
-    def _apart(self, event: LogEvent) -> list[LogEvent]:
-        self.apart = self.apart or _removes(event)
-        return super()._apart(event)
-
-
-def _removes(event: LogEvent) -> bool:
-    """Tell whether an event removes somebody, or asks for it."""
-    if event.kind not in ("commit", "proposal"):
-        return False
-    try:
-        message = decode_message(event.body)
-    except MLSError:
-        return False  # a large one, which stands elsewhere
-    assert isinstance(message, PublicMessage)
-    match message.authenticated.framed.content:
-        case ProposalContent(Remove()):
-            return True
-        case CommitContent(commit):
-            said = (one.proposal for one in commit.proposals if isinstance(one, ByValue))
-            return any(isinstance(proposal, Remove) for proposal in said)
-    return False
 
 
 # -- ways to retell

@@ -4,7 +4,7 @@ To its clients the proxy is the daemon: it ends their TLS with the daemon's own 
 the identity that they have pinned is proven to them.  To the daemon it is each of its clients.  What
 passes in either direction goes through the rules that a test has set, decoded; what no rule is about
 passes as it came.
-What there is to lie about is in ``lies`` and ``false_witness``.
+What there is to lie about is in ``lies``, ``partitions`` and ``false_witness``.
 """
 
 from collections.abc import Callable, Iterator

@@ -11,11 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from lairchat.e2ee.room import Claim, Opened
-from lairchat.features.delivery import messages as delivery
 from lairchat.features.identities import messages as identities
 from lairchat.features.inbox import messages as inbox
 from lairchat.features.key_packages import messages as keys
-from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as rooms
 from lairchat.mls.errors import InvalidError, MalformedError
 from lairchat.mls.group import Group
@@ -39,6 +37,7 @@ from tests.blackbox.false_witness import (
     FalseIdentity,
     FalseInbox,
     OldKeyPackages,
+    false_room,
     false_tree,
     plain_room,
     roll_back,
@@ -276,26 +275,13 @@ class Welcomes(LiesTest):
         self.welcome = added.welcome
         return added.group
 
-    def stage(self, room: int, group: Group, whom: str) -> None:
-        """Let a room that the daemon does not have be there for somebody."""
-        state = delivery.GroupState(
-            group.context.group_id, group.context.epoch, group.context.tree_hash, 0, 2, 0, 0
-        )
-
-        def tell(reply: object) -> object:
-            return lambda _, asked: reply if asked.args.room == room else asked.args
-
-        self.malice.on_request(delivery.STATE, tell(state), whom)
-        self.malice.on_request(wire.HISTORY, tell(wire.Page(room, [], False)), whom)
-        false_tree(self.malice, room, group.public.tree.encode(), whom)
-
     @awaited
     async def test_a_fake_room_in_somebodys_name_is_refused(self) -> None:
         alice, bob = await self.followers("alice", "bob")
         await bob.bring()
         group = self.fake(bob.packages[0].package, alice.person, os.urandom(32))
         room = 4_000
-        self.stage(room, group, "bob")
+        false_room(self.malice, room, group.public, "bob")
         await FalseInbox(self.malice, "bob").put(
             "welcome", self.welcome, alice.person.id, self.device(alice)
         )
@@ -311,7 +297,7 @@ class Welcomes(LiesTest):
         await bob.meet("alice")
         group = self.fake(bob.packages[0].package, mallory.person, None)
         room = 4_000
-        self.stage(room, group, "bob")
+        false_room(self.malice, room, group.public, "bob")
         await FalseInbox(self.malice, "bob").put(
             "welcome", self.welcome, alice.person.id, self.device(alice)
         )

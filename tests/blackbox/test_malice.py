@@ -19,8 +19,9 @@ from lairchat.model.faults import NetLost
 from lairchat.model.identity import Link
 from lairchat.model.refusals import RoomUnknown
 from tests.blackbox.daemon import awaited
-from tests.blackbox.lies import FalseLog, Partition, drop, flip, swap, without
+from tests.blackbox.lies import FalseLog, drop, flip, swap, without
 from tests.blackbox.malice import TABLE, Asked, Client, Malice
+from tests.blackbox.partitions import Partition
 from tests.blackbox.terminals import PATIENCE, Terminal, Terminals
 from tests.blackbox.test_encrypted import EncryptedTest
 
