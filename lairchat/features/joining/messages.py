@@ -65,7 +65,7 @@ class OfferCode(Request, frozen=True):
     """Let people come into a room with a code, or change or end that.
 
     uses: by how many people it is used altogether, those who wait counted; 0 ends it.
-    until: when it ends, ms since 1970; 90 days from now at the latest.
+    until: when it ends, ms since 1970; 90 days from now at the latest.  A time that is past ends it.
     """
 
     room: RoomRef

@@ -232,7 +232,7 @@ class Joining:
             there, role = rooms.room_for(connection, code.room, session.user)
             if role is not None:
                 raise refusals.AlreadyMember
-            if there.archived:
+            if there.archived or not there.members:  # put away, left by all, or deleted
                 raise refusals.CodeUnknown(field="$.locator")
             require_place(connection, session.user)
             elsewhere = set(tables.rooms_knocked(connection, session.user)) - {code.room}

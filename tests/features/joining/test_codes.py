@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lairchat.e2ee.invite import Code, admit, ask, check, check_admission
-from lairchat.features.delivery.messages import Admission
+from lairchat.features.delivery.messages import LEAVE, Admission
 from lairchat.features.identities import tables as identities
 from lairchat.features.identities.messages import APPEND
 from lairchat.features.inbox import tables as inboxes
@@ -239,12 +239,23 @@ def test_nor_does_one_of_who_has_revoked_the_device(here: Here) -> None:
         knock(here.member("carol"), code)
 
 
-def test_a_room_that_is_put_away_is_not_entered(here: Here) -> None:
+def test_a_room_that_is_put_away_or_left_by_all_is_not_entered(here: Here) -> None:
     alice = room_of(here, "alice")[0]
-    code = offered(alice)
+    bob, code = here.member("bob"), offered(alice)
     here.server.change(lambda connection: rooms.set_archived(connection, alice.room, 1))
     with pytest.raises(refusals.CodeUnknown):
-        knock(here.member("bob"), code)
+        knock(bob, code)
+    here.server.change(lambda connection: rooms.set_archived(connection, alice.room, None))
+    alice.ask(LEAVE, room=alice.room)
+    with pytest.raises(refusals.CodeUnknown):
+        knock(bob, code)
+
+
+def test_a_time_that_is_past_ends_a_code(here: Here) -> None:
+    alice = room_of(here, "alice")[0]
+    code = offered(alice)
+    offer(alice, code, uses=1, hours=0)
+    assert here.server.look(consent)[1] == []
 
 
 def test_trying_codes_is_slow(here: Here) -> None:
@@ -501,9 +512,13 @@ def test_a_proof_is_for_those_whom_the_commit_adds_one_for_each(here: Here) -> N
         with pytest.raises(refusals.GroupRefused):
             alice.send_commit({**sent, "admissions": wrong})
         assert kept(here) == before
-    for size in (0, limits.CODE_PROOF_BYTES + 1):
+    for wrong in (
+        [Admission(found.user, b"")],
+        [Admission(found.user, bytes(limits.CODE_PROOF_BYTES + 1))],
+        [admission] * (limits.ADMISSIONS_AT_ONCE + 1),
+    ):
         with pytest.raises((ProtocolError, refusals.Refusal)) as caught:
-            alice.send_commit({**sent, "admissions": [Admission(found.user, bytes(size))]})
+            alice.send_commit({**sent, "admissions": wrong})
         assert caught.value.code == "LC-ARGS"
     alice.send_commit(
         {**sent, "admissions": [Admission(found.user, bytes(limits.CODE_PROOF_BYTES))]}
