@@ -47,6 +47,7 @@ class Authentication:
         self._link = link
         self._claim: Claim | None = None
         self._given: effects.Login | effects.Register | None = None
+        self._server_key = b""
 
     def keep(self, effect: effects.Effect) -> None:
         """Keep an answer for which there is no connection at this moment; the latest counts."""
@@ -58,6 +59,7 @@ class Authentication:
     async def log_in(self, hello: ServerHello) -> None:
         """Log this connection in; raises what ends the attempt."""
         link = self._link
+        self._server_key = hello.identity.key
         target = link.target
         account = target.account or link.known.account(target.host, target.port) or ""
         wanted = self._given is not None or self._claim is not None
@@ -80,7 +82,7 @@ class Authentication:
             link.profile.drop_session()
             link.deliver(inputs.Notice(refusal.text, refusal.code))
             return False
-        self._granted(grant, session.name)
+        self._granted(grant, session.name, None)
         return True
 
     async def _ask(self, hello: ServerHello, account: str) -> None:
@@ -105,7 +107,7 @@ class Authentication:
                 asked = True
                 continue
             self._claim = None
-            self._granted(grant, claim.name)
+            self._granted(grant, claim.name, claim.keys.vault)
             return
 
     def _say_needed(self, hello: ServerHello, account: str) -> None:
@@ -167,7 +169,7 @@ class Authentication:
         )
         return grant
 
-    def _granted(self, grant: accounts.Grant, asked: str) -> None:
+    def _granted(self, grant: accounts.Grant, asked: str, vault_key: bytes | None) -> None:
         link = self._link
         assert link.connection is not None
         link.connection.authenticated()
@@ -188,6 +190,7 @@ class Authentication:
         if settings:
             link.deliver(inputs.SettingsLoaded(tuple(settings.items())))
         link.deliver(inputs.LoggedIn(grant.name, grant.user, grant.role))
+        link.sealed.logged_in(grant, vault_key, self._server_key)
 
 
 def device_label() -> str:

@@ -10,6 +10,11 @@ import msgspec
 from lairchat.client.inputs import Message
 from lairchat.features.accounts import messages as accounts
 from lairchat.features.admin import messages as admin
+from lairchat.features.delivery import messages as delivery
+from lairchat.features.identities import messages as identities
+from lairchat.features.inbox import messages as inbox
+from lairchat.features.joining import messages as joining
+from lairchat.features.key_packages import messages as key_packages
 from lairchat.features.messages import messages
 from lairchat.features.moderation import messages as moderation
 from lairchat.features.presence import messages as presence
@@ -25,6 +30,11 @@ EVENTS: dict[str, EventType[Any]] = {
         *messages.EVENTS,
         *presence.EVENTS,
         *admin.EVENTS,
+        *identities.EVENTS,
+        *key_packages.EVENTS,
+        *inbox.EVENTS,
+        *joining.EVENTS,
+        *delivery.EVENTS,
     )
 }
 
@@ -36,6 +46,11 @@ TABLE = Table(
         *messages.COMMANDS,
         *moderation.COMMANDS,
         *transfer.COMMANDS,
+        *identities.COMMANDS,
+        *key_packages.COMMANDS,
+        *inbox.COMMANDS,
+        *joining.COMMANDS,
+        *delivery.COMMANDS,
     ),
     EVENTS.values(),
 )

@@ -10,23 +10,21 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lairchat.client import catalog
+from lairchat.client.inputs import Message
 from lairchat.client.link import Link
-from lairchat.features.messages import messages as wire
 from lairchat.model import limits
 from lairchat.model.refusal import Refusal
 
 
-def event_object(event: wire.LogEvent, room: str) -> dict[str, Any] | None:
-    """Return an event as ``lair tail --json`` prints it, or None for one that is gone."""
-    line = catalog.message_of(event)
+def event_object(line: Message, room: str) -> dict[str, Any] | None:
+    """Return a line as ``lair tail --json`` prints it, or None for one that is gone."""
     if line.kind == "gone":
         return None
     return {
         "room": room,
-        "seq": event.seq,
-        "at": event.at,
-        "from": event.name,
+        "seq": line.seq,
+        "at": line.at,
+        "from": line.sender,
         "kind": line.kind,
         "text": line.text,
     }
@@ -56,7 +54,7 @@ class Follower:
         self._seen: dict[int, int] = dict(link.rooms.heads)
         if room is not None:
             self._seen = {room: self._seen.get(room, 0) if after is None else after}
-        self._held: dict[int, list[wire.LogEvent]] = {}
+        self._held: dict[int, list[Message]] = {}
         self._ended = False
 
     @property
@@ -83,17 +81,16 @@ class Follower:
             self._link.watchers.remove(self._watch)
             self._link.on_sync.remove(self._synced)
 
-    def _watch(self, event: wire.LogEvent) -> None:
-        room = event.room
+    def _watch(self, room: int, line: Message) -> None:
         if self._room not in {None, room}:
             return
-        seen = self._seen.setdefault(room, event.seq - 1)
+        seen = self._seen.setdefault(room, line.seq - 1)
         if room in self._held:
-            self._held[room].append(event)
-        elif event.seq == seen + 1:
-            self._show(event)
-        elif event.seq > seen:
-            self._held[room] = [event]
+            self._held[room].append(line)
+        elif line.seq == seen + 1:
+            self._show(room, line)
+        elif line.seq > seen:
+            self._held[room] = [line]
             self._fill_later(room)
 
     def _synced(self) -> None:
@@ -111,25 +108,24 @@ class Follower:
     async def _fill(self, room: int) -> None:
         before, more = self._seen[room], True
         while more and not self._ended:
-            page: wire.Page = await self._link.ask(
-                wire.HISTORY, wire.History(room, after=self._seen[room], limit=limits.HISTORY_PAGE)
-            )
             seen = self._seen[room]
-            for event in page.events:
-                if event.room == room:
-                    self._show(event)
-            more = page.more and self._seen[room] > seen
+            page = await self._link.lines(room, after=seen, limit=limits.HISTORY_PAGE)
+            for line in page.messages:
+                self._show(room, line)
+            # What shows nothing stands between the lines, and behind the last of them.
+            self._seen[room] = max(self._seen[room], page.end)
+            more = page.newer and self._seen[room] > seen
         held = self._held.pop(room, [])
-        for event in held:
+        for line in held:
             # What the log does not lead to was never in it: asking again would never end.
-            if self._seen[room] > before or event.seq <= before + len(held):
-                self._watch(event)
+            if self._seen[room] > before or line.seq <= before + len(held):
+                self._watch(room, line)
 
-    def _show(self, event: wire.LogEvent) -> None:
-        if self._ended or event.seq <= self._seen[event.room]:
+    def _show(self, room: int, line: Message) -> None:
+        if self._ended or line.seq <= self._seen[room]:
             return
-        self._seen[event.room] = event.seq
-        shown = event_object(event, self._name(event.room))
+        self._seen[room] = line.seq
+        shown = event_object(line, self._name(room))
         if shown is not None:
             self._emit(shown)
 
@@ -137,4 +133,5 @@ class Follower:
         info = self._link.rooms.infos.get(room)
         if info is None:
             return f"?{room}"
-        return f"@{info.name}" if info.kind == "direct" else f"#{info.name}"
+        title = self._link.rooms.title(info)
+        return f"@{title}" if info.kind == "direct" else f"#{title}"

@@ -17,13 +17,17 @@ from twisted.python.failure import Failure
 from lairchat.client import catalog, effects, inputs
 from lairchat.client.authentication import Authentication
 from lairchat.client.connection import Connection
-from lairchat.client.outgoing import Outgoing
+from lairchat.client.outgoing import Outgoing, Told
 from lairchat.client.people import People
 from lairchat.client.pinning import recognised
 from lairchat.client.profile import KnownServers, Profile
 from lairchat.client.pulse import Pulse, slept
 from lairchat.client.requests import Requests
 from lairchat.client.rooms import Rooms
+from lairchat.client.sealed.keyring import Keyring
+from lairchat.client.sealed.sending import Sending
+from lairchat.client.sealed.service import Sealed
+from lairchat.client.sealed.showing import Lines
 from lairchat.features.messages import messages as wire
 from lairchat.model import faults, limits, refusals
 from lairchat.model.identity import ServerId, format_address
@@ -101,7 +105,8 @@ class Link:
     deliver: takes every input for the core, in order.
     user_name: what to suggest as the account's name.
     asleep: seconds that grow by each sleep of the computer.
-    watchers: called with every log event that is new here; on_sync: after each catching up.
+    watchers: called with room and line of all that is new here; on_sync: after each catching up.
+    keyring: keeps the key of a store between two starts; the kernel's if none is given.
     on_profile: called with the profile that this process has just taken; returns what ends the
         use that was made of it, and says when that is done.
     """
@@ -121,6 +126,7 @@ class Link:
         random: Callable[[int], bytes],
         user_name: str = "",
         asleep: Callable[[], float] = slept,
+        keyring: Keyring | None = None,
     ) -> None:
         self.reactor = reactor
         self.dialer = dialer
@@ -136,11 +142,12 @@ class Link:
         self.profile: Profile | None = None
         self.online = False
         self.stopped = False
-        self.watchers: list[Callable[[wire.LogEvent], None]] = []
+        self.watchers: list[Callable[[int, inputs.Message], None]] = []
         self.on_sync: list[Callable[[], None]] = []
         self.on_profile: Callable[[Profile], Callable[[], Deferred[Any]]] | None = None
         self.reason: Refusal | None = None
         self.outgoing = Outgoing(self)
+        self.sealed = Sealed(self, keyring)
         self.rooms = Rooms(
             self.ask,
             deliver,
@@ -148,6 +155,7 @@ class Link:
             self.watch,
             later=reactor.callLater,
             members_changed=self._members_changed,
+            sealed=self.sealed,
         )
         self.people = People(reactor, self.rooms, self._list_members)
         self.requests = Requests(self)
@@ -253,6 +261,7 @@ class Link:
         if connection is not None:
             connection.abort(faults.NetLost(address=self._address))
         self.requests.lost()
+        self.sealed.lost()
 
     async def _pause(self, reason: Refusal) -> None:
         """Wait before the next attempt: up to a second at first, then longer, with jitter."""
@@ -326,11 +335,13 @@ class Link:
         words = " ".join(server.words())
         self.deliver(inputs.HelloReceived(words, server.fingerprint, True, f"lair/{hello.version}"))
         await self.authentication.log_in(hello)
+        await self.sealed.begin()
         self._wait = limits.RECONNECT_SECONDS_MIN
         self.reason = None
         self.online = True
         connection.ping()
         await self.rooms.sync()
+        self.sealed.online()
         self.outgoing.online()
         self.requests.online()
         self.people.online()
@@ -383,6 +394,7 @@ class Link:
         self.requests.forget()
         self.people.forget()
         self.profile = profile
+        self.sealed.take(profile)
         self.outgoing.restore(outbox)
         for name, value in self._unsaved.items():
             self._keep_setting(profile, name, value)
@@ -394,6 +406,7 @@ class Link:
         """Give the profile to others, once nothing of ours is in its place any more."""
         close, self._close_profile = self._close_profile, None
         profile = self.profile
+        self.sealed.release()
 
         def unlock(_: Any) -> None:
             if profile is not None:
@@ -439,11 +452,11 @@ class Link:
             case effects.TrustAnswer() | effects.Login() | effects.Register():
                 self._answered(effect)
             case effects.Send(ticket, room, text, action):
-                self.outgoing.send(ticket, room, text, action=action)
+                self._send(ticket, room, text, action=action)
             case effects.Resend(ticket):
-                self.outgoing.retry(ticket)
+                self._queue_of(ticket).retry(ticket)
             case effects.Discard(ticket):
-                self.outgoing.discard(ticket)
+                self._queue_of(ticket).discard(ticket)
             case effects.Reconnect():
                 self.reconnect()
             case effects.SaveSetting(name, value):
@@ -453,6 +466,49 @@ class Link:
                     self._keep_setting(self.profile, name, value)
             case _:
                 self.requests.perform(effect)
+
+    # -- messages
+
+    def _send(self, ticket: int, room: int, text: str, *, action: bool) -> None:
+        """Queue a message where its room's are: what is for an encrypted one is never kept in clear."""
+        if not self.sealed.owns(room):
+            self.outgoing.send(ticket, room, text, action=action)
+            return
+        try:
+            self.sealed.sending.send(ticket, room, text, action=action)
+        except Refusal as refusal:
+            self.deliver(inputs.SendRefused(ticket, refusal.code, refusal.text))
+
+    def _queue_of(self, ticket: int) -> "Outgoing | Sending":
+        return self.sealed.sending if self.sealed.sending.owns(ticket) else self.outgoing
+
+    def submit(
+        self, room: int, text: str, told: Told, *, action: bool = False, key: bytes | None = None
+    ) -> None:
+        """Queue a message of another program; raises a Refusal if it cannot be kept."""
+        queue = self.sealed.sending if self.sealed.owns(room) else self.outgoing
+        queue.submit(room, text, told, action=action, key=key)
+
+    def keeps(self, room: int) -> bool:
+        """Tell whether what is queued for a room goes out though this program ends."""
+        return self.sealed.store is not None if self.sealed.owns(room) else self.outgoing.kept
+
+    async def lines(
+        self, room: int, *, before: int | None = None, after: int | None = None, limit: int
+    ) -> Lines:
+        """Return a page of a room's log as lines, ascending; the latest one by default."""
+        if self.sealed.owns(room):
+            return self.sealed.lines(room, before=before, after=after, limit=limit)
+        page: wire.Page = await self.ask(
+            wire.HISTORY, wire.History(room, before=before, after=after, limit=limit)
+        )
+        events = [event for event in page.events if event.room == room]
+        ticket_of = self.outgoing.ticket_of
+        lines = tuple(catalog.message_of(event, ticket_of(event.id)) for event in events)
+        end = max((event.seq for event in events), default=0)
+        if after is not None:
+            return Lines(lines, older=True, newer=page.more, end=end)
+        return Lines(lines, older=page.more, newer=False, end=end)
 
     def server_now(self) -> int:
         """Return the server's idea of now, ms: command ids are judged by its clock, not by ours.
@@ -466,10 +522,10 @@ class Link:
 
     # -- what arrives
 
-    def watch(self, event: wire.LogEvent) -> None:
-        """Show an event that is new here to other programs that follow."""
+    def watch(self, room: int, line: inputs.Message) -> None:
+        """Show a line that is new here to other programs that follow."""
         for watcher in list(self.watchers):
-            watcher(event)
+            watcher(room, line)
 
     def _members_changed(self, room: int) -> None:
         self.people.changed(room)
@@ -495,5 +551,5 @@ class Link:
             self.rooms.gap(body.rooms)
         elif name == "session.ended":
             self.session_over(body.text)
-        else:
+        elif not self.sealed.event(name, body):
             self.requests.event(name, body)

@@ -71,11 +71,11 @@ class Service:
             raise refusals.TextLong(size=len(text), limit=limits.MESSAGE_CHARS)
         info = self.room(room)
         answer: Deferred[wire.Sent] = Deferred()
-        self._link.outgoing.submit(
+        self._link.submit(
             info.room, text, lambda result: _fire(answer, result), action=action, key=key
         )
         if not answer.called:
-            queued(self._link.outgoing.kept)
+            queued(self._link.keeps(info.room))
         sent = await answer
         return {"seq": sent.seq, "at": sent.at}
 

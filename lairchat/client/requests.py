@@ -11,7 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lairchat.client import catalog, effects, inputs
-from lairchat.client.rooms import ROOMS_TAKEN, room_info
+from lairchat.client.rooms import ROOMS_TAKEN
+from lairchat.client.sealed.requests import SealedRequests
 from lairchat.features.accounts import messages as accounts
 from lairchat.features.messages import messages as wire
 from lairchat.features.moderation import messages as moderation
@@ -39,21 +40,23 @@ class Requests:
         self._cursors: dict[int, int] = {}
         self._told: dict[int, int] = {}
         self._moving: set[int] = set()
+        self._sealed = SealedRequests(link)
 
     def perform(self, effect: effects.Effect) -> None:
         """Begin what this effect asks for."""
-        handler = _HANDLERS.get(type(effect))
-        if handler is None:
-            self.log.error("no handler for {effect}", effect=type(effect).__name__)
-            return
-        deferred = Deferred.fromCoroutine(self._guarded(handler, effect))
+        work = self._sealed.work(effect)
+        if work is None:
+            handler = _HANDLERS.get(type(effect))
+            if handler is None:
+                self.log.error("no handler for {effect}", effect=type(effect).__name__)
+                return
+            work = handler(self, effect)
+        deferred = Deferred.fromCoroutine(self._guarded(work, effect))
         deferred.addErrback(self._unexpected, effect)
 
-    async def _guarded(
-        self, handler: Callable[["Requests", Any], Awaitable[None]], effect: Any
-    ) -> None:
+    async def _guarded(self, work: Awaitable[None], effect: Any) -> None:
         try:
-            await handler(self, effect)
+            await work
         except Refusal as refusal:
             ref = getattr(effect, "ref", 0)
             self._deliver(
@@ -93,7 +96,7 @@ class Requests:
                 self._deliver(inputs.CursorMoved(body.room, body.read, body.unread))
             case "room.joined":
                 self._link.rooms.joined(body.room)
-                self._deliver(inputs.RoomJoined(room_info(body.room, None), show=False))
+                self._deliver(inputs.RoomJoined(self._link.rooms.shown(body.room), show=False))
             case "room.left":
                 self._link.rooms.left(body.room)
                 self._deliver(inputs.RoomLeft(body.room, body.text))
@@ -121,39 +124,39 @@ class Requests:
         if effect.around is not None:
             await self._around(effect, limit)
             return
-        page: wire.Page = await self._link.ask(
-            wire.HISTORY, wire.History(effect.room, before=before, after=after, limit=limit)
-        )
+        if self._link.sealed.owns(effect.room):
+            page = await self._link.lines(effect.room, before=before, after=after, limit=limit)
+            messages, older, newer = page.messages, page.older, page.newer
+        else:
+            messages, older, newer = await self._plain(effect.room, before, after, limit)
         latest = before is None and after is None
         self._deliver(
-            inputs.HistoryPage(
-                effect.room,
-                self._lines(page),
-                older=page.more if after is None else True,
-                newer=page.more if after is not None else False,
-                replace=latest,
-            )
+            inputs.HistoryPage(effect.room, messages, older=older, newer=newer, replace=latest)
         )
+
+    async def _plain(
+        self, room: int, before: int | None, after: int | None, limit: int
+    ) -> tuple[tuple[inputs.Message, ...], bool, bool]:
+        """Read a page of a plain room: (lines, whether there are older, newer ones)."""
+        page: wire.Page = await self._link.ask(
+            wire.HISTORY, wire.History(room, before=before, after=after, limit=limit)
+        )
+        if after is None:
+            return self._lines(page), page.more, False
+        return self._lines(page), True, page.more
 
     async def _around(self, effect: effects.FetchHistory, limit: int) -> None:
         assert effect.around is not None
-        half = max(1, limit // 2)
-        older: wire.Page = await self._link.ask(
-            wire.HISTORY, wire.History(effect.room, before=effect.around, limit=half)
-        )
-        newer: wire.Page = await self._link.ask(
-            wire.HISTORY,
-            wire.History(effect.room, after=max(0, effect.around - 1), limit=half),
-        )
-        self._deliver(
-            inputs.HistoryPage(
-                effect.room,
-                self._lines(older) + self._lines(newer),
-                older=older.more,
-                newer=newer.more,
-                replace=True,
-            )
-        )
+        half, room, place = max(1, limit // 2), effect.room, max(0, effect.around - 1)
+        if self._link.sealed.owns(room):
+            before = await self._link.lines(room, before=effect.around, limit=half)
+            after = await self._link.lines(room, after=place, limit=half)
+            lines, older, newer = before.messages + after.messages, before.older, after.newer
+        else:
+            first, older, _ = await self._plain(room, effect.around, None, half)
+            last, _, newer = await self._plain(room, None, place, half)
+            lines = first + last
+        self._deliver(inputs.HistoryPage(room, lines, older=older, newer=newer, replace=True))
 
     def _lines(self, page: wire.Page) -> tuple[inputs.Message, ...]:
         # What is newer than the last live event is told as one first: whoever prints lines and
@@ -167,6 +170,10 @@ class Requests:
     async def move_cursor(self, effect: effects.MoveCursor) -> None:
         """Say how far the user has read; one request a room at a time, the latest wins."""
         room = effect.room
+        if self._link.sealed.owns(room):
+            # How far one reads where is nobody's but one's own.
+            self._link.sealed.read(room, effect.seq)
+            return
         self._cursors[room] = max(effect.seq, self._cursors.get(room, 0))
         if room in self._moving:
             return
@@ -202,7 +209,7 @@ class Requests:
 
     def _entered(self, ref: int, info: rooms.RoomInfo) -> None:
         self._link.rooms.joined(info)
-        self._deliver(inputs.RoomJoined(room_info(info, None), show=True, ref=ref))
+        self._deliver(inputs.RoomJoined(self._link.rooms.shown(info), show=True, ref=ref))
 
     async def leave(self, effect: effects.Leave) -> None:
         """Leave a room."""
@@ -343,12 +350,14 @@ class Requests:
             accounts.CHANGE_SECRET,
             accounts.ChangeSecret(old.authentication, new.authentication),
         )
+        link.sealed.lock_anew(new.vault)
         self._deliver(
             inputs.CommandDone(effect.ref, "password changed; all other sessions have ended")
         )
 
     async def logout(self, effect: effects.Logout) -> None:
         """End this session, or all; the server closes the connection, the link asks who is next."""
+        self._link.sealed.forget_key()
         command = accounts.LOGOUT_ALL if effect.everywhere else accounts.LOGOUT
         request = accounts.LogoutAll() if effect.everywhere else accounts.Logout()
         await self._link.ask(command, request)

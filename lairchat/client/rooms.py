@@ -6,7 +6,7 @@ Promises not to know: the screen, sockets; it asks through a function and delive
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -54,11 +54,31 @@ def room_info(info: wire_rooms.RoomInfo, sync: wire.RoomSync | None) -> inputs.R
     )
 
 
+class SealedSide(Protocol):
+    """What has the encrypted rooms: their logs are followed there, whole and from where it stands."""
+
+    def owns(self, room: int) -> bool:
+        """Tell whether a room is encrypted."""
+
+    def position(self, room: int) -> int | None:
+        """Return up to where a room has been followed; None if this device is not in it."""
+
+    def take_event(self, event: wire.LogEvent) -> None:
+        """Take the next event of a room's log."""
+
+    def dress(self, info: wire_rooms.RoomInfo, sync: wire.RoomSync | None) -> inputs.RoomInfo:
+        """Return what the screen shows of a room."""
+
+    def title(self, room: int) -> str:
+        """Return what a room is called here."""
+
+
 class Rooms:
     """What this device has of each of its rooms.
 
     ticket_of: maps a command id to the ticket of a message of ours, or 0.
-    watch: called with every event that is new here, for other programs that follow (lair tail).
+    watch: called with every line that is new here, for other programs that follow (lair tail).
+    sealed: the encrypted rooms.
     later: calls a function after some seconds, as reactor.callLater does.
     members_changed: called with a room into which somebody came, or which somebody left.
     """
@@ -70,10 +90,11 @@ class Rooms:
         ask: Ask,
         deliver: Deliver,
         ticket_of: Callable[[bytes], int],
-        watch: Callable[[wire.LogEvent], None],
+        watch: Callable[[int, inputs.Message], None],
         *,
         later: Later,
         members_changed: Callable[[int], None],
+        sealed: SealedSide,
     ) -> None:
         self._ask = ask
         self._deliver = deliver
@@ -81,6 +102,7 @@ class Rooms:
         self._watch = watch
         self._later = later
         self._members_changed = members_changed
+        self._sealed = sealed
         self.heads: dict[int, int] = {}
         self.infos: dict[int, wire_rooms.RoomInfo] = {}
         self.name = ""
@@ -99,13 +121,27 @@ class Rooms:
     def by_name(self, name: str) -> wire_rooms.RoomInfo | None:
         """Return the room that people call this: ``#ops`` or ``ops``, or ``@bob`` for a direct one."""
         wanted = name.lower()
-        for info in self.infos.values():
-            if info.kind == "direct":
-                if wanted == f"@{info.name.lower()}":
-                    return info
-            elif wanted.removeprefix("#") == info.name.lower():
+        # Encrypted ones first: of two conversations with one person the other is from before.
+        for info in sorted(self.infos.values(), key=lambda one: one.crypto == "plain"):
+            title = self.title(info).lower()
+            if (
+                wanted == f"@{title}"
+                if info.kind == "direct"
+                else wanted.removeprefix("#") == title
+            ):
                 return info
         return None
+
+    def title(self, info: wire_rooms.RoomInfo) -> str:
+        """Return what a room is called: an encrypted one as its members say."""
+        return self._sealed.title(info.room) if self._sealed.owns(info.room) else info.name
+
+    def shown(
+        self, info: wire_rooms.RoomInfo, sync: wire.RoomSync | None = None
+    ) -> inputs.RoomInfo:
+        """Return what the screen shows of a room."""
+        sealed = self._sealed.owns(info.room)
+        return self._sealed.dress(info, sync) if sealed else room_info(info, sync)
 
     # -- after logging in
 
@@ -132,9 +168,13 @@ class Rooms:
         for gone in set(self.heads) - set(infos):
             del self.heads[gone]
             self._early.pop(gone, None)
+        for room in infos:
+            position = self._sealed.position(room) if self._sealed.owns(room) else None
+            if position is not None:
+                self.heads[room] = position
         self._deliver(
             inputs.RoomsSynced(
-                tuple(room_info(info, states.get(room)) for room, info in infos.items())
+                tuple(self.shown(info, states.get(room)) for room, info in infos.items())
             )
         )
         missed = 0
@@ -174,8 +214,11 @@ class Rooms:
             self.heads[room] = state.head
             return 0
         before = self.heads[room]
-        if state.head - before > CATCH_UP_EVENTS:
+        sealed = self._sealed.owns(room)
+        if state.head - before > CATCH_UP_EVENTS and not sealed:
             await self._latest(room)
+        elif sealed:
+            await self._read_on(room, state.head)
         else:
             self._show_all(room, state.events)
             if state.more:
@@ -196,10 +239,10 @@ class Rooms:
         page = await self._ask(wire.HISTORY, wire.History(room, limit=limits.HISTORY_PAGE))
         lines = tuple(catalog.message_of(event, self._ticket_of(event.id)) for event in page.events)
         self._deliver(inputs.HistoryPage(room, lines, older=page.more, replace=True))
-        for event in page.events:
+        for event, line in zip(page.events, lines, strict=True):
             if event.room == room and event.seq > self.heads.get(room, 0):
                 self.heads[room] = event.seq
-                self._watch(event)
+                self._watch(room, line)
 
     def _show_all(self, room: int, events: Iterable[wire.LogEvent]) -> bool:
         """Show what is new in a page of a room's log; tell whether that led any further."""
@@ -241,9 +284,20 @@ class Rooms:
             _hold(self._early[room], event)
         elif event.seq == head + 1:
             self.heads[room] = event.seq
-            self._watch(event)
+            if self._sealed.owns(room):
+                self._sealed.take_event(event)
+            else:
+                self._watch(room, catalog.message_of(event))
         else:
             self._begin_closing(room, [event])
+
+    def read_again(self, room: int, position: int) -> None:
+        """Read an encrypted room's log on from a place: what came after it was not taken."""
+        if room not in self.infos:
+            return
+        self.heads[room] = position
+        if room not in self._early:
+            self._begin_closing(room, [])
 
     def gap(self, rooms: Iterable[int]) -> None:
         """Read on in rooms that the server has skipped for this connection."""
@@ -256,7 +310,8 @@ class Rooms:
         if self._syncing:
             self._meanwhile[info.room] = info
         self.infos[info.room] = info
-        self.heads.setdefault(info.room, info.head)
+        position = self._sealed.position(info.room) if self._sealed.owns(info.room) else None
+        self.heads.setdefault(info.room, info.head if position is None else position)
 
     def left(self, room: int) -> None:
         """Forget a room."""
@@ -315,12 +370,15 @@ class Rooms:
         if event.seq <= self.heads.get(event.room, 0):
             return
         self.heads[event.room] = event.seq
-        ticket = self._ticket_of(event.id)
-        self._deliver(inputs.MessageArrived(event.room, catalog.message_of(event, ticket)))
+        if self._sealed.owns(event.room):
+            self._sealed.take_event(event)
+            return
+        line = catalog.message_of(event, self._ticket_of(event.id))
+        self._deliver(inputs.MessageArrived(event.room, line))
         body = catalog.body_of(event) if event.kind == "state" else None
         if isinstance(body, wire.StateChange):
             self._changed(event.room, body)
-        self._watch(event)
+        self._watch(event.room, line)
 
     def _changed(self, room: int, change: wire.StateChange) -> None:
         info = self.infos.get(room)

@@ -68,8 +68,7 @@ def join(
         raise InvalidError("the welcome is of another cipher suite")
     secrets = _group_secrets(suite, welcome, own)
     mixed = psk_secret(suite, secrets.psks, psks)
-    key, nonce = welcome_keys(suite, secrets.joiner_secret, mixed)
-    info = GroupInfo.decode(suite.aead.open(key, nonce, b"", welcome.encrypted_group_info))
+    info = _info_of(suite, welcome, secrets, mixed)
     if info.context.cipher_suite != suite.id:
         # Else a member could lead a joiner who knows several suites into a group of the weakest.
         raise InvalidError("the welcome is of another cipher suite than its group")
@@ -89,6 +88,26 @@ def join(
     confirmed = info.context.confirmed_transcript_hash
     suite.check_mac(epoch.confirmation, confirmed, info.confirmation_tag, "a confirmation tag")
     return Group.begin(public, leaf, own.signing_key, private, epoch, info.confirmation_tag)
+
+
+def open_welcome(welcome: Welcome, own: OwnKeyPackage) -> GroupInfo:
+    """Return the group information in a welcome, by which its tree can be asked for.
+
+    Nothing of it is proven before ``join`` has looked at it with the tree.
+    Raises InvalidError if the welcome is not for this key package, or uses a pre-shared key.
+    """
+    suite = suite_of(welcome.cipher_suite)
+    if own.package.cipher_suite != suite.id:
+        raise InvalidError("the welcome is of another cipher suite")
+    secrets = _group_secrets(suite, welcome, own)
+    if secrets.psks:
+        raise InvalidError("a welcome with a pre-shared key")
+    return _info_of(suite, welcome, secrets, psk_secret(suite, (), no_psks))
+
+
+def _info_of(suite: Suite, welcome: Welcome, secrets: GroupSecrets, mixed: bytes) -> GroupInfo:
+    key, nonce = welcome_keys(suite, secrets.joiner_secret, mixed)
+    return GroupInfo.decode(suite.aead.open(key, nonce, b"", welcome.encrypted_group_info))
 
 
 def _group_secrets(suite: Suite, welcome: Welcome, own: OwnKeyPackage) -> GroupSecrets:

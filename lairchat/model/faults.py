@@ -246,6 +246,39 @@ class ProfileMissing(Refusal):
     text = "no server is known here yet. Try: lair 'LINK' with an invite link, or: lair HOST"
 
 
+class WordsBad(Refusal):
+    """What was typed are not the account's recovery words; it says nothing of what was typed."""
+
+    code = "LC-WORDS"
+    text = "these are not your recovery words: {why}. Look at what you wrote down, and try again."
+    sample = sample_of(why="word 3 is not on the list")
+
+
+class StoreShut(Refusal):
+    """Encrypted rooms are asked for while this device's store has not been opened."""
+
+    code = "LC-LOCKED"
+    text = "encrypted rooms are locked on this device. Type your password: /unlock, or: lair unlock"
+
+
+class DeviceNew(Refusal):
+    """Encrypted rooms are asked for on a device that is none of the account's yet."""
+
+    code = "LC-DEVICE-NEW"
+    text = "this device is not one of yours yet, for encrypted rooms. Link it: /link, or: lair link"
+
+
+class RoomHeld(Refusal):
+    """Something holds sending in an encrypted room."""
+
+    code = "LC-HELD"
+    text = "held: {why}. {advice}"
+    sample = sample_of(
+        why="bob's identity has changed",
+        advice="Compare with bob: /verify bob, or take the new one: /trust bob",
+    )
+
+
 class PlainOnly(Refusal):
     """The terminal cannot show a screen, so lines are used."""
 

@@ -21,18 +21,26 @@ from zope.interface import implementer
 from lairchat.client import effects, inputs
 from lairchat.client.link import Link, Target
 from lairchat.client.profile import KnownServers, Profile
+from lairchat.client.sealed.keyring import Keyring
 from lairchat.client.secret import Secret
 from lairchat.client.tls import verify_identity
 from lairchat.core.admission import Admission
 from lairchat.core.throttle import Rate, Throttle
 from lairchat.features.accounts.rules import Registration
 from lairchat.features.accounts.server import create_owner_invite
+from lairchat.features.delivery import server as delivery_server
+from lairchat.features.identities import server as identities_server
+from lairchat.features.inbox import server as inbox_server
+from lairchat.features.joining import server as joining_server
+from lairchat.features.key_packages import server as key_packages_server
 from lairchat.features.messages import server as messages_server
 from lairchat.features.moderation import server as moderation_server
 from lairchat.features.muting import server as muting_server
 from lairchat.features.presence import server as presence_server
 from lairchat.features.rooms import server as rooms_server
+from lairchat.features.transfer import server as transfer_server
 from lairchat.model import faults
+from lairchat.model.identity import ServerId
 from lairchat.transports.framed import FramedFactory, Greeting
 from lairchat.transports.identity import ServerIdentity
 from lairchat.trust.password import Keys
@@ -187,6 +195,12 @@ class Network:
             moderation_server.make(),
             muting_server.make(),
             presence_server.make(self.clock),
+            transfer_server.make(),
+            identities_server.make(lambda: ServerId.of_key(IDENTITY.public_key)),
+            key_packages_server.make(),
+            inbox_server.make(),
+            delivery_server.make(lambda: IDENTITY),
+            joining_server.make(lambda: IDENTITY),
         ]
         self.server = Server(features, rates=self.rates, url=self.url, clock=self.clock)
         greeting = Greeting(
@@ -270,6 +284,13 @@ class Dialer:
         return succeed(Keys(secret_of(password), b"v" * 32))
 
 
+class NoKeyring(Keyring):
+    """A system that keeps no keys: each start asks for the password."""
+
+    def __init__(self) -> None:
+        self._library = None
+
+
 class Person:
     """Somebody with a link: takes its inputs as the core would, and holds it to its promises.
 
@@ -304,6 +325,7 @@ class Person:
             random=predictable(f"{self.name} {id(self)}"),
             user_name=self.name,
             asleep=lambda: self.asleep,
+            keyring=NoKeyring(),
         )
 
     # -- what the core does with what it gets

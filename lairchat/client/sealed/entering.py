@@ -1,0 +1,303 @@
+"""How this device comes into encrypted rooms: founds them, is welcomed, or comes in by itself.
+
+Whatever way it is, the whole tree is looked at before anything of the room is believed, and a welcome
+into a room that nobody here agreed to is not taken.
+"""
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lairchat.client import inputs
+from lairchat.e2ee.following import Followed
+from lairchat.e2ee.rejoining import Rejoined, rejoin
+from lairchat.e2ee.room import Room, entered
+from lairchat.features.delivery import messages as wire
+from lairchat.mls.errors import MLSError
+from lairchat.mls.group import Group
+from lairchat.mls.joining import join, open_welcome
+from lairchat.mls.messages import Welcome, decode_message, encode_message
+from lairchat.model import faults, limits, refusals
+from lairchat.model.ids import command_id
+from lairchat.model.refusal import Refusal
+from lairchat.trust.errors import LogNeededError, TrustError
+from lairchat.trust.policy import (
+    Kind,
+    Policy,
+    context_extensions,
+    direct_policy,
+    policy_of,
+    private_policy,
+)
+from lairchat.trust.structure import accounts_in, identity_of
+
+if TYPE_CHECKING:
+    from lairchat.client.sealed.service import Sealed
+    from lairchat.features.inbox.messages import InboxEntry
+    from lairchat.features.rooms.messages import RoomInfo
+    from lairchat.mls.transition import PublicGroup
+
+TRIES = 4
+"""count: how often a device tries to come in by itself while others change the room."""
+
+
+class Entering:
+    """Brings this device into rooms."""
+
+    log = Logger()
+
+    def __init__(self, sealed: "Sealed") -> None:
+        self._sealed = sealed
+        self._rooms: dict[bytes, int] = {}
+        self._coming: set[int] = set()
+
+    # -- founding
+
+    async def found_direct(self, room: int, name: str) -> None:
+        """Found the conversation with somebody, and add all devices of both; raises a Refusal."""
+        person = await self._sealed.directory.person(name)
+        own = self._sealed.require_own().identity.account
+        await self._found(room, direct_policy(own, person.log.account))
+
+    async def found_private(self, room: int, name: str) -> None:
+        """Found a private room of this name; raises a Refusal."""
+        own = self._sealed.require_own().identity.account
+        await self._found(room, private_policy([own]))
+        self._sealed.name_room(room, name=name)
+
+    async def _found(self, room: int, policy: Policy) -> None:
+        if self._sealed.following(room).state is not None:
+            return
+        package = self._sealed.packages.make()
+        group = Group.create(
+            package,
+            self._sealed.random(limits.GROUP_ID_BYTES),
+            context_extensions(policy, self._sealed.server_key),
+            self._sealed.random,
+        )
+        info = encode_message(group.group_info(with_tree=False))
+        request = wire.FoundGroup(room, info, group.public.tree.encode())
+        key = command_id(self._sealed.link.server_now(), self._sealed.random(10))
+        committed: wire.Committed = await self._sealed.ask(wire.FOUND, request, key)
+        followed = await self._place(room, 0, committed.seq)
+        self._enter(room, group, followed)
+
+    async def _place(self, room: int, epoch: int, seq: int | None = None) -> Followed:
+        """Return where an epoch began in the room's log, by the server's word.
+
+        A wrong hash shows with the first message of a member who followed the log from before.
+        """
+        begun: wire.EpochBegun = await self._sealed.ask(wire.BEGUN, wire.AskEpoch(room, epoch))
+        if seq is not None and begun.seq != seq:
+            raise refusals.EpochStale(epoch=epoch)
+        if not begun.seq:
+            return Followed.begin(room)
+        return Followed(begun.seq, begun.hash, {})
+
+    def _enter(
+        self,
+        room: int,
+        group: Group,
+        followed: Followed,
+        *,
+        package: bytes | None = None,
+        inbox: int | None = None,
+        locator: bytes | None = None,
+    ) -> None:
+        store = self._sealed.opened
+        state = entered(room, self._sealed.server_key, group, followed, store.people.logs)
+        self._sealed.entered(store.enter(state, key_package=package, inbox=inbox, locator=locator))
+
+    # -- by a welcome
+
+    async def welcomed(self, entry: "InboxEntry", admissions: list[bytes]) -> None:
+        """Come into the room that a welcome is for; raises a Refusal if that cannot be done now."""
+        store = self._sealed.opened
+        try:
+            welcome = decode_message(entry.body)
+            if not isinstance(welcome, Welcome):
+                raise refusals.GroupRefused(why="no welcome")
+            references = [one.new_member for one in welcome.secrets]
+            package = store.keys.find(references)
+            if package is None:
+                self.log.info("a welcome for no key package of this device")
+                return
+            info = open_welcome(welcome, package)
+            room = await self._room_of(info.context.group_id)
+            if room is None:
+                self.log.info("a welcome into a room that the server does not list")
+                return
+            if store.room(room) is not None and not self._is_behind(room):
+                return
+            tree = await self._sealed.transfer.tree(room, info.context.epoch)
+            group = join(welcome, package, tree)
+            await self._learn(group.public)
+            locator = self._sealed.codes.leads_into(group, admissions)
+            if locator is None:
+                self._require_wanted(room, group, info.signer)
+            followed = await self._place(room, info.context.epoch)
+            self._enter(
+                room,
+                group,
+                followed,
+                package=package.reference,
+                inbox=entry.seq,
+                locator=locator,
+            )
+        except (MLSError, TrustError, refusals.GroupRefused) as error:
+            self.log.info("a welcome was not taken: {why}", why=str(error))
+            self._sealed.deliver(
+                inputs.Notice(f"an invitation was not taken: {error}", "LC-GROUP-REFUSED")
+            )
+
+    def _is_behind(self, room: int) -> bool:
+        state = self._sealed.following(room).state
+        return state is not None and state.behind is not None
+
+    async def _room_of(self, group_id: bytes) -> int | None:
+        """Return the number of the room that has a group; the server is asked once for each room."""
+        if group_id in self._rooms:
+            return self._rooms[group_id]
+        for info in list(self._sealed.link.rooms.infos.values()):
+            if info.crypto != "mls" or info.room in self._rooms.values():
+                continue
+            try:
+                state: wire.GroupState = await self._sealed.ask(
+                    wire.STATE, wire.AskGroup(info.room)
+                )
+            except (refusals.GroupMissing, refusals.NotMember, refusals.RoomUnknown):
+                continue
+            self._rooms[state.group] = info.room
+        return self._rooms.get(group_id)
+
+    async def _learn(self, group: "PublicGroup") -> None:
+        """Read the logs that a tree refers to, as far as its leaves need them."""
+        logs = self._sealed.opened.people.logs
+        needed = []
+        for _, leaf in group.tree.members():
+            account = identity_of(leaf).account
+            if account not in logs:
+                needed.append(account)
+        await self._sealed.directory.read_all(dict.fromkeys(needed))
+
+    def _require_wanted(self, room: int, group: Group, signer: int) -> None:
+        """Refuse a room that nobody here agreed to; raises GroupRefused.
+
+        Else a server, or anybody with a key package of ours, could lead us into a room of theirs that
+        looks like another.
+        """
+        own = self._sealed.require_own().identity.account
+        policy = policy_of(group.context.extensions, self._sealed.server_key)
+        adder = identity_of(group.public.tree.member(signer)).account
+        inside = accounts_in(group.public.tree)
+        if adder == own:
+            return
+        if policy.kind == Kind.DIRECT:
+            self._require_partner(room, policy)
+        elif not self._sealed.invitations.agreed(room, inside):
+            raise refusals.GroupRefused(why="nobody here has accepted an invitation into it")
+
+    def _require_partner(self, room: int, policy: Policy) -> None:
+        """Refuse a conversation that is not the one with whom the server says it is."""
+        own = self._sealed.require_own().identity.account
+        name = self._sealed.peer_name(room)
+        (other,) = set(policy.parties) - {own} or {own}
+        pin = self._sealed.directory.pin(name)
+        if self._sealed.directory.name_of(other) != name.lower():
+            raise refusals.GroupRefused(why="it is the conversation of two other people")
+        if pin is not None and other not in (pin.account, pin.changed):
+            raise refusals.GroupRefused(why=f"it is not {name} who is in it")
+
+    # -- by oneself
+
+    def come_back(self, room: int) -> None:
+        """Come into a room by oneself: as a new device, or after falling behind."""
+        if room in self._coming or not self._sealed.ready:
+            return
+        self._coming.add(room)
+        coming = Deferred.fromCoroutine(self._come_in(room))
+        coming.addErrback(self._stayed_out, room)
+        coming.addBoth(lambda _: self._coming.discard(room))
+
+    def _stayed_out(self, failure: Failure, room: int) -> None:
+        refusal = failure.value
+        if not isinstance(refusal, Refusal):
+            self.log.failure("a room could not be entered", failure)
+            self._sealed.tell_fault(room)
+        elif not isinstance(refusal, faults.NetLost | refusals.GroupMissing):
+            self.log.info("a room was not entered: {code}", code=refusal.code)
+            self._sealed.later(refusal.retry_after or 15.0, self.come_back, room)
+
+    async def _come_in(self, room: int) -> None:
+        for _ in range(TRIES):
+            before = self._sealed.following(room).state
+            if before is not None and before.behind is None:
+                return
+            if await self._try(room, before):
+                return
+            await self._sealed.pause(0.2 + self._sealed.random(1)[0] / 256)
+
+    async def _try(self, room: int, before: Room | None) -> bool:
+        """Try to come in; True if there is nothing more to try."""
+        told: wire.GroupInformation = await self._sealed.ask(wire.INFO, wire.AskGroup(room))
+        tree = await self._sealed.transfer.tree(room, told.epoch)
+        try:
+            found = await self._rejoined(room, told.info, tree, before)
+        except (MLSError, TrustError) as error:
+            self.log.info("a room was not entered: {why}", why=str(error))
+            return True
+        message, blob = await self._sealed.transfer.put(found.message)
+        request = wire.CommitGroup(room, found.info, message=message, blob=blob)
+        key = command_id(self._sealed.link.server_now(), self._sealed.random(10))
+        try:
+            committed: wire.Committed = await self._sealed.ask(wire.COMMIT, request, key)
+        except (refusals.EpochStale, refusals.GroupRemoves):
+            return False
+        followed = await self._place(room, committed.epoch, committed.seq)
+        store = self._sealed.opened
+        self._sealed.entered(store.enter(found.entered(followed, self._sealed.now())))
+        return True
+
+    async def _rejoined(self, room: int, info: bytes, tree: bytes, before: Room | None) -> Rejoined:
+        asked: set[bytes] = set()
+        while True:
+            own = self._sealed.packages.make()
+            try:
+                return rejoin(
+                    room,
+                    self._sealed.server_key,
+                    info,
+                    tree,
+                    own,
+                    self._sealed.opened.people.logs,
+                    self._sealed.random,
+                    before=None if before is None else before.group,
+                )
+            except LogNeededError as needed:
+                if needed.account in asked:
+                    raise
+                asked.add(needed.account)
+                await self._sealed.directory.read(needed.account)
+
+    # -- what is missing after a login
+
+    async def settle(self, info: "RoomInfo") -> None:
+        """See to it that this device is in a room that the server lists, as far as it can be."""
+        room = info.room
+        state = self._sealed.following(room).state
+        if state is not None:
+            if state.behind is not None:
+                self.come_back(room)
+            return
+        if self._sealed.is_copied(room):
+            return
+        try:
+            await self._sealed.ask(wire.STATE, wire.AskGroup(room))
+        except refusals.GroupMissing:
+            if info.kind == "direct":
+                await self.found_direct(room, info.name)
+                await self._sealed.adding.add_partner(room)
+            return
+        self.come_back(room)

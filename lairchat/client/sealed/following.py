@@ -1,0 +1,235 @@
+"""Follows the logs of encrypted rooms: each event opened, kept, and shown, in order and once.
+
+What an event needs first (an account's log, a large commit) is fetched before the next one is looked
+at; if it cannot be, the rest waits and is read again.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lairchat.e2ee.room import (
+    Advanced,
+    Behind,
+    BodyNeededError,
+    Claim,
+    Event,
+    Halted,
+    Happening,
+    Noted,
+    Opened,
+    Out,
+    Own,
+    Room,
+)
+from lairchat.features.messages import messages as wire
+from lairchat.mls.errors import InvalidError
+from lairchat.model import faults, refusals
+from lairchat.model.events import EventClass
+from lairchat.model.refusal import Refusal
+from lairchat.trust.errors import LogNeededError
+from lairchat.trust.structure import Change
+
+if TYPE_CHECKING:
+    from lairchat.client.sealed.service import Sealed
+
+RETRY_SECONDS = 5.0
+"""seconds: until a room is read on again that could not be, unless the server says another wait."""
+_TOMBSTONE = "tombstone"
+_CLASSES = {
+    "app": EventClass.APP,
+    "commit": EventClass.COMMIT,
+    "proposal": EventClass.PROPOSAL,
+    "hint": EventClass.TOMBSTONE,
+    "state": EventClass.STATE,
+}
+
+
+def event_of(event: wire.LogEvent, content: bytes | None = None) -> Event | None:
+    """Return an event of the log as rooms take it; None for a class that is not known here."""
+    purged = event.kind == _TOMBSTONE
+    kind = _CLASSES.get(event.was if purged else event.kind)
+    if kind is None:
+        return None
+    if purged:
+        return Event(event.seq, kind, event.user, None, event.digest)
+    return Event.of(event.seq, kind, event.user, event.body, content)
+
+
+class Following:
+    """One encrypted room: what has come of its log and is not worked through yet."""
+
+    log = Logger()
+
+    def __init__(self, sealed: "Sealed", number: int) -> None:
+        self._sealed = sealed
+        self.number = number
+        self._events: deque[wire.LogEvent] = deque()
+        self._working = False
+        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+
+    @property
+    def state(self) -> Room | None:
+        """The room as it is kept; None if this device is not in it."""
+        store = self._sealed.store
+        return None if store is None else store.room(self.number)
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that has come has been worked through."""
+        return not self._events and not self._working
+
+    def take(self, event: wire.LogEvent) -> None:
+        """Take the next event of the log."""
+        self._events.append(event)
+        if not self._working:
+            self._working = True
+            Deferred.fromCoroutine(self._work()).addErrback(self._stuck)
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Wait until something holds, asked after each event; raises NetLost if the connection goes."""
+        if done():
+            return
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append((done, waiting))
+        await waiting
+
+    def lost(self) -> None:
+        """Forget what has come: the connection is gone, and it is read again from where we stand."""
+        self._events.clear()
+        waiting, self._waiting = self._waiting, []
+        for _, one in waiting:
+            one.errback(faults.NetLost(address=self._sealed.link.target.host))
+
+    def _told(self) -> None:
+        for one in [one for one in self._waiting if one[0]()]:
+            if one in self._waiting:
+                self._waiting.remove(one)
+                one[1].callback(None)
+
+    # -- working through
+
+    async def _work(self) -> None:
+        try:
+            while self._events:
+                event = self._events[0]
+                await self._follow(event)
+                if self._events and self._events[0] is event:
+                    self._events.popleft()
+                self._told()
+        finally:
+            self._working = False
+        self._told()
+        self._sealed.settled(self.number)
+
+    def _stuck(self, failure: Failure) -> None:
+        """Read on later what cannot be read now."""
+        refusal = failure.value
+        self._events.clear()
+        if not isinstance(refusal, Refusal):
+            self.log.failure("an encrypted room could not be followed", failure)
+            self._sealed.tell_fault(self.number)
+        if isinstance(refusal, faults.NetLost):
+            return
+        wait = refusal.retry_after if isinstance(refusal, Refusal) else None
+        self._sealed.later(wait or RETRY_SECONDS, self._sealed.reread, self.number)
+
+    async def _follow(self, logged: wire.LogEvent) -> None:
+        """Work one event through; raises a Refusal if something it needs cannot be had now."""
+        state = self.state
+        event = event_of(logged)
+        if state is None or logged.seq <= state.followed.seq:
+            return
+        if event is None:
+            raise refusals.Internal(incident="class")
+        self._sealed.note_name(logged.user, logged.name)
+        store = self._sealed.opened
+        mine = store.sealed_here(self.number, event.digest)
+        if mine is not None:
+            changed = store.follow_own(state.sent_by_self(event, self._now()), event, mine)
+            self._sealed.show.own(self.number, logged, mine, changed)
+            return
+        after, happening, event = await self._receive(event)
+        try:
+            changed = store.follow(after, event, happening)
+        except InvalidError:
+            # At a place that was followed before stands something else than then.
+            self._sealed.suspect(self.number)
+            raise refusals.Internal(incident="fork") from None
+        if isinstance(happening, Opened):
+            self._sealed.show.opened(self.number, logged, happening, changed)
+            self._claims(happening)
+        else:
+            self._happened(logged, happening)
+
+    async def _receive(self, event: Event) -> tuple[Room, Happening, Event]:
+        """Return what an event does, once all that it needs is here."""
+        asked: set[bytes] = set()
+        while True:
+            state = self.state
+            assert state is not None
+            store = self._sealed.opened
+            try:
+                room, happening = state.receive(
+                    event,
+                    store.people.logs,
+                    self._now(),
+                    repeats=store.repeats(self.number),
+                    hash_at=store.hash_at(self.number),
+                    asked=asked,
+                )
+            except LogNeededError as needed:
+                if needed.account in asked:
+                    # A commit that nobody can judge without: the server hides what it refers to.
+                    self._sealed.directory.withheld(needed.account, needed.position)
+                    raise refusals.GroupLog(position=needed.position) from None
+                await self._sealed.directory.read(needed.account)
+                asked.add(needed.account)
+            except BodyNeededError as needed:
+                content = await self._sealed.transfer.commit(self.number, needed)
+                event = Event(
+                    event.seq, event.kind, event.sender, event.body, event.digest, content
+                )
+            else:
+                return room, happening, event
+
+    def _claims(self, opened: Opened) -> None:
+        account = opened.said.author
+        if opened.claim is Claim.KNOWN:
+            return
+        position = opened.payload.log.position
+        self._sealed.directory.withheld(account, position, forked=opened.claim is Claim.FORKED)
+
+    def _happened(self, logged: wire.LogEvent, happening: Happening) -> None:
+        match happening:
+            case Own(change) | Advanced(change):
+                if change is not None:
+                    self._changed(logged, change)
+                if isinstance(happening, Advanced):
+                    self._sealed.check_info(self.number)
+            case Out(change):
+                self._sealed.show.changed(self.number, logged, change)
+                self._sealed.removed(self.number, change)
+            case Halted():
+                self._sealed.show.passed(self.number, logged)
+                self._sealed.relabel(self.number)
+            case Behind():
+                self._sealed.show.passed(self.number, logged)
+                self._sealed.come_back(self.number)
+            case Noted():
+                self._sealed.show.passed(self.number, logged)
+            case _:
+                self._sealed.show.passed(self.number, logged)
+
+    def _changed(self, logged: wire.LogEvent, change: Change) -> None:
+        if change.added or change.rejoined:
+            self._sealed.titles.newcomers(self.number, logged.seq, change)
+        self._sealed.show.changed(self.number, logged, change)
+        self._sealed.relabel(self.number)
+
+    def _now(self) -> int:
+        return self._sealed.now()

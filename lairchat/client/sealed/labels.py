@@ -1,0 +1,118 @@
+"""What stands on the lock of a room, and what to do where it is held.
+
+Computed for the next message that is typed there, from what the room and the pins are at this moment.
+"""
+
+from typing import TYPE_CHECKING
+
+from lairchat.e2ee.room import Room
+from lairchat.trust.locks import Audience, Cause, Hold, Lock, holds, lock
+from lairchat.trust.pins import Pin
+from lairchat.trust.policy import Kind
+
+if TYPE_CHECKING:
+    from lairchat.client.sealed.service import Sealed
+
+_TEXTS = {
+    Cause.IDENTITY_CHANGED: (
+        "the identity of {name} has changed; often somebody lost the recovery words",
+        "Compare: /verify {name}. Or take it for a new person: /trust {name}",
+    ),
+    Cause.LINK_DIFFERS: (
+        "the identity of {name} is not the one that the link is from",
+        "Ask {name} for a new link by another way, or compare: /verify {name}",
+    ),
+    Cause.LOG_ROLLED_BACK: (
+        "the server hides entries of the account of {name} that have been seen here",
+        "Ask the operator whether the server was put back; it clears by itself once they are back",
+    ),
+    Cause.LOG_FORKED: (
+        "the server shows different people different histories of the account of {name}",
+        "Tell {name} by another way, and the operator: this does not happen by accident",
+    ),
+    Cause.LOG_WITHHELD: (
+        "{name} speaks of devices that the server does not show",
+        "Wait for the server to give them, or ask the operator; it clears by itself",
+    ),
+    Cause.COMMIT_REFUSED: (
+        "somebody has changed the room against its rules",
+        "An administrator founds it anew with the same people: /refound",
+    ),
+    Cause.NEWCOMER: (
+        "somebody is in the room of whose coming nothing was seen: {name}",
+        "Look at the members: /names. If that is all right: /trust {name}",
+    ),
+    Cause.ROOM_FORKED: (
+        "the server shows the members different histories of this room",
+        "Compare with the others by another way what was said; the operator has to explain it",
+    ),
+}
+
+
+class Labels:
+    """The locks of encrypted rooms."""
+
+    def __init__(self, sealed: "Sealed") -> None:
+        self._sealed = sealed
+
+    def of(self, room: int) -> tuple[Lock, str]:
+        """Return (lock, why it is held and the next step, or an empty string)."""
+        state = self._state(room)
+        if state is None:
+            return Lock.WAITING, self._sealed.why_waiting(room)
+        kind = Kind(state.policy.kind)
+        pins = list(self._others(state).values())
+        held = (*self._held(state), *holds(kind, pins))
+        found = lock(kind, pins, held, waiting=self._sealed.is_waiting(room))
+        if found is Lock.HELD:
+            return found, hold_text(held[0])
+        return found, self._sealed.why_waiting(room) if found is Lock.WAITING else ""
+
+    def audience(self, room: int) -> Audience:
+        """Return whom a message is for that is typed now."""
+        state = self._state(room)
+        if state is None:
+            # Before there is a group: whoever the room is with, as far as that is known.
+            peer = self._sealed.peer_name(room)
+            return Audience(Lock.WAITING, frozenset({(peer, None)} if peer else ()))
+        found, _ = self.of(room)
+        members: set[tuple[str, bytes | None]] = {
+            (self._sealed.directory.name_of(account), account) for account in self._others(state)
+        }
+        if state.policy.kind == Kind.DIRECT and not members:
+            members = {(self._sealed.peer_name(room), None)}
+        return Audience(found, frozenset(members))
+
+    def _state(self, room: int) -> Room | None:
+        store = self._sealed.store
+        return None if store is None else store.room(room)
+
+    def _others(self, state: Room) -> dict[bytes, Pin | None]:
+        """Return the pins of the other accounts in a room, None where there is none."""
+        accounts = {one.account for one in state.members} - {state.own.account}
+        pins = self._sealed.pins()
+        found: dict[bytes, Pin | None] = {}
+        for account in accounts:
+            pin = pins.get(self._sealed.directory.name_of(account))
+            # A pin speaks for two accounts at most; a third one of that name is nobody yet.
+            known = pin is not None and account in (pin.account, pin.changed)
+            found[account] = pin if known else None
+        return found
+
+    def _held(self, state: Room) -> list[Hold]:
+        directory = self._sealed.directory
+        found = list(self._sealed.opened.people.holds(state.room))
+        if state.halted is not None:
+            found.append(Hold(Cause.COMMIT_REFUSED))
+        for account in {one.account for one in state.members}:
+            cause = directory.fault(account)
+            if cause is not None:
+                found.append(Hold(cause, directory.name_of(account)))
+        return found
+
+
+def hold_text(hold: Hold) -> str:
+    """Return why a room is held, and the next step."""
+    why, advice = _TEXTS[hold.cause]
+    name = hold.name or "somebody"
+    return f"{why.format(name=name)}. {advice.format(name=name)}"

@@ -1,0 +1,655 @@
+"""The encrypted side of one link: holds its parts together, and is all that the link knows of them.
+
+Nothing in here weakens for want of a store: without it encrypted rooms are listed as waiting, and what
+is typed for them is refused, never sent in the clear.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lairchat.client import inputs, inputs_sealed
+from lairchat.client.profile import Profile
+from lairchat.client.sealed.adding import Adding
+from lairchat.client.sealed.codes import Codes
+from lairchat.client.sealed.commits import Commits
+from lairchat.client.sealed.comparing import Comparing
+from lairchat.client.sealed.device import ThisDevice
+from lairchat.client.sealed.directory import Directory
+from lairchat.client.sealed.entering import Entering
+from lairchat.client.sealed.following import Following
+from lairchat.client.sealed.invitations import Invitations
+from lairchat.client.sealed.keyring import Keyring
+from lairchat.client.sealed.labels import Labels
+from lairchat.client.sealed.mailbox import Mailbox
+from lairchat.client.sealed.opening import Opening
+from lairchat.client.sealed.packages import Packages
+from lairchat.client.sealed.sending import Sending
+from lairchat.client.sealed.showing import Lines, Showing
+from lairchat.client.sealed.successors import Successors
+from lairchat.client.sealed.titles import Titles
+from lairchat.client.sealed.transfer import Transfer
+from lairchat.client.sealed.typing import Typing
+from lairchat.client.store import Store
+from lairchat.client.store_people import OwnDevice
+from lairchat.e2ee.payload import RoomState
+from lairchat.e2ee.rejoining import check_info
+from lairchat.e2ee.room import Room
+from lairchat.features.accounts.messages import Grant
+from lairchat.features.delivery import messages as delivery
+from lairchat.features.messages import messages as wire
+from lairchat.features.rooms.messages import RoomInfo
+from lairchat.mls.errors import MLSError
+from lairchat.model import faults, refusals
+from lairchat.model.names import name_key
+from lairchat.model.refusal import Refusal
+from lairchat.trust.locks import Cause, Hold
+from lairchat.trust.pins import Pin
+from lairchat.trust.policy import Kind
+from lairchat.trust.secret import SecretBytes
+from lairchat.trust.structure import Change
+from lairchat.wire.contract import Command
+
+if TYPE_CHECKING:
+    from lairchat.client.link import Link
+
+ROUND_SECONDS = 60.0
+"""seconds: between two looks at what has become due by time alone."""
+COPIED = "copied:"
+_COPY = (
+    "a copy of this device has taken its place in a room: another lair uses the same profile. Revoke"
+    " this device with another one of yours, and link it anew: /devices, /revoke"
+)
+HELD_FOR_KEYS = (
+    "keys of {name} are being fetched; what you type waits, and leaves when they are here"
+)
+
+
+class Sealed:
+    """What a link has of encrypted rooms.
+
+    store: None while it is not open.  ready: whether rooms can be followed and changed now.
+    """
+
+    log = Logger()
+
+    def __init__(self, link: "Link", keyring: Keyring | None = None) -> None:
+        self.link = link
+        self.store: Store | None = None
+        self.directory = Directory(self, self._believed)
+        self.device = ThisDevice(self)
+        self.packages = Packages(self)
+        self.transfer = Transfer(self)
+        self.entering = Entering(self)
+        self.adding = Adding(self)
+        self.commits = Commits(self)
+        self.sending = Sending(self)
+        self.labels = Labels(self)
+        self.show = Showing(self)
+        self.mailbox = Mailbox(self)
+        self.invitations = Invitations(self)
+        self.codes = Codes(self)
+        self.comparing = Comparing(self)
+        self.typing = Typing(self)
+        self.titles = Titles(self)
+        self.successors = Successors(self)
+        self.random = link.random
+        self.now = link.now
+        self._keyring = keyring or Keyring()
+        self._opening: Opening | None = None
+        self._grant: Grant | None = None
+        self._rooms: dict[int, Following] = {}
+        self._names: dict[str, str] = {}
+        self._users: dict[str, int] = {}
+        self._labels: dict[int, tuple[str, str]] = {}
+        self._pins: dict[str, Pin] | None = None
+        self._calls: set[Any] = set()
+        self._fetching: set[int] = set()
+        self.server_key = b""
+        self.ready = False
+
+    # -- what the parts stand on
+
+    def deliver(self, one: inputs.Input) -> None:
+        """Report something."""
+        self.link.deliver(one)
+
+    def ask(
+        self, command: Command[Any, Any], request: msgspec.Struct, key: bytes | None = None
+    ) -> "Deferred[Any]":
+        """Ask the server."""
+        return self.link.ask(command, request, key)
+
+    def later(self, seconds: float, do: Callable[..., Any], *arguments: Any) -> None:
+        """Do something later, unless this ends before."""
+
+        def run() -> None:
+            self._calls.discard(call)
+            do(*arguments)
+
+        call = self.link.reactor.callLater(seconds, run)
+        self._calls.add(call)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+        await deferLater(self.link.reactor, seconds)
+
+    @property
+    def opened(self) -> Store:
+        """The open store; only where that it is open is known."""
+        assert self.store is not None
+        return self.store
+
+    def require_store(self) -> Store:
+        """Return the open store; raises StoreShut."""
+        if self.store is None:
+            raise faults.StoreShut
+        return self.store
+
+    @property
+    def own(self) -> OwnDevice | None:
+        """This device; None before it has been made, or while the store is shut."""
+        return None if self.store is None else self.device.own
+
+    def require_own(self) -> OwnDevice:
+        """Return this device; raises StoreShut or DeviceNew."""
+        self.require_store()
+        own = self.own
+        if own is None or not self.device.certified:
+            raise faults.DeviceNew
+        return own
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.link.rooms.name
+
+    @property
+    def session(self) -> Grant:
+        """By which numbers the server knows this session."""
+        assert self._grant is not None
+        return self._grant
+
+    # -- life
+
+    def take(self, profile: Profile) -> None:
+        """Begin with a profile that this process has just locked; opens its store if it can."""
+        self._opening = Opening(profile, self._keyring, self.random)
+        try:
+            self.store = self._opening.by_itself()
+        except Refusal as refusal:
+            self.deliver(inputs.Notice(refusal.text, refusal.code))
+
+    def release(self) -> None:
+        """Close the store: the profile is about to be somebody else's."""
+        self.lost()
+        self._rooms.clear()
+        self._labels.clear()
+        self._pins = None
+        self._opening = None
+        store, self.store = self.store, None
+        if store is not None:
+            try:
+                store.close()
+            except Refusal as refusal:
+                self.deliver(inputs.Notice(refusal.text, refusal.code))
+
+    def logged_in(self, grant: Grant, vault_key: bytes | None, server_key: bytes) -> None:
+        """Note who the server says this is; vault_key: what the password that was typed derives."""
+        self._grant = grant
+        self.server_key = server_key
+        if vault_key is not None and self.store is None:
+            try:
+                self._open(vault_key)
+            except Refusal as refusal:
+                self.deliver(inputs.Notice(refusal.text, refusal.code))
+
+    def _open(self, vault_key: bytes) -> None:
+        """Open the store by a password's vault key; raises a Refusal."""
+        assert self._opening is not None
+        self.store = self._opening.by_password(SecretBytes(vault_key))
+        self._pins = None
+        self.deliver(inputs_sealed.StoreOpened())
+
+    async def begin(self) -> None:
+        """Become the account's device on this connection, as far as that needs nobody."""
+        self.ready = False
+        if self.store is None:
+            self.deliver(inputs_sealed.StoreLocked())
+            return
+        try:
+            await self.device.begin()
+        except faults.NetLost:
+            raise
+        except Refusal as refusal:
+            self.deliver(inputs.Notice(refusal.text, refusal.code))
+        self.ready = self.device.proven
+
+    def online(self) -> None:
+        """Go on: the rooms are known, and where they stand."""
+        if not self.ready:
+            return
+        for info in list(self.link.rooms.infos.values()):
+            if info.crypto == "mls":
+                self._settle(info)
+        self.sending.online()
+        self.mailbox.wake()
+        self._start(self.packages.refill())
+        self._start(self.invitations.show())
+        self._round()
+
+    def _round(self) -> None:
+        """Do what time alone makes due, and again after a while."""
+        if self.store is None:
+            return
+        for room, (author, identity) in self.store.expire(self.now()):
+            message = self.store.messages.find(room, (author, identity))
+            if message is not None:
+                self.deliver(inputs_sealed.MessagesGone(room, (message.said.seq,)))
+        for room in self.store.rooms():
+            self.commits.tend(room)
+        self.later(ROUND_SECONDS, self._round)
+
+    def lost(self) -> None:
+        """Note that the connection is gone."""
+        self.ready = False
+        self.device.proven = False
+        calls, self._calls = self._calls, set()
+        for call in calls:
+            if call.active():
+                call.cancel()
+        for following in self._rooms.values():
+            following.lost()
+        self.comparing.lost()
+
+    def _start(self, work: Any) -> None:
+        Deferred.fromCoroutine(work).addErrback(self._not_done)
+
+    def _not_done(self, failure: Failure) -> None:
+        refusal = failure.value
+        if not isinstance(refusal, Refusal):
+            self.log.failure("something of the encrypted side failed", failure)
+        else:
+            self.log.info("not done now: {code}", code=refusal.code)
+
+    def tell_fault(self, room: int) -> None:
+        """Say that something failed that should not have."""
+        refusal = refusals.Internal(incident="client")
+        where = self.title(room)
+        self.deliver(inputs.Notice(f"{where}: {refusal.text}", refusal.code))
+
+    async def linked(self) -> None:
+        """Go on as a device of the account, which this one has just become."""
+        await self.device.prove()
+        self.ready = True
+        self.deliver(inputs_sealed.DeviceLinked())
+        await self.link.rooms.sync()
+        self.online()
+
+    # -- the password
+
+    async def unlock(self, vault_key: bytes) -> None:
+        """Open the store with what a password derives; raises ProfileKey or another Refusal."""
+        if self.store is not None:
+            return
+        self._open(vault_key)
+        if self.link.online:
+            await self.begin()
+            await self.link.rooms.sync()
+            self.online()
+
+    def lock_anew(self, vault_key: bytes) -> None:
+        """Have a new password open the store from now on."""
+        if self._opening is not None and self.store is not None:
+            self._opening.lock_anew(SecretBytes(vault_key))
+
+    def forget_key(self) -> None:
+        """Forget the store's key: this session was ended by its owner."""
+        if self._opening is not None:
+            self._opening.forget()
+
+    @property
+    def opening(self) -> Opening | None:
+        """How this profile's store is opened."""
+        return self._opening
+
+    # -- rooms
+
+    def owns(self, room: int) -> bool:
+        """Tell whether a room is encrypted: by the server's word, or by what was seen of it here.
+
+        What was encrypted once is never taken for a plain one, whatever the server says.
+        """
+        info = self.link.rooms.infos.get(room)
+        return (info is not None and info.crypto == "mls") or self.is_pinned(room)
+
+    def is_pinned(self, room: int) -> bool:
+        """Tell whether this device has been in a room that was encrypted."""
+        return self.store is not None and room in self.store.was_encrypted()
+
+    def following(self, room: int) -> Following:
+        """Return what follows a room."""
+        found = self._rooms.get(room)
+        if found is None:
+            found = self._rooms[room] = Following(self, room)
+        return found
+
+    def position(self, room: int) -> int | None:
+        """Return up to where this device has followed a room; None if it is not in it."""
+        state = None if self.store is None else self.store.room(room)
+        return None if state is None else state.followed.seq
+
+    def take_event(self, event: wire.LogEvent) -> None:
+        """Take the next event of an encrypted room's log."""
+        self.following(event.room).take(event)
+
+    def reread(self, room: int) -> None:
+        """Read a room on from where this device stands."""
+        position = self.position(room)
+        if position is not None and self.link.online:
+            self.link.rooms.read_again(room, position)
+
+    def settled(self, room: int) -> None:
+        """Note that all that has come of a room has been worked through."""
+        self.commits.tend(room)
+        self.sending.wake(room)
+        self.relabel(room)
+
+    async def catch_up(self, room: int, refusal: Refusal) -> None:
+        """Wait for what the server has in a room and this device has not yet."""
+        following = self.following(room)
+        before = self.position(room)
+        self.reread(room)
+        self.log.debug("behind in a room: {code}", code=refusal.code)
+        await self.pause(0.05 + self.random(1)[0] / 1_000)
+        await following.until(lambda: following.idle)
+        if self.position(room) == before:
+            await self.pause(0.5)
+
+    def _settle(self, info: RoomInfo) -> None:
+        self.relabel(info.room)
+        self._start(self.entering.settle(info))
+        self.adding.let_in(info.room)
+
+    def entered(self, state: Room) -> None:
+        """Note that this device has come into a room."""
+        room = state.room
+        self.invitations.entered(room)
+        self.link.rooms.read_again(room, state.followed.seq)
+        info = self.link.rooms.infos.get(room)
+        if info is not None:
+            self.deliver(inputs.RoomJoined(self.dress(info, None), show=False))
+        self.relabel(room)
+        self.commits.tend(room)
+        self.sending.wake(room)
+
+    def removed(self, room: int, change: Change) -> None:
+        """Note that this device is out of a room.
+
+        If it is this device itself that came in anew, a copy of it is in use: coming back would throw
+        that one out, which would come back as well, and so on.
+        """
+        own = self.own
+        if own is not None and change.rejoined and change.committer == own.identity:
+            self.opened.marks.keep_fact(f"{COPIED}{room}", b"1")
+            self.deliver(inputs.Notice(_COPY))
+        self.relabel(room)
+
+    def is_copied(self, room: int) -> bool:
+        """Tell whether a copy of this device has taken its place in a room."""
+        return self.opened.marks.fact(f"{COPIED}{room}") is not None
+
+    def come_back(self, room: int) -> None:
+        """Come into a room by oneself."""
+        self.relabel(room)
+        self.entering.come_back(room)
+
+    def check_info(self, room: int) -> None:
+        """Look whether the way in that the last committer left is the group's own."""
+        self._start(self._check_info(room))
+
+    async def _check_info(self, room: int) -> None:
+        told: delivery.GroupInformation = await self.ask(delivery.INFO, delivery.AskGroup(room))
+        state = self.following(room).state
+        if state is None or told.epoch != state.group.context.epoch:
+            return
+        try:
+            check_info(state.group, told.info)
+        except MLSError as error:
+            self.log.info("the way into a room is not its own: {why}", why=str(error))
+            # The next commit brings a right one; a device that comes in by this one is refused.
+            await self.commits.change(room, lambda _: {})
+
+    def suspect(self, room: int) -> None:
+        """Hold a room whose log is not the same for everybody."""
+        held = {*self.opened.people.holds(room), Hold(Cause.ROOM_FORKED)}
+        self.opened.people.keep_holds(room, held)
+        self.relabel(room)
+
+    # -- keys of a partner
+
+    async def fetch_keys(self, room: int) -> None:
+        """Try to get what is missing before somebody can be written to; raises a Refusal."""
+        info = self.link.rooms.infos.get(room)
+        if info is None or room in self._fetching:
+            return
+        self._fetching.add(room)
+        try:
+            if self.following(room).state is None:
+                await self.entering.settle(info)
+            else:
+                await self.adding.add_partner(room)
+        finally:
+            self._fetching.discard(room)
+        self.relabel(room)
+
+    def is_waiting(self, room: int) -> bool:
+        """Tell whether keys are missing that a room needs before anything is sent there."""
+        state = self.following(room).state
+        if state is None or not self.ready or state.behind is not None:
+            return True
+        if state.policy.kind != Kind.DIRECT:
+            return False
+        inside = {one.account for one in state.members}
+        return not set(state.policy.parties) <= inside
+
+    def why_waiting(self, room: int) -> str:
+        """Say what a room is waiting for, and what to do."""
+        if self.store is None:
+            return faults.StoreShut().text
+        if not self.device.certified:
+            return faults.DeviceNew().text
+        state = self.following(room).state
+        if state is not None and state.behind is not None:
+            return "this device was away for long: it comes in again by itself"
+        name = self.peer_name(room)
+        return HELD_FOR_KEYS.format(name=name or "the room")
+
+    def why_not(self, room: int) -> Refusal:
+        """Return why a room cannot be changed now."""
+        if self.store is None:
+            return faults.StoreShut()
+        if not self.device.certified:
+            return faults.DeviceNew()
+        _, text = self.labels.of(room)
+        why, _, advice = (text or self.why_waiting(room)).partition(". ")
+        return faults.RoomHeld(why=why, advice=advice or "It comes by itself.")
+
+    # -- names
+
+    def note_name(self, user: int, name: str) -> None:
+        """Note how the server writes a name, which is shown if it is the one of the account."""
+        if name:
+            self._names[name_key(name)] = name
+            self._users[name_key(name)] = user
+
+    def shown_name(self, account: bytes) -> str:
+        """Return an account's name as it is shown; the log decides which, the server how it is written."""
+        own = self.own
+        if own is not None and own.identity.account == account:
+            return self.name
+        name = self.directory.name_of(account)
+        return self._names.get(name, name)
+
+    def user_of(self, room: int, account: bytes) -> int | None:
+        """Return the server's number of an account's user."""
+        own = self.own
+        if own is not None and own.identity.account == account:
+            return self.session.user
+        info = self.link.rooms.infos.get(room)
+        name = self.directory.name_of(account)
+        if info is not None and info.kind == "direct" and name_key(info.name) == name:
+            return info.peer
+        return self._users.get(name)
+
+    def peer_name(self, room: int) -> str:
+        """Return with whom a direct conversation is, as the server says; empty for another room."""
+        info = self.link.rooms.infos.get(room)
+        return info.name if info is not None and info.kind == "direct" else ""
+
+    def title(self, room: int) -> str:
+        """Return what a room is called here."""
+        peer = self.peer_name(room)
+        if peer or self.store is None:
+            return peer or f"room-{room}"
+        return self.store.marks.title(room).name or f"room-{room}"
+
+    def name_room(self, room: int, *, name: str | None = None, topic: str | None = None) -> None:
+        """Give a room another name or topic, which its members are told."""
+        self.sending.say(room, RoomState(name=name, topic=topic))
+
+    # -- what is shown
+
+    def dress(self, info: RoomInfo, sync: wire.RoomSync | None) -> inputs.RoomInfo:
+        """Return what the screen shows of an encrypted room."""
+        room = info.room
+        lock, hold = self.labels.of(room)
+        store = self.store
+        state = None if store is None else store.room(room)
+        role, members, topic, read, unread = "member", info.members, "", 0, 0
+        if store is not None:
+            topic = store.marks.title(room).topic
+            read = store.marks.reads().get(room, 0)
+            unread = store.messages.unread(room, read, self._own_account())
+        if state is not None:
+            role = self.role_word(state, state.own.account)
+            members = len({one.account for one in state.members})
+        self._labels[room] = (lock.value, hold)
+        head = sync.head if sync else info.head
+        return inputs.RoomInfo(
+            room,
+            self.title(room),
+            direct=info.kind == "direct",
+            topic=topic,
+            role=role,
+            access=info.access,
+            unread=unread,
+            members=members,
+            read_seq=read,
+            head_seq=head if state is None else state.followed.seq,
+            label=lock.value,
+            archived=info.archived,
+            hold=hold,
+        )
+
+    def _own_account(self) -> bytes:
+        own = self.own
+        return b"" if own is None else own.identity.account
+
+    def role_word(self, state: Room, account: bytes) -> str:
+        """Return the word for an account's role in a room."""
+        from lairchat.client.sealed.adding import ROLE_WORDS
+
+        return ROLE_WORDS[state.policy.role(account)]
+
+    def relabel(self, room: int) -> None:
+        """Tell the screen of a room's lock, if it is another than before."""
+        state = None if self.store is None else self.store.room(room)
+        if state is not None:
+            self._sight(state)
+        lock, hold = self.labels.of(room)
+        if self._labels.get(room) == (lock.value, hold):
+            return
+        self._labels[room] = (lock.value, hold)
+        role = members = None
+        if state is not None:
+            role = self.role_word(state, state.own.account)
+            members = len({one.account for one in state.members})
+        self.deliver(
+            inputs.RoomChanged(room, label=lock.value, hold=hold, role=role, members=members)
+        )
+
+    def _sight(self, state: Room) -> None:
+        """Pin those of a room's members who are seen for the first time."""
+        for account in {one.account for one in state.members} - {state.own.account}:
+            log = self.opened.people.logs.get(account)
+            if log is not None and log.genesis.name not in self.pins():
+                self.directory.sighted(log.genesis.name, account)
+
+    def pins(self) -> dict[str, Pin]:
+        """Return what is believed about each name."""
+        if self._pins is None:
+            self._pins = self.opened.people.pins()
+        return self._pins
+
+    def _believed(self, name: str) -> None:
+        """Note that something else is known or believed of somebody."""
+        self._pins = None
+        if self.store is None:
+            return
+        for room in self.store.rooms():
+            state = self.store.room(room)
+            if state is not None and name in {
+                self.directory.name_of(one.account) for one in state.members
+            }:
+                self.relabel(room)
+                self.commits.tend(room)
+                self.sending.wake(room)
+
+    def lines(
+        self, room: int, *, before: int | None = None, after: int | None = None, limit: int
+    ) -> Lines:
+        """Return a page of what this device has of a room."""
+        if self.store is None:
+            return Lines((), older=False, newer=False, end=0)
+        return self.show.page(room, before=before, after=after, limit=limit)
+
+    def read(self, room: int, seq: int) -> None:
+        """Note up to where a room has been read."""
+        if self.store is not None:
+            self.store.marks.read(room, seq, self.now())
+
+    async def _identity_changed(self, body: Any) -> None:
+        await self.directory.identity_changed(body)
+        if self.store is not None and name_key(body.name) == name_key(self.name):
+            await self.device.linked()
+
+    # -- events of the server
+
+    def event(self, name: str, body: Any) -> bool:
+        """Take an event that concerns encrypted rooms; False if it is none of those."""
+        match name:
+            case "identity.changed":
+                self._start(self._identity_changed(body))
+            case "keys.low" if self.ready:
+                self._start(self.packages.refill())
+            case "inbox.new" if self.ready:
+                self.mailbox.wake()
+            case "inbox.answered":
+                self.comparing.answered(body)
+            case "group.invited":
+                self.invitations.heard(body)
+            case "group.joining":
+                self.adding.let_in(body.room)
+            case "ephemeral":
+                self.typing.heard(body)
+            case "keys.low" | "inbox.new":
+                pass
+            case _:
+                return False
+        return True

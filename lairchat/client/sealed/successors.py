@@ -1,0 +1,70 @@
+"""Rooms in the place of others: of one that is held for good, and of one from before encryption.
+
+Nothing is turned on in a room that stands: another one is founded, with the same people, each of whom
+is invited there.
+"""
+
+from typing import TYPE_CHECKING
+
+from lairchat.client import effects, inputs
+from lairchat.features.rooms import messages as rooms
+from lairchat.model import refusals
+from lairchat.model.ids import command_id
+from lairchat.model.refusal import Refusal
+from lairchat.trust.policy import Kind
+
+if TYPE_CHECKING:
+    from lairchat.client.sealed.service import Sealed
+
+
+class Successors:
+    """Founds rooms anew."""
+
+    def __init__(self, sealed: "Sealed") -> None:
+        self._sealed = sealed
+
+    async def refound(self, room: int) -> None:
+        """Found a successor of a private room that is held for good; raises a Refusal."""
+        self._sealed.require_own()
+        state = self._sealed.following(room).state
+        if state is None or state.halted is None:
+            raise refusals.GroupRefused(why="the room is not held for good")
+        if state.policy.kind == Kind.DIRECT:
+            raise refusals.RoomDirect
+        title = self._sealed.opened.marks.title(room)
+        accounts = {one.account for one in state.members} - {state.own.account}
+        names = sorted(self._sealed.directory.name_of(one) for one in accounts)
+        await self._found(title.name or f"room-{room}", title.topic, names, 0)
+
+    async def succeed(self, room: int, ref: int) -> None:
+        """Open the encrypted successor of a plain room; raises a Refusal."""
+        self._sealed.require_own()
+        info = self._sealed.link.rooms.infos.get(room)
+        if info is None or info.crypto != "plain":
+            raise refusals.RoomUnknown
+        if info.kind == "direct":
+            self._sealed.link.perform(effects.OpenDirect(ref, info.name))
+            return
+        listed: rooms.MemberList = await self._sealed.ask(rooms.MEMBERS, rooms.ListMembers(room))
+        own = self._sealed.name.lower()
+        names = [one.name for one in listed.members if one.name.lower() != own]
+        await self._found(info.name, info.topic, names, ref)
+
+    async def _found(self, name: str, topic: str, people: list[str], ref: int) -> None:
+        key = command_id(self._sealed.link.server_now(), self._sealed.random(10))
+        request = rooms.CreateRoom("", access="private", crypto="mls")
+        made: rooms.RoomInfo = await self._sealed.ask(rooms.CREATE, request, key)
+        link = self._sealed.link
+        link.rooms.joined(made)
+        await self._sealed.entering.found_private(made.room, name)
+        if topic:
+            self._sealed.name_room(made.room, topic=topic)
+        self._sealed.deliver(inputs.RoomJoined(link.rooms.shown(made), show=True, ref=ref))
+        left = []
+        for person in people:
+            try:
+                await self._sealed.invitations.invite(made.room, person)
+            except Refusal as refusal:
+                left.append(f"{person} ({refusal.code})")
+        if left:
+            self._sealed.deliver(inputs.Notice(f"not invited: {', '.join(left)}"))
