@@ -4,6 +4,7 @@ Every byte waits until the test lets time go by (``settle`` for no time at all),
 cut where the test says so, and a frame of the server can be held, doubled or put elsewhere.
 """
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,8 @@ from tests.harness import Server, accounts, predictable, secret_of
 HOST, PORT = "chat.example.org", 7023
 IDENTITY = ServerIdentity(Ed25519PrivateKey.from_private_bytes(b"1" * 32))
 STRANGER = ServerIdentity(Ed25519PrivateKey.from_private_bytes(b"2" * 32))
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where profiles are kept: each of them has a store that waits for its disk."""
 SPKI = bytes(32)  # what FramedProtocol takes for the key of a connection without TLS
 
 Tamper = Callable[[list[bytes]], list[bytes]]
@@ -445,7 +448,7 @@ class NetworkTest(TestCase):
     options: dict = {}
 
     def setUp(self) -> None:
-        directory = tempfile.TemporaryDirectory(prefix="lair-test-")
+        directory = tempfile.TemporaryDirectory(prefix="lair-test-", dir=MEMORY)
         self.addCleanup(directory.cleanup)
         self.root = Path(directory.name)
         self.network = Network(**self.network_options())

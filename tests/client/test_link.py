@@ -105,6 +105,7 @@ class ComingIn(NetworkTest):
             "Connected",
             "HelloReceived",
             "LoggedIn",
+            "StoreLocked",
             "Latency",
             "RoomsSynced",
         ]
