@@ -4,6 +4,7 @@ Over real connections, against a real daemon behind the proxy that lies.  Where 
 from working, such as a partition, a test says what it gains.
 """
 
+import os
 from dataclasses import replace as changed
 
 import pytest
@@ -30,7 +31,7 @@ from lairchat.mls.messages import (
     PublicMessage,
     encode_message,
 )
-from lairchat.mls.objects import Add
+from lairchat.mls.objects import Add, Remove
 from lairchat.model.refusals import EpochStale
 from lairchat.trust.policy import NO_HEAD, Because, Removal, encode_reasons
 from lairchat.trust.signing import labelled
@@ -181,6 +182,26 @@ class Commits(LiesTest):
         assert kinds(await carol.follow()) == [Advanced]
         state = await alice.ask(delivery.STATE, delivery.AskGroup(alice.id))
         assert state.epoch == alice.group.context.epoch
+
+    @awaited
+    async def test_a_proposal_that_is_held_back_parts_the_room_too(self) -> None:
+        alice, bob, carol = await self.talk("alice", "bob", "carol")
+        HoldRemoves(self.malice, alice.id, "bob", "carol")
+        for one in (alice, bob, carol):
+            await one.follow()
+        await carol.ask(delivery.LEAVE, delivery.AskGroup(alice.id))
+        assert kinds(await alice.follow()) == [Noted]
+        assert kinds(await bob.follow()) == []
+        said = encode_reasons(Removal(Because.DECIDED, NO_HEAD))
+        leaving = Remove(carol.group.leaf)
+        inside, _ = carol.group.propose(leaving, os.urandom, authenticated_data=said)
+        request = delivery.ProposeChange(alice.id, inside)
+        await carol.ask(delivery.PROPOSE, request, carol.member.key())
+        assert kinds(await bob.follow()) == [Noted]
+        await bob.commit()
+        assert len(bob.state.members) == 2
+        assert kinds(await alice.follow()) == []
+        assert len(alice.state.members) == 3
 
     @awaited
     async def test_a_removal_that_everybody_sees_puts_its_device_out(self) -> None:

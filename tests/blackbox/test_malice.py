@@ -41,6 +41,15 @@ class MaliceTest(EncryptedTest):
         member.port = self.malice.port
         return member
 
+    def through(self, link: str) -> str:
+        """Return a link to the daemon as one that leads through the proxy."""
+        found = Link.parse(link)
+        return Link(found.host, self.malice.port, found.code, found.id_prefix).format()
+
+    def link(self) -> str:
+        """Return the owner's one-time link, through the proxy; also for terminals."""
+        return self.through(self.server.link().format())
+
     async def lobby(self, *names: str) -> tuple[int, list[Member]]:
         """Return the room that all can read, and people in it."""
         members = await self.friends(*names)
@@ -90,9 +99,7 @@ class TheRealProgram(MaliceTest, Terminals):
 
     @awaited
     async def test_it_makes_its_account_through_it(self) -> None:
-        link = self.server.link()
-        through = Link(link.host, self.malice.port, link.code, link.id_prefix)
-        terminal = self.terminal("alice", through.format())
+        terminal = self.terminal("alice", self.link())
         granted: defer.Deferred[str] = defer.Deferred()
         rule = self.malice.on_reply(
             accounts.REGISTER, lambda _client, _asked, grant: granted.callback(grant.name) or grant
