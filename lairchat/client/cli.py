@@ -17,7 +17,7 @@ from lairchat.model.identity import Link as InviteLink
 from lairchat.model.identity import parse_address
 from lairchat.model.refusal import Refusal
 
-COMMANDS = ("send", "tail", "invite", "doctor", "serverkey")
+COMMANDS = ("send", "tail", "invite", "doctor", "serverkey", "unlock")
 #: How long a command waits for an answer, unless it is told otherwise.
 PATIENCE_SECONDS = 20.0
 #: What standard output says when nobody reads it, or the disk behind it is full or broken.
@@ -78,12 +78,25 @@ def command_parsers() -> dict[str, argparse.ArgumentParser]:
     invite.add_argument(
         "--uses", type=_count, default=1, metavar="N", help="how many people it lets in (1)"
     )
+    unlock = Parser(
+        "lair unlock",
+        description="Open this device's encrypted store for lair send and lair tail.",
+    )
+    unlock.add_argument(
+        "--keep",
+        action="store_true",
+        help="also after a restart of the computer, without a person: in a file of the profile",
+    )
+    unlock.add_argument(
+        "--forget", action="store_true", help="the other way round: ask for the password again"
+    )
     parsers: dict[str, argparse.ArgumentParser] = {
         "send": send,
         "tail": tail,
         "invite": invite,
         "doctor": doctor,
         "serverkey": key,
+        "unlock": unlock,
     }
     for waiting in (send, tail, invite):
         waiting.add_argument(
@@ -206,6 +219,7 @@ def command(arguments: Sequence[str]) -> int:
         "invite": _invite,
         "doctor": _doctor,
         "serverkey": _serverkey,
+        "unlock": _unlock,
     }
     if not arguments or arguments[0] not in work:
         parser().parse_args(arguments)
@@ -338,16 +352,39 @@ def _invite(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     from lairchat.client.dial import tls_mode
-    from lairchat.client.doctor import doctor
+    from lairchat.client.doctor import device, doctor
 
     target = chosen(options, options.host)
     reactor = prepare_reactor()
-    pin = profiles.KnownServers(root()).pin(target.host, target.port)
+    known = profiles.KnownServers(root())
+    pin = known.pin(target.host, target.port)
     mode = tls_mode(options.ca)
-    return run_until_done(
-        reactor,
-        lambda: doctor(reactor, target.host, target.port, pin=pin, out=sys.stdout, mode=mode),
-    )
+    account = target.account or known.account(target.host, target.port)
+    own = None if pin is None or not account else profiles.Profile(root(), pin, account)
+
+    async def work() -> int:
+        host, port = target.host, target.port
+        status = await doctor(reactor, host, port, pin=pin, out=sys.stdout, mode=mode)
+        if own is not None and own.session() is not None:
+            await device(reactor, own, sys.stdout)
+        return status
+
+    return run_until_done(reactor, work)
+
+
+def _unlock(options: argparse.Namespace) -> int:
+    from lairchat.client.unlock import forget, unlock
+
+    target = chosen(options, None)
+    known = profiles.KnownServers(root())
+    pin = known.pin(target.host, target.port)
+    account = target.account or known.account(target.host, target.port)
+    if pin is None or not account:
+        raise faults.ProfileMissing
+    profile = profiles.Profile(root(), pin, account)
+    if options.forget:
+        return forget(profile, sys.stdout)
+    return unlock(profile, keep=options.keep, out=sys.stdout)
 
 
 def _serverkey(options: argparse.Namespace) -> int:

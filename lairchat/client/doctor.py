@@ -2,6 +2,7 @@
 
 Nothing is remembered and nobody logs in: it connects to that host and port, reads the server's
 hello, measures a few pings and says goodbye.
+Of this device it says what its store holds: identity, pins, key packages, the groups of its rooms.
 Exit status by sysexits: 0 all well, 68 no such host, 69 not reachable, 76 something else answers or
 its proof fails, 77 the identity is not the remembered one.
 """
@@ -20,6 +21,11 @@ from twisted.python.failure import Failure
 
 from lairchat import __version__
 from lairchat.client.cli import wall_clock
+from lairchat.client.holding import holder_of
+from lairchat.client.profile import Profile
+from lairchat.client.sealed.keyring import Keyring
+from lairchat.client.sealed.opening import Opening
+from lairchat.client.sealed.report import Line, report
 from lairchat.client.tls import PeerFacts, Pinned, TLSMode, Verified, connect, verify_identity
 from lairchat.model import limits
 from lairchat.model.faults import NetUnreachable, TlsPin
@@ -137,6 +143,50 @@ async def doctor(
         seen.refusal = refusal
     out.write(f"lair doctor {seen.address}\n" + render(findings(seen, now())))
     return exit_status(seen.refusal)
+
+
+async def device(reactor: Any, profile: Profile, out: TextIO, now: int | None = None) -> None:
+    """Print what there is to say of this device's encrypted side: by whoever holds the profile."""
+    lines = await _by_holder(reactor, profile)
+    if lines is None:
+        lines = _by_ourselves(profile, wall_clock() if now is None else now)
+    out.write(f"this device, as {profile.account}\n")
+    out.write(render([Finding(*line) for line in lines]))
+
+
+async def _by_holder(reactor: Any, profile: Profile) -> list[Line] | None:
+    """Ask the process that holds the profile; None if there is none."""
+    answered: Deferred[dict[str, Any]] = Deferred()
+
+    def take(answer: dict[str, Any]) -> None:
+        if not answered.called:
+            answered.callback(answer)
+
+    caller = await holder_of(reactor, profile, take, lambda: take({}))
+    if caller is None:
+        return None
+    caller.ask({"op": "doctor"})
+    answer = await answered.addTimeout(limits.DIAL_SECONDS, reactor, lambda *_: {})
+    caller.close()
+    lines = answer.get("ok", {}).get("lines", [])
+    return [Line(*map(str, line)) for line in lines]
+
+
+def _by_ourselves(profile: Profile, now: int) -> list[Line]:
+    opening = Opening(profile, Keyring(), os.urandom)
+    if opening.is_new:
+        return [Line(NOTE, "device", "no encrypted store yet: start lair once")]
+    profile.lock()
+    try:
+        store = opening.by_itself()
+        if store is None:
+            return [Line(NOTE, "store", "locked: lair unlock, then look again")]
+        try:
+            return report(store, now)
+        finally:
+            store.close()
+    finally:
+        profile.unlock()
 
 
 async def examine(reactor: Any, seen: Examination, now: Callable[[], int], seconds: float) -> None:

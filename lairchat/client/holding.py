@@ -64,6 +64,27 @@ class Caller(LineReceiver):
         self._lost()
 
 
+async def holder_of(
+    reactor: Any,
+    profile: Profile,
+    take: Callable[[dict[str, Any]], None],
+    lost: Callable[[], None],
+) -> Caller | None:
+    """Connect to the process that holds a profile; None when there is none."""
+    path = profile.socket
+    if not path.parent.exists():
+        return None
+    # In the runtime directory somebody else could have put it there before us.
+    require_private(path.parent)
+    factory = Factory.forProtocol(lambda: Caller(take, lost))
+    endpoint = UNIXClientEndpoint(reactor, str(path), timeout=5)
+    try:
+        caller: Caller = await endpoint.connect(factory)
+    except ConnectError:
+        return None
+    return caller
+
+
 class Session:
     """A profile in use by a command: through its holder, or as its holder.
 
@@ -110,18 +131,7 @@ class Session:
         self, take: Callable[[dict[str, Any]], None], lost: Callable[[], None]
     ) -> Caller | None:
         """Connect to the process that holds the profile; None when there is none."""
-        path = self.profile().socket
-        if not path.parent.exists():
-            return None
-        # In the runtime directory somebody else could have put it there before us.
-        require_private(path.parent)
-        factory = Factory.forProtocol(lambda: Caller(take, lost))
-        endpoint = UNIXClientEndpoint(self.reactor, str(path), timeout=5)
-        try:
-            caller: Caller = await endpoint.connect(factory)
-        except ConnectError:
-            return None
-        return caller
+        return await holder_of(self.reactor, self.profile(), take, lost)
 
     async def hold(self) -> Service:
         """Become the holder: take the lock, connect, serve the socket for others."""

@@ -2,8 +2,8 @@
 
 JSON, one object a line, over a Unix socket of mode 0600 in a directory of mode 0700.  Requests:
 ``{"op": "send", "room": "#ops", "text": "...", "action": false, "key": HEX}``,
-``{"op": "tail", "room": "#ops", "after": 12}`` (room null: all rooms; after null: from now on) and
-``{"op": "invite", "uses": 1}``.
+``{"op": "tail", "room": "#ops", "after": 12}`` (room null: all rooms; after null: from now on),
+``{"op": "invite", "uses": 1}`` and ``{"op": "doctor"}``.
 Answers: ``{"ok": ...}``, ``{"error": CODE, "text": ...}``, for tail one ``{"event": ...}`` a line, and
 for send before its answer ``{"kept": ...}``: whether the message is in the profile's queue now.
 """
@@ -25,6 +25,7 @@ from zope.interface import implementer
 from lairchat.client.follow import Follower
 from lairchat.client.link import Link
 from lairchat.client.profile import require_private
+from lairchat.client.sealed.report import report
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms.messages import RoomInfo
 from lairchat.model import faults, limits, refusals
@@ -78,6 +79,13 @@ class Service:
             queued(self._link.keeps(info.room))
         sent = await answer
         return {"seq": sent.seq, "at": sent.at}
+
+    def doctor(self) -> dict[str, Any]:
+        """Say how the encrypted side of this device stands."""
+        sealed = self._link.sealed
+        if sealed.store is None:
+            return {"lines": [["note", "store", "locked: type /unlock in lair"]]}
+        return {"lines": [list(line) for line in report(sealed.store, self._link.now())]}
 
     async def invite(self, uses: int) -> dict[str, Any]:
         """Make an invite link."""
@@ -182,8 +190,11 @@ class Slot(LineReceiver):
                 case {"op": "invite"}:
                     uses = _whole(request.get("uses"))
                     self._answer({"ok": await service.invite(1 if uses is None else uses)})
+                case {"op": "doctor"}:
+                    self._answer({"ok": service.doctor()})
                 case _:
-                    self._answer({"error": "LC-COMMAND-UNKNOWN", "text": "send, tail or invite"})
+                    known = "send, tail, invite or doctor"
+                    self._answer({"error": "LC-COMMAND-UNKNOWN", "text": known})
         except Refusal as refusal:
             self._answer({"error": refusal.code, "text": refusal.text})
 

@@ -6,7 +6,7 @@ terminal already takes what is typed (facts: a first paint of 20 ms instead of 2
 
 import sys
 
-_COMMANDS = ("send", "tail", "invite", "doctor", "serverkey")
+_COMMANDS = ("send", "tail", "invite", "doctor", "serverkey", "unlock")
 
 
 def run(argv: list[str] | None = None) -> int:

@@ -75,6 +75,22 @@ class Keys:
                     )
         return None
 
+    def is_last_resort(self, reference: bytes) -> bool:
+        """Tell whether a key package is one of last resort."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT last_resort FROM key_packages WHERE reference = ?", (reference,)
+            ).fetchone()
+            return row is not None and bool(row[0])
+
+    def one_time(self) -> int:
+        """Return how many wait that are for one use each, and the server has."""
+        with self._database.reading() as connection:
+            (found,) = connection.execute(
+                "SELECT count(*) FROM key_packages WHERE uploaded AND NOT last_resort"
+            ).fetchone()
+            return int(found)
+
     @property
     def inbox(self) -> int:
         """Up to which entry this device's inbox has been worked through."""

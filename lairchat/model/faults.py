@@ -265,7 +265,7 @@ class DeviceNew(Refusal):
     """Encrypted rooms are asked for on a device that is none of the account's yet."""
 
     code = "LC-DEVICE-NEW"
-    text = "this device is not one of yours yet, for encrypted rooms. Link it: /link, or: lair link"
+    text = "this device is not one of yours yet, for encrypted rooms. Link it there: start lair, then /link"
 
 
 class RoomHeld(Refusal):

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lairchat.client import inputs
+from lairchat.client.sealed.report import LAST_RESORT
 from lairchat.e2ee.following import Followed
 from lairchat.e2ee.rejoining import Rejoined, rejoin
 from lairchat.e2ee.room import Room, entered
@@ -134,6 +135,8 @@ class Entering:
             tree = await self._sealed.transfer.tree(room, info.context.epoch)
             group = join(welcome, package, tree)
             await self._learn(group.public)
+            if store.keys.is_last_resort(package.reference) and store.keys.one_time():
+                store.marks.keep_fact(LAST_RESORT, b"1")
             locator = self._sealed.codes.leads_into(group, admissions)
             if locator is None:
                 self._require_wanted(room, group, info.signer)

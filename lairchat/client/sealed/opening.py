@@ -69,36 +69,37 @@ class Opening:
     def forget(self) -> None:
         """Forget the key that was at hand: the next start asks for the password."""
         self._keyring.drop(self._profile)
-        with explained_disk(self._file):
-            self._file.unlink(missing_ok=True)
+        with explained_disk(self.file):
+            self.file.unlink(missing_ok=True)
 
     # A machine's key file.
 
     @property
-    def _file(self) -> Path:
+    def file(self) -> Path:
+        """Where the key lies in the clear, if its owner wants that."""
         return self._profile.directory / KEY_FILE
 
     @property
     def has_file(self) -> bool:
         """Whether the store opens without a person."""
-        return self._file.exists()
+        return self.file.exists()
 
     def keep_file(self) -> None:
         """Let the store open without a person: whoever reads the file reads everything."""
         assert self._master is not None
-        partial = self._file.with_name(f"{KEY_FILE}.new")
-        with explained_disk(self._file):
+        partial = self.file.with_name(f"{KEY_FILE}.new")
+        with explained_disk(self.file):
             partial.unlink(missing_ok=True)
             create_private(partial)
             partial.write_bytes(self._master.reveal())
             sync_file(partial)
-            put_in_place(partial, self._file)
+            put_in_place(partial, self.file)
 
     def _from_file(self) -> SecretBytes | None:
-        with explained_disk(self._file):
+        with explained_disk(self.file):
             try:
-                make_private(self._file)
-                data = self._file.read_bytes()
+                make_private(self.file)
+                data = self.file.read_bytes()
             except FileNotFoundError:
                 return None
         return SecretBytes(data) if len(data) == MASTER_BYTES else None

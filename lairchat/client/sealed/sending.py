@@ -63,7 +63,7 @@ class Sending:
         self.wake(room)
 
     def _known(self) -> set[bytes]:
-        return {letter.id for letter in self._sealed.opened.outbox()}
+        return {letter.id for letter in self._sealed.require_store().outbox()}
 
     def say(
         self,

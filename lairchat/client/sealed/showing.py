@@ -12,7 +12,7 @@ from lairchat.e2ee.following import Finding, Forked, Impossible, Repeated, Withh
 from lairchat.e2ee.payload import Invitation, Poll, Text, Unknown
 from lairchat.e2ee.room import Opened
 from lairchat.features.messages import messages as wire
-from lairchat.trust.policy import Because, Policy, Role
+from lairchat.trust.policy import Because, Kind, Policy, Role
 from lairchat.trust.structure import Change, Removed
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def sentences(change: Change, name: Names) -> Iterable[str]:
     for account in dict.fromkeys(one.account for one in change.added):
         if account == change.committer.account:
             yield f"{by} added a device"
-        elif account not in before:
+        elif account not in before and change.after.kind != Kind.DIRECT:
+            # Of a direct conversation everybody knows who is in it.
             yield f"{by} added {name(account)}"
     if change.rejoined and not change.removed:
         yield f"{by} came in with another device"
