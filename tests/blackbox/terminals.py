@@ -133,7 +133,16 @@ class Terminal:
         self.line("\x15" + name)
         self.matches(rf"Name +{name}")
         self.line(f"long password of {name}")
+        self.keep_words()
         self.until("[!#lobby PLAIN]")
+
+    def keep_words(self) -> None:
+        """Say twice that the recovery words are written down."""
+        self.until("Your recovery words", "12 ")
+        self.think()
+        self.type("\r")
+        self.until("Have you written them down?")
+        self.type("y")
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())

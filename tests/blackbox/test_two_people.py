@@ -90,7 +90,7 @@ def test_two_people_talk_leave_and_find_everything_again(
 
     # Between the two.
     bob.line("/msg alice psst")
-    bob.matches(r"\[!@alice PLAIN\]")
+    bob.matches(r"\[@alice E2E\]")
     alice.matches(r"\* @bob +1")
     alice.line("/join @bob")
     alice.matches(r"bob +psst")
