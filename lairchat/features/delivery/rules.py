@@ -502,9 +502,12 @@ def hint(seq: int) -> bytes:
 
 
 def require_over(policy: Policy, account: bytes, authors: Collection[bytes]) -> None:
-    """Refuse an account that may not delete what others have said; raises Denied."""
+    """Refuse an account that may not delete what others have said; raises Denied.
+
+    In a direct conversation nobody may: there are no roles in its policy.
+    """
     role = policy.role(account)
-    if policy.kind == Kind.DIRECT or role < Role.MODERATOR:
+    if role < Role.MODERATOR:
         raise Denied
     if any(policy.role(author) >= role for author in authors):
         raise Denied

@@ -533,8 +533,9 @@ def test_where_the_proof_has_no_place_nobody_is_added(here: Here) -> None:
     alice.read()
 
     def fill(connection: Any) -> None:
-        for _ in range(limits.INBOX_WELCOMES - 1):
-            inboxes.deliver(connection, bob.identity, inboxes.WELCOME, None, b"w", 0)
+        for number in range(limits.INBOX_WELCOMES - 1):
+            kind = (inboxes.WELCOME, inboxes.ADMIT)[number % 2]
+            inboxes.deliver(connection, bob.identity, kind, None, b"w", 0)
 
     here.server.change(fill)
     (found,) = knocks(alice)
