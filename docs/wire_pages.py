@@ -12,26 +12,13 @@ import msgspec
 from msgspec import inspect as types
 
 from lairchat.client import catalog
-from lairchat.features.delivery import messages as delivery
-from lairchat.features.identities import messages as identities
-from lairchat.features.inbox import messages as inbox
-from lairchat.features.joining import messages as joining
-from lairchat.features.key_packages import messages as key_packages
 from lairchat.features.messages import messages
 from lairchat.model import limits
 from lairchat.wire import objects
-from lairchat.wire.contract import Table
 from lairchat.wire.errors import CODES
 from lairchat.wire.session import TRANSITIONS, Authenticated
 
 INT63 = 2**63 - 1
-
-# What encrypted rooms need is a part of the protocol before our own client uses it.
-ENCRYPTED = (identities, key_packages, inbox, delivery, joining)
-TABLE = Table(
-    (*catalog.TABLE, *(command for one in ENCRYPTED for command in one.COMMANDS)),
-    (*catalog.TABLE.events(), *(event for one in ENCRYPTED for event in one.EVENTS)),
-)
 
 
 def shape(kind: types.Type) -> str:  # noqa: C901 - one case a type
@@ -155,7 +142,7 @@ def wire_stages() -> Iterator[str]:
 
 def wire_commands() -> Iterator[str]:
     """List every command with its arguments, answer and refusals."""
-    for command in TABLE:
+    for command in catalog.TABLE:
         yield from (command.name, "~" * len(command.name), "", command.doc, "")
         facts = [
             f"stage {command.stage.value.upper()}",
@@ -182,7 +169,7 @@ def wire_commands() -> Iterator[str]:
 
 def wire_events() -> Iterator[str]:
     """List every event."""
-    for event in TABLE.events():
+    for event in catalog.TABLE.events():
         yield from (event.name, "~" * len(event.name), "", event.doc, "")
         yield from described(event.body)
         for nested in inside(event.body):

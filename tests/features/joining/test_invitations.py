@@ -286,7 +286,7 @@ def test_invitations_of_somebody_muted_are_not_heard_of(here: Here) -> None:
 def test_who_is_not_invited_learns_nothing_of_a_room(here: Here) -> None:
     alice, bob = room_of(here, "alice", "bob")
     carol = here.member("carol")
-    plain = alice.ask(CREATE, name="attic", access="private").room
+    plain = alice.ask(CREATE, name="attic").room
     alice.ask(INVITE, room=plain, name="carol")
     for room in (alice.room, plain, alice.room + 90):
         with pytest.raises(refusals.RoomUnknown):
@@ -409,7 +409,7 @@ def test_nor_that_of_who_is_about_to_go_or_whose_device_is_revoked(here: Here) -
 def test_an_invitation_stands_for_thirty_days_accepted_or_not(here: Here) -> None:
     alice = room_of(here, "alice")[0]
     bob, carol = here.member("bob"), here.member("carol")
-    plain = alice.ask(CREATE, name="attic", access="private").room
+    plain = alice.ask(CREATE, name="attic").room
     for name in ("bob", "carol"):
         invite(alice, name)
         alice.ask(INVITE, room=plain, name=name)
