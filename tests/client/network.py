@@ -40,7 +40,7 @@ from lairchat.features.muting import server as muting_server
 from lairchat.features.presence import server as presence_server
 from lairchat.features.rooms import server as rooms_server
 from lairchat.features.transfer import server as transfer_server
-from lairchat.model import faults
+from lairchat.model import faults, limits
 from lairchat.model.identity import ServerId
 from lairchat.transports.framed import FramedFactory, Greeting
 from lairchat.transports.identity import ServerIdentity
@@ -52,6 +52,8 @@ IDENTITY = ServerIdentity(Ed25519PrivateKey.from_private_bytes(b"1" * 32))
 STRANGER = ServerIdentity(Ed25519PrivateKey.from_private_bytes(b"2" * 32))
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where profiles are kept: each of them has a store that waits for its disk."""
+KEY_PACKAGES = limits.KEY_PACKAGES_LOW + 2
+"""How many each device brings to the server: to make as many as people have takes a test's time."""
 SPKI = bytes(32)  # what FramedProtocol takes for the key of a connection without TLS
 
 Tamper = Callable[[list[bytes]], list[bytes]]
@@ -451,6 +453,7 @@ class NetworkTest(TestCase):
         directory = tempfile.TemporaryDirectory(prefix="lair-test-", dir=MEMORY)
         self.addCleanup(directory.cleanup)
         self.root = Path(directory.name)
+        self.patch(limits, "KEY_PACKAGES", KEY_PACKAGES)
         self.network = Network(**self.network_options())
         self.people: list[Person] = []
         self.addCleanup(self.end)

@@ -18,6 +18,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from lairchat.client import cli, effects, headless, holding, inputs, mailslot, start
 from lairchat.client.follow import Follower, event_object
 from lairchat.client.holding import Session
+from lairchat.client.inputs import Message
 from lairchat.client.link import Target
 from lairchat.client.profile import KnownServers, Profile
 from lairchat.client.profile import Session as KeptSession
@@ -30,7 +31,7 @@ from lairchat.model.refusal import Refusal
 from lairchat.wire import codec
 from lairchat.wire.objects import Ok
 from tests.blackbox.daemon import awaited
-from tests.client.network import HOST, IDENTITY, PORT, STRANGER, Dialer, NetworkTest
+from tests.client.network import HOST, IDENTITY, MEMORY, PORT, STRANGER, Dialer, NetworkTest
 
 
 def soon(seconds=0.01):
@@ -54,7 +55,7 @@ class Programs(NetworkTest):
 
     def setUp(self):
         # Short, so that the socket's path is as well.
-        directory = tempfile.TemporaryDirectory(prefix="lt-")
+        directory = tempfile.TemporaryDirectory(prefix="lt-", dir=MEMORY)
         self.addCleanup(directory.cleanup)
         super().setUp()
         self.root = Path(directory.name)
@@ -323,21 +324,10 @@ class Following(Programs):
         follower, heard = self.follow(alice, alice.lobby)
         asked = alice.link.ask
         alice.link.ask = lambda *_: fail(faults.NetLost(address="a"))
-        event = LogEvent(
-            room=alice.lobby,
-            seq=9,
-            at=0,
-            user=0,
-            name="",
-            device=0,
-            kind="app",
-            id=b"",
-            body=b"",
-        )
         for number in range(3):
             bob.say(str(number))
         self.settle()
-        follower._watch(event)
+        follower._watch(alice.lobby, Message(9, 0, "eve", "never said"))
         bob.say("3")
         self.settle()
         assert heard == ["0", "1", "2"]
@@ -788,9 +778,7 @@ class Printing(Programs):
         assert json.loads(line)["text"] == self.HOSTILE
 
     def test_what_is_gone_is_not_printed(self):
-        gone = LogEvent(
-            room=1, seq=1, at=0, user=0, name="", device=0, kind="tombstone", id=b"", body=b""
-        )
+        gone = Message(1, 0, "bob", "", "gone")
         assert event_object(gone, "#ops") is None
 
     def test_exit_statuses(self):

@@ -150,8 +150,8 @@ class Answers(Asking):
         assert self.room not in self.bob.link.rooms.heads
 
     def test_being_invited(self):
-        private = self.alice.request(effects.Create, "den", "private").room.id
-        self.alice.request(effects.InviteUser, private, "bob")
+        den = self.alice.request(effects.Create, "den", "public").room.id
+        self.alice.request(effects.InviteUser, den, "bob")
         assert self.bob.last(inputs.Notice).text == (
             "alice invites you into #den. To enter: /join den"
         )
@@ -163,11 +163,11 @@ class Answers(Asking):
         assert told(self.bob, effects.ListMuted) == "invitations are hidden of: nobody"
         assert "/invites alice on" in told(self.bob, effects.HearOf, "alice", False)
         assert told(self.bob, effects.ListMuted) == "invitations are hidden of: alice"
-        private = self.alice.request(effects.Create, "den", "private").room.id
-        self.alice.request(effects.InviteUser, private, "bob")
+        den = self.alice.request(effects.Create, "den", "public").room.id
+        self.alice.request(effects.InviteUser, den, "bob")
         assert self.bob.of(inputs.Notice) == []
         assert "again" in told(self.bob, effects.HearOf, "alice", True)
-        other = self.alice.request(effects.Create, "attic", "private").room.id
+        other = self.alice.request(effects.Create, "attic", "public").room.id
         self.alice.request(effects.InviteUser, other, "bob")
         assert "#attic" in self.bob.last(inputs.Notice).text
 
@@ -415,11 +415,11 @@ class ManyMembers(NetworkTest):
 
 
 class Rated(NetworkTest):
-    options = {"rates": {**PLENTY, "command": Rate(burst=6, per_second=1)}}
+    options = {"rates": {**PLENTY, "command": Rate(burst=16, per_second=1)}}
 
     def test_the_wait_is_passed_on(self):
         alice = self.person("alice").enter()
-        for _ in range(8):
+        for _ in range(18):
             alice.refs += 1
             alice.do(effects.ListRooms(alice.refs))
         assert alice.last(inputs.CommandFailed).code == "LC-RATE"

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.internet.defer import Deferred
+from twisted.python.monkey import MonkeyPatcher
 
 from lairchat.client import effects, inputs
 from lairchat.client import rooms as client_rooms
@@ -16,9 +17,10 @@ from lairchat.core.throttle import Rate
 from lairchat.features.messages import messages as wire
 from lairchat.features.messages.messages import GAP, Gap, LogEvent
 from lairchat.features.rooms import messages as wire_rooms
+from lairchat.model import limits
 from lairchat.wire import codec
 from lairchat.wire.objects import EventFrame
-from tests.client.network import Network, NetworkTest, Person
+from tests.client.network import KEY_PACKAGES, MEMORY, Network, NetworkTest, Person
 from tests.harness import PLENTY
 
 
@@ -415,7 +417,7 @@ class RoomsThatAreNotOurs(TwoPeople):
         room = self.alice.request(effects.Create, "den", "public").room.id
         self.bob.request(effects.Join, "den")
         watched = []
-        self.alice.link.watchers.append(watched.append)
+        self.alice.link.watchers.append(lambda *line: watched.append(line))
         late = []
 
         def keep(frames):
@@ -593,7 +595,9 @@ class Talking(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.directory = tempfile.TemporaryDirectory(prefix="lair-test-")
+        self.fewer = MonkeyPatcher((limits, "KEY_PACKAGES", KEY_PACKAGES))
+        self.fewer.patch()
+        self.directory = tempfile.TemporaryDirectory(prefix="lair-test-", dir=MEMORY)
         root = Path(self.directory.name)
         self.network = Network(url=f"sqlite:///{root / 'lair.db'}")
         self.folk = [Person(self.network, root / name, name).enter() for name in ("alice", "bob")]
@@ -687,6 +691,7 @@ class Talking(RuleBasedStateMachine):
         self.network.wait(5)
         self.network.down()
         self.directory.cleanup()
+        self.fewer.restore()
 
 
 TestTalking = Talking.TestCase
