@@ -38,6 +38,7 @@ from lairchat.features.identities import server as identities
 from lairchat.features.inbox import server as inbox
 from lairchat.features.invitations import server as invitations
 from lairchat.features.joining import server as joining
+from lairchat.features.keepsakes import server as keepsakes
 from lairchat.features.key_packages import server as key_packages
 from lairchat.features.keys import server as keys
 from lairchat.features.messages import server as messages
@@ -370,6 +371,7 @@ def make_features(
         inbox.make(),
         delivery.make(identity),
         joining.make(identity),
+        keepsakes.make(),
     ]
 
 

@@ -14,6 +14,7 @@ from lairchat.features.delivery import messages as delivery
 from lairchat.features.identities import messages as identities
 from lairchat.features.inbox import messages as inbox
 from lairchat.features.joining import messages as joining
+from lairchat.features.keepsakes import messages as keepsakes
 from lairchat.features.key_packages import messages as key_packages
 from lairchat.features.messages import messages
 from lairchat.features.moderation import messages as moderation
@@ -49,6 +50,7 @@ TABLE = Table(
         *identities.COMMANDS,
         *key_packages.COMMANDS,
         *inbox.COMMANDS,
+        *keepsakes.COMMANDS,
         *joining.COMMANDS,
         *delivery.COMMANDS,
     ),

@@ -354,6 +354,19 @@ BLOB_QUOTA_BYTES = 64 * MIB
 BLOB_PENDING = 4
 """count: unfinished uploads of one account."""
 
+# -- backup of encrypted rooms ---------------------------------------------------------------------
+
+KEEPSAKE_BYTES = 8 * MIB
+"""bytes: one sealed object that an account keeps for its own devices."""
+KEEPSAKES = 32_768
+"""count: such objects of one account; the list of them has to fit into one."""
+KEEPSAKE_QUOTA_BYTES = 256 * MIB
+"""bytes: all of them together; a million short messages take about so much."""
+KEEPSAKES_AT_ONCE = 256
+"""count: objects in one command that deletes them."""
+KEEPSAKES_LISTED = 256
+"""count: objects in one answer that lists them."""
+
 # -- storage -------------------------------------------------------------------------------------
 
 GROUP_UNITS = 1_000

@@ -94,6 +94,9 @@ __all__ = [
     "InviteName",
     "InviteUnknown",
     "InvitedEnough",
+    "KeepsakeStale",
+    "KeepsakeUnknown",
+    "KeepsakesFull",
     "KeyPackageBad",
     "KeyPackagesMax",
     "KeyUnknown",
@@ -830,6 +833,34 @@ class BlobQuota(Refusal):
     code = "LC-BLOB-QUOTA"
     text = "only {left} bytes of your {limit} are left. Delete something first, then try again."
     sample = sample_of(left=1024, limit=limits.BLOB_QUOTA_BYTES)
+
+
+# -- backup of encrypted rooms ---------------------------------------------------------------------
+
+
+class KeepsakeUnknown(Refusal):
+    """The account has no sealed object of this name."""
+
+    code = "LC-KEPT-UNKNOWN"
+    text = "this part of your backup is not on the server. Look at the backup again."
+
+
+class KeepsakeStale(Refusal):
+    """Another device of the account has replaced the object meanwhile."""
+
+    code = "LC-KEPT-STALE"
+    text = "another device of yours has changed the backup. Look at it again, then go on."
+
+
+class KeepsakesFull(Refusal):
+    """The account would keep more sealed objects than it may."""
+
+    code = "LC-KEPT-FULL"
+    text = (
+        "your backup is full: {limit} bytes is the most. Delete old messages, or keep what is new on"
+        " this device alone."
+    )
+    sample = sample_of(limit=limits.KEEPSAKE_QUOTA_BYTES)
 
 
 # -- operators -----------------------------------------------------------------------------------

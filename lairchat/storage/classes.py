@@ -167,6 +167,19 @@ FACTS: Final = (
         "of a note: commitments, nonces and public keys that two devices compare",
         _of("inbox_entries", "body"),
     ),
+    Fact(
+        About.ACCOUNT,
+        Class.METADATA,
+        "that it backs encrypted rooms up, in how many pieces, how large each is and when it changed",
+        _of("keepsakes", "account", "name", "digest", "size", "at"),
+    ),
+    Fact(
+        About.ACCOUNT,
+        Class.CIPHERTEXT,
+        "of what the backup holds, nothing; with the recovery words, or the backup key of a device, "
+        "all of it",
+        _of("keepsakes", "data"),
+    ),
     # -- rooms
     Fact(
         About.ROOM,

@@ -468,7 +468,7 @@ def test_what_a_server_of_the_second_schema_held_is_in_the_newest(
     rooms = connection.execute("SELECT name, archived_at, erased_to FROM rooms").fetchall()
     invited = connection.execute("SELECT * FROM invitations").fetchall()
     connection.close()
-    assert invited == [(5, 8, 7, 3)]
+    assert invited == [(5, 8, 7, 3, None)]
     assert people == [("Alice", 0, None, None), ("eve", 1, None, None)]
     assert links == [(3, 2, None, None, None)]
     assert rooms == [("den", None, None)]
