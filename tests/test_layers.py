@@ -24,6 +24,7 @@ CLIENT_LINK = (
     "authentication", "catalog", "cli", "connection", "dial", "doctor", "face_curses",
     "face_plain", "follow", "headless", "holding", "link", "mailslot", "main", "outgoing", "people",
     "pinning", "pulse", "requests", "rooms", "sendqueue", "serverkey", "start", "tail", "tls",
+    "unlock",
 )  # fmt: skip
 # Its files and its terminal.
 CLIENT_LOCAL = ("boot", "plain", "profile", "screen")

@@ -794,6 +794,16 @@ class Printing(Programs):
             refusal = kind(**kind.sample)
             assert headless.exit_status(refusal) != os.EX_SOFTWARE, kind
 
+    def test_what_encrypted_rooms_refuse_has_a_status(self):
+        statuses = {
+            faults.WordsBad: os.EX_DATAERR,
+            faults.StoreShut: os.EX_NOPERM,
+            faults.DeviceNew: os.EX_NOPERM,
+            faults.RoomHeld: os.EX_NOPERM,
+        }
+        for kind, status in statuses.items():
+            assert headless.exit_status(kind(**kind.sample)) == status, kind
+
     def test_the_text_to_send(self):
         class Terminal(io.StringIO):
             def isatty(self):

@@ -14,8 +14,8 @@ EACH = pytest.mark.parametrize("kind", REFUSALS.values(), ids=REFUSALS)
 # A sentence that starts with one of these, or is a question, tells what to do next.
 STEPS = (
     "Ask Change Check Choose Close Compare Copy Delete Did Forgot Free If Is Join Keep Leave Lift "
-    "Log Look Make Move Name Next Open Put Remove Resume Run See Send Shorten Start Stop Take Tell "
-    "Try Type"
+    "Link Log Look Make Move Name Next Open Put Remove Resume Run See Send Shorten Start Stop Take "
+    "Tell Try Type"
 )
 NEXT_STEP = re.compile(rf"(?:^|[.:;?)] )(?:{'|'.join(STEPS.split())})\b[^.]* [^.]+")
 BLAME = re.compile(
