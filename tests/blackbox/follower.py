@@ -127,16 +127,15 @@ class Follower:
 
     # -- coming into a room
 
-    async def bring(self, count: int = 1, *, last_resort: bool = False) -> None:
-        """Bring key packages."""
-        life = limits.LAST_RESORT_SECONDS if last_resort else limits.KEY_PACKAGE_SECONDS
+    def fresh(self, count: int = 1, seconds: int = limits.KEY_PACKAGE_SECONDS) -> list[bytes]:
+        """Make key packages that nobody has yet, and return them encoded."""
         now = wall_clock() // 1000
         made = [
             make_key_package(
                 HYBRID,
                 BasicCredential(self.person.identity(self.number).encode()),
                 signing_seed(self.person.name, self.number),
-                Lifetime(now - limits.HOUR, now + life),
+                Lifetime(now - limits.HOUR, now + seconds),
                 os.urandom,
                 capabilities=CAPABILITIES,
                 leaf_extensions=(head_extension(self.person.log.head),),
@@ -144,9 +143,14 @@ class Follower:
             for _ in range(count)
         ]
         self.packages += made
+        return [one.package.encode() for one in made]
+
+    async def bring(self, count: int = 1, *, last_resort: bool = False) -> None:
+        """Bring key packages."""
+        life = limits.LAST_RESORT_SECONDS if last_resort else limits.KEY_PACKAGE_SECONDS
+        data = self.fresh(count, life)
         if last_resort:
-            self.kept = made
-        data = [one.package.encode() for one in made]
+            self.kept = self.packages[-1:]
         await self.ask(keys.PUBLISH, keys.PublishKeys(data, last_resort))
 
     async def found(self, policy: Policy | None = None) -> None:
