@@ -887,7 +887,7 @@ def test_the_highest_head_of_a_log_is_kept(tmp_path: Path) -> None:
 
 def test_pins_and_holds_come_back(tmp_path: Path) -> None:
     pin = Pin("bob", b"b" * 32, Sureness.LINK)
-    held = (Hold(Cause.LOG_FORKED, "bob"), Hold(Cause.NEWCOMER))
+    held = (Hold(Cause.LOG_FORKED, "bob"), Hold(Cause.NEWCOMER), Hold(Cause.ROOM_FORKED))
     with opened(tmp_path) as store:
         store.people.keep_pin(pin)
         store.people.keep_pin(Pin("carol", b"c" * 32, Sureness.FIRST_SIGHT, b"d" * 32))

@@ -8,7 +8,7 @@ import pytest
 from lairchat.mls import key_schedule
 from lairchat.mls.errors import DecryptionError, InvalidError, MalformedError, MLSError
 from lairchat.mls.group import Committed, Group, welcome_keys
-from lairchat.mls.joining import join, join_external
+from lairchat.mls.joining import join, join_external, open_welcome
 from lairchat.mls.keypackages import OwnKeyPackage
 from lairchat.mls.messages import (
     EncryptedGroupSecrets,
@@ -155,6 +155,102 @@ def _decoded(data: bytes) -> Welcome:
     if not isinstance(found, Welcome):
         raise MalformedError("not a welcome")
     return found
+
+
+# What a newcomer reads before it has the tree.
+
+
+@pytest.mark.parametrize("suite", [HYBRID, FAST])
+@pytest.mark.parametrize("with_tree", [True, False])
+def test_a_newcomer_learns_from_a_welcome_which_tree_to_ask_for(
+    suite: Suite, with_tree: bool
+) -> None:
+    groups, own = members(3, suite), person("new", suite)
+    committed, welcome = _added(groups, own, with_tree=with_tree)
+    info = open_welcome(welcome, own)
+    assert info.context == committed.group.context
+    assert (info.context.group_id, info.context.epoch) == (
+        GROUP_ID,
+        groups[0].context.epoch + 1,
+    )
+    assert info.signer == 0
+    tree = committed.group.public.tree
+    assert info.context.tree_hash == tree.tree_hash()
+    assert join(welcome, own, None if with_tree else tree.encode()).context == info.context
+
+
+def test_a_welcome_for_another_key_package_is_not_opened() -> None:
+    _, welcome = _added(members(2, FAST), NEW)
+    with pytest.raises(InvalidError, match="not for this key package"):
+        open_welcome(welcome, person("other", FAST))
+    # Its reference alone is of no use: that is public.
+    with pytest.raises(DecryptionError):
+        open_welcome(welcome, replace(NEW, init_key=person("x", FAST).init_key))
+
+
+def test_a_welcome_of_another_suite_is_not_opened() -> None:
+    _, welcome = _added(members(2, FAST), NEW)
+    with pytest.raises(InvalidError, match="another cipher suite"):
+        open_welcome(welcome, person("other"))
+    with pytest.raises(InvalidError, match="another cipher suite"):
+        open_welcome(replace(welcome, cipher_suite=HYBRID.id), NEW)
+    with pytest.raises(InvalidError, match="not known"):
+        open_welcome(replace(welcome, cipher_suite=0xFFFF), NEW)
+
+
+def test_a_welcome_with_a_pre_shared_key_is_not_opened() -> None:
+    """Rooms have none; who is led into a group by one has been told of it elsewhere."""
+    said = [Add(NEW.package), PreSharedKey(_named(ExternalPsk(b"secret")))]
+    welcome = _welcome(members(2, FAST)[0].commit(os.urandom, proposals=said, psks=lambda _: b"k"))
+    with pytest.raises(InvalidError, match="pre-shared key"):
+        open_welcome(welcome, NEW)
+
+
+def test_every_bent_bit_of_what_a_welcome_seals_is_refused() -> None:
+    _, welcome = _added(members(2, FAST), NEW)
+    (entry,) = welcome.secrets
+    right = open_welcome(welcome, NEW)
+
+    def bents(data: bytes) -> list[bytes]:
+        # Once a byte, another bit of each.
+        return [
+            data[:at] + bytes([byte ^ 1 << at % 8]) + data[at + 1 :] for at, byte in enumerate(data)
+        ]
+
+    sealed = [
+        replace(welcome, encrypted_group_info=one) for one in bents(welcome.encrypted_group_info)
+    ]
+    secrets = [
+        replace(welcome, secrets=(replace(entry, secrets=replace(entry.secrets, **{part: one})),))
+        for part in ("kem_output", "ciphertext")
+        for one in bents(getattr(entry.secrets, part))
+    ]
+    named = [
+        replace(welcome, secrets=(replace(entry, new_member=one),))
+        for one in bents(entry.new_member)
+    ]
+    for bent in (*sealed, *secrets, *named):
+        with pytest.raises(MLSError):
+            open_welcome(bent, NEW)
+    assert open_welcome(welcome, NEW) == right
+
+
+@pytest.mark.parametrize("junk", [b"", b"\0", bytes(100), b"\xff" * 300])
+def test_garbage_in_the_place_of_what_a_welcome_seals(junk: bytes) -> None:
+    """A member can seal anything to a newcomer: that it opens does not make it readable."""
+    bent = Bent(members(2, FAST), NEW)
+    suite, info = bent.suite, bent.welcome.encrypted_group_info
+
+    def sealed(secrets: bytes, info: bytes) -> Welcome:
+        hidden = suite.encrypt_with_label(NEW.package.init_key, b"Welcome", info, secrets)
+        entry = EncryptedGroupSecrets(NEW.reference, Ciphertext(*hidden))
+        return Welcome(suite.id, (entry,), info)
+
+    with pytest.raises(MLSError):
+        open_welcome(sealed(junk, info), NEW)
+    key, nonce = welcome_keys(suite, bent.secrets.joiner_secret, bytes(suite.hash_size))
+    with pytest.raises(MLSError):
+        open_welcome(sealed(bent.secrets.encode(), suite.aead.seal(key, nonce, b"", junk)), NEW)
 
 
 # The tree beside it.

@@ -86,6 +86,18 @@ def test_what_is_held_where():
     assert holds(None, [COMPARED_CHANGED]) == ()
 
 
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("kind", Kind)
+def test_every_cause_holds_an_encrypted_room_and_nothing_sends_there(cause, kind):
+    """A forked room, too: what the members were shown differently cannot be taken back."""
+    for others, waiting in (([COMPARED], False), ([], False), ([None], True)):
+        shown = lock(kind, others, (Hold(cause),), waiting=waiting)
+        assert shown is Lock.HELD
+        seen = frozenset({ALICE})
+        assert not still_meant(Audience(Lock.E2E, seen), Audience(shown, seen))
+    assert lock(None, [COMPARED], (Hold(cause),)) is Lock.PLAIN
+
+
 def test_a_reinstalling_member_cannot_freeze_a_room():
     assert consequence(Kind.PRIVATE, SEEN_CHANGED) is Consequence.NOTICE
     assert lock(Kind.PRIVATE, [COMPARED, SEEN_CHANGED]).sends
