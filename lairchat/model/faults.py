@@ -273,6 +273,8 @@ class RoomHeld(Refusal):
 
     code = "LC-HELD"
     text = "held: {why}. {advice}"
+    # Our own sentences, with a name in them: a command in them that was cut would be another one.
+    value_chars = 2 * limits.VALUE_CHARS
     sample = sample_of(
         why="bob's identity has changed",
         advice="Compare with bob: /verify bob, or take the new one: /trust bob",

@@ -54,6 +54,8 @@ class Refusal(Exception):  # noqa: N818 - the field's term is refusal; it is no 
     sample: Mapping[str, object] = sample_of()
     """Values as they might be, for documents and for the tests of length and tone; its keys are
     the names that the text uses."""
+    value_chars: int = limits.VALUE_CHARS
+    """characters: how much of each value is shown; more only where the words are our own."""
 
     def __init_subclass__(cls) -> None:
         """Enter the class into the registry; raises TypeError if its code is taken."""
@@ -71,9 +73,7 @@ class Refusal(Exception):  # noqa: N818 - the field's term is refusal; it is no 
             raise TypeError(
                 f"{type(self).__name__} takes {sorted(self.sample)}, got {sorted(values)}"
             )
-        shown = {
-            name: display_clip(str(value), limits.VALUE_CHARS) for name, value in values.items()
-        }
+        shown = {name: display_clip(str(value), self.value_chars) for name, value in values.items()}
         self.field = field
         self.retry_after = retry_after
         self.text = type(self).text.format_map({"wait": describe_wait(retry_after), **shown})

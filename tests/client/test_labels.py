@@ -3,16 +3,16 @@
 import pytest
 
 from lairchat.client.sealed.labels import hold_text
-from lairchat.model import faults
+from lairchat.model import faults, limits
 from lairchat.trust.locks import Cause, Hold
 
 
 @pytest.mark.parametrize("cause", Cause)
-@pytest.mark.parametrize("name", ["bob", ""])
+@pytest.mark.parametrize("name", ["bob", "", "b" * limits.NAME_CHARS_MAX])
 def test_each_cause_is_said_with_a_next_step(cause: Cause, name: str) -> None:
     text = hold_text(Hold(cause, name))
     why, _, advice = text.partition(". ")
-    assert why[0].islower() or why.startswith(("bob", "somebody"))
+    assert why[0].islower()
     assert advice[0].isupper()
     assert "{" not in text
     # As it reads where sending is refused: in one sentence and its advice.
