@@ -143,6 +143,7 @@ class Terminal:
         self.type("\r")
         self.until("Have you written them down?")
         self.type("y")
+        self.until(gone="written them down")
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import termios
 
@@ -48,9 +49,11 @@ class PlainFace(Terminals):
         alice.until("Password:")
         alice.line("wrong")
         alice.until("too short", "Password:")
+        alice.matches(r"Password:\s+(?s:.*)Password:")
         alice.line("long password of alice")
+        alice.until("y/N ")
+        alice.line("y")
         alice.until("!lobby> ")
-        assert alice.text.count("Password:") == 2
         assert "Password: Password:" not in alice.text
         for word in ("wrong", "long password"):
             assert word not in alice.text
@@ -79,7 +82,7 @@ class PlainFace(Terminals):
         assert b"1 line not sent" in first.stdout
         again = self.lair("alice", stdin=script)
         assert again.returncode == os.EX_DATAERR
-        assert b"3 lines not sent" in again.stdout
+        assert sum(map(int, re.findall(rb"(\d) lines? not sent", again.stdout))) == 3
         named = self.lair("alice", stdin=b"/join #lobby\nthe first message\n")
         assert named.returncode == 0
         assert self.tail("alice", 1) == ["the first message"]
@@ -110,14 +113,14 @@ class PlainFace(Terminals):
         bob.line("while you were away")
         bob.until("while you were away")
         bob.line("/msg alice psst")
-        bob.until("psst", "[!@alice PLAIN]")
+        bob.until("psst", "[@alice E2E]")
         again = self.pipes("alice", "--plain")
         again.until("while you were away")
+        again.until("bob: psst")
         assert again.end() == 0
         shown = again.output
         assert shown.index("read by alice") < shown.index("-- 1 new message")
         assert shown.index("-- 1 new message") < shown.index("while you were away")
-        assert "unread elsewhere: @bob 1" in shown
 
     def test_nobody_reads(self) -> None:
         alice = self.pipes("alice", self.link(), "--plain")
