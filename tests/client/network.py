@@ -190,6 +190,7 @@ class Network:
         self.dialled = 0
         self.limit: int | None = None
         self.tamper: Tamper | None = None
+        self._drawn = 0
         self.up()
 
     def up(self) -> None:
@@ -226,6 +227,11 @@ class Network:
         for pipe in self.pipes:
             pipe.cut()
         self.server.close()
+
+    def drawn(self) -> int:
+        """Return a number that nothing else has here: no two clients draw the same bytes."""
+        self._drawn += 1
+        return self._drawn
 
     def owner_code(self) -> str:
         """Return the code that makes the owner."""
@@ -327,7 +333,7 @@ class Person:
             lambda server, account: Profile(self.root, server, account),
             deliver=self.take,
             now=self.network.server.now,
-            random=predictable(f"{self.name} {id(self)}"),
+            random=predictable(f"{self.name} {self.network.drawn()}"),
             user_name=self.name,
             asleep=lambda: self.asleep,
             keyring=NoKeyring(),
