@@ -202,7 +202,7 @@ class Adding:
         for account in {one.account for one in state.members}:
             if self._sealed.directory.name_of(account) == wanted:
                 return account
-        raise refusals.UserUnknown
+        raise refusals.UserUnknown(name=name)
 
 
 def with_role(policy: Policy, account: bytes, role: Role) -> Policy:

@@ -58,7 +58,7 @@ class Invitations:
         for invitation in await self.waiting():
             if name_key(invitation.by) == wanted:
                 return invitation
-        raise refusals.UserUnknown
+        raise refusals.UserUnknown(name=name)
 
     def agreed(self, room: int, inside: set[bytes]) -> bool:
         """Tell whether an invitation into a room was accepted here from somebody who is inside."""
