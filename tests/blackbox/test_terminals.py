@@ -46,10 +46,10 @@ class TwoTerminals(Terminals):
         alice.until("in the new room")
 
         bob.line("/msg alice between us")
-        bob.until("between us", "[!@alice PLAIN]")
+        bob.until("between us", "[@alice E2E]")
         alice.until("bob")
         alice.line("/msg bob")
-        alice.until("between us", "[!@bob PLAIN]")
+        alice.until("between us", "[@bob E2E]")
         alice.line("heard")
         bob.until("heard")
 
