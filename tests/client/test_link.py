@@ -1,13 +1,14 @@
 """The link: coming in, staying connected, and what happens at every point where it is cut."""
 
 import msgspec
-from twisted.internet.defer import succeed
+from twisted.internet.defer import fail, succeed
 
 from lairchat.client import effects, inputs
 from lairchat.client.profile import Profile, Session
 from lairchat.client.secret import Secret
 from lairchat.core.throttle import Rate
 from lairchat.features.accounts.rules import Registration
+from lairchat.features.key_packages import messages as key_packages
 from lairchat.model import faults, limits, refusals
 from lairchat.model.refusal import received
 from lairchat.wire import codec
@@ -15,6 +16,7 @@ from lairchat.wire.objects import Ok, ServerHello
 from tests.client.network import (
     HOST,
     IDENTITY,
+    KEY_PACKAGES,
     PORT,
     STRANGER,
     NetworkTest,
@@ -768,3 +770,34 @@ class RateLimited(NetworkTest):
         self.network.wait(10)
         assert len(alice.acknowledged) == 2
         assert len(Profile(alice.root, IDENTITY.id, "alice").outbox()) == 3
+
+
+class BusyForAMoment(NetworkTest):
+    """A server that puts one question off says when to ask it again; so it is asked again."""
+
+    def test_the_device_and_its_key_packages_come_up_later(self):
+        for name in ("identity.publish", "device.prove", "keys.publish"):
+            self._comes_up_without(name)
+
+    def _comes_up_without(self, name):
+        alice = self.person(name.replace(".", "-")).start()
+        alice.trust()
+        ask, put_off = alice.link.ask, []
+
+        def busy(command, request, key=None):
+            if command.name == name and not put_off:
+                put_off.append(name)
+                return fail(refusals.Busy(retry_after=1.0))
+            return ask(command, request, key)
+
+        alice.link.ask = busy
+        alice.register()
+        assert put_off
+        assert alice.link.online
+        assert alice.link.sealed.ready == (name == "keys.publish")
+        self.network.wait(10)
+        assert alice.link.sealed.ready
+        left = self.network.server.result(ask(key_packages.COUNT, key_packages.CountKeys()))
+        assert (left.one_time, left.last_resort is None) == (KEY_PACKAGES, False)
+        assert not alice.of(inputs.Notice)
+        assert not alice.of(inputs.Disconnected)

@@ -6,11 +6,16 @@ key is erased after a month at the latest (``Store.expire``).
 
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
 from lairchat.features.key_packages import messages as wire
 from lairchat.mls.keypackages import OwnKeyPackage, make_key_package
 from lairchat.mls.objects import BasicCredential, KeyPackage, Lifetime
 from lairchat.mls.suites import HYBRID
 from lairchat.model import limits
+from lairchat.model.refusal import Refusal
 from lairchat.trust.policy import CAPABILITIES, head_extension
 
 if TYPE_CHECKING:
@@ -22,6 +27,8 @@ LAST_RESORT_ROTATED_MS: Final = 7 * limits.DAY * 1000
 
 class Packages:
     """Keeps the server supplied with key packages of this device."""
+
+    log = Logger()
 
     def __init__(self, sealed: "Sealed") -> None:
         self._sealed = sealed
@@ -45,6 +52,19 @@ class Packages:
             capabilities=CAPABILITIES,
             leaf_extensions=(head_extension(self._sealed.device.account_log.head),),
         )
+
+    def wake(self) -> None:
+        """Bring what the server lacks; again later if it says when."""
+        Deferred.fromCoroutine(self.refill()).addErrback(self._not_brought)
+
+    def _not_brought(self, failure: Failure) -> None:
+        refusal = failure.value
+        if not isinstance(refusal, Refusal):
+            self.log.failure("key packages could not be brought", failure)
+        elif refusal.retry_after is not None:
+            self._sealed.later(refusal.retry_after, self.wake)
+        else:
+            self.log.info("key packages were not brought: {code}", code=refusal.code)
 
     async def refill(self) -> None:
         """Bring what the server lacks; raises a Refusal."""

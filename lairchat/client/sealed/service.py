@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 ROUND_SECONDS = 60.0
 """seconds: between two looks at what has become due by time alone."""
+AGAIN_SECONDS = 5.0
+"""seconds: until this device comes up that a busy server has put off, unless it says a longer wait."""
 COPIED = "copied:"
 _COPY = (
     "a copy of this device has taken its place in a room: another lair uses the same profile. Revoke"
@@ -227,8 +229,20 @@ class Sealed:
         except faults.NetLost:
             raise
         except Refusal as refusal:
-            self.deliver(inputs.Notice(refusal.text, refusal.code))
+            if refusal.retry_after is None:
+                self.deliver(inputs.Notice(refusal.text, refusal.code))
+            else:
+                self.later(max(refusal.retry_after, AGAIN_SECONDS), self._begin_again)
         self.ready = self.device.proven
+
+    def _begin_again(self) -> None:
+        self._start(self._come_up())
+
+    async def _come_up(self) -> None:
+        await self.begin()
+        if self.ready:
+            await self.link.rooms.sync()
+            self.online()
 
     def online(self) -> None:
         """Go on: the rooms are known, and where they stand."""
@@ -239,7 +253,7 @@ class Sealed:
                 self._settle(info)
         self.sending.online()
         self.mailbox.wake()
-        self._start(self.packages.refill())
+        self.packages.wake()
         self._start(self.invitations.show())
         self._round()
 
@@ -637,7 +651,7 @@ class Sealed:
             case "identity.changed":
                 self._start(self._identity_changed(body))
             case "keys.low" if self.ready:
-                self._start(self.packages.refill())
+                self.packages.wake()
             case "inbox.new" if self.ready:
                 self.mailbox.wake()
             case "inbox.answered":
