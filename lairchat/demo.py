@@ -82,25 +82,23 @@ def _check(server: DemoServer) -> int:
 def _chat(server: DemoServer) -> int:
     """Open the client in #lobby, logged in already, in a profile that goes away with the demo."""
     from lairchat.client.cli import prepare_reactor, run_until_done
-    from lairchat.client.profile import KnownServers, Profile, Session
-    from lairchat.demo_check import Member
+    from lairchat.client.sealed.keyring import Keyring
+    from lairchat.demo_private import Device
 
     reactor = prepare_reactor()
     root = server.directory / "profile"
     name = _own_name()
-    member = Member(reactor, "127.0.0.1", server.port, name, os.urandom(16).hex())
+    device = Device(reactor, name, server.port, root)
+    device.password = os.urandom(16).hex()
 
     async def work() -> int:
-        await member.connect()
-        grant = await member.register(server.link().code)
-        assert member.server is not None
-        known = KnownServers(root)
-        known.remember("127.0.0.1", server.port, member.server)
-        known.used("127.0.0.1", server.port, name)
-        Profile(root, member.server, name).keep_session(
-            Session(name, grant.user, grant.device, member.token)
-        )
-        member.leave()
+        await device.register(server.link().code)
+        sealed = device.link.sealed
+        assert sealed.opening is not None
+        # What nobody will ever recover needs no words on paper, and no password at the next start.
+        sealed.device.words_kept()
+        sealed.opening.keep_file()
+        await device.leave()
         return os.EX_OK
 
     run_until_done(reactor, work)
@@ -116,6 +114,9 @@ def _chat(server: DemoServer) -> int:
         client.terminate()  # it gives the terminal back
         client.wait(CLIENT_SECONDS)
         raise
+    finally:
+        assert device.link.profile is not None
+        Keyring().drop(device.link.profile)
 
 
 def _own_name() -> str:

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 from lairchat.client import catalog
 from lairchat.client.connection import Connection
 from lairchat.client.dial import RealDialer
+from lairchat.demo_private import Device
 from lairchat.demo_server import DemoServer
 from lairchat.features.accounts import messages as accounts
 from lairchat.features.messages import messages as wire
@@ -183,6 +184,11 @@ class Check:
         port = port or server.port
         self.alice = Member(reactor, "127.0.0.1", port, "alice", "correct horse battery staple")
         self.bob = Member(reactor, "127.0.0.1", port, "bob", "tr0ub4dor and three more words")
+        profiles = server.directory / "clients"
+        self.carol = Device(reactor, "carol", port, profiles / "carol")
+        self.dave = Device(reactor, "dave", port, profiles / "dave")
+        self.secret = f"for dave alone {os.urandom(8).hex()}"
+        self.answered = f"for carol alone {os.urandom(8).hex()}"
         self.lobby = 0
         self.acknowledged: dict[int, str] = {}
         self.promises: list[tuple[str, Callable[[], Coroutine[Any, Any, str]]]] = [
@@ -195,7 +201,8 @@ class Check:
             ("carries a message", self.message),
             ("carries the answer", self.answer),
             ("does a repeated command once", self.repeat),
-            ("keeps a direct conversation between two", self.direct),
+            ("encrypts a direct conversation from its first message", self.encrypted),
+            ("keeps nothing of it that it could read", self.unreadable),
             ("never sees the password", self.password),
             ("survives kill -9 with everything acknowledged", self.kill),
             ("catches up after a reconnect", self.catch_up),
@@ -316,15 +323,39 @@ class Check:
         expect(len(copies) == 1, f"bob has it {len(copies)} times")
         return f"#{first.seq} twice the same answer, received once"
 
-    async def direct(self) -> str:
-        """A direct conversation has two members and one log."""
-        info: rooms.RoomInfo = await self.alice.ask(rooms.DIRECT, rooms.OpenDirect("bob"))
-        again: rooms.RoomInfo = await self.bob.ask(rooms.DIRECT, rooms.OpenDirect("alice"))
-        expect(info.room == again.room, "it was made twice")
-        sent = await self.alice.say(info.room, "between us")
-        self._same(await self.bob.hear(info.room, sent.seq), "between us")
-        expect(again.members == 2, f"{again.members} members")
-        return f"#{sent.seq} from {again.name} to {info.name}, {again.members} members"
+    async def encrypted(self) -> str:
+        """Two real clients, with stores of their own, talk alone: nobody has to know a command."""
+        carol, dave = self.carol, self.dave
+        for one in (carol, dave):
+            invite: accounts.Invite = await self.alice.ask(
+                accounts.CREATE_INVITE, accounts.CreateInvite()
+            )
+            await one.register(invite.code)
+        room = await carol.direct("dave")
+        begun = self.reactor.seconds()
+        await carol.say(room, self.secret)
+        await dave.hears(room, self.secret)
+        took = self.reactor.seconds() - begun
+        await dave.say(room, self.answered)
+        await carol.hears(room, self.answered)
+        labels = {carol.label(room), dave.label(room)}
+        expect(labels == {"E2E"}, f"labels {labels}")
+        expect(len(carol.words) == 12, f"{len(carol.words)} recovery words")
+        await carol.leave()
+        await dave.leave()
+        return f"E2E on both screens, {1000 * took:.0f} ms from Enter to the other, 12 words shown"
+
+    async def unreadable(self) -> str:
+        """Neither message is in anything that the server keeps or prints; a plain one is."""
+        places = [self.server.output, *(p for p in self.server.data.rglob("*") if p.is_file())]
+        contents = {path.name: path.read_bytes() for path in places}
+        for name, content in contents.items():
+            for text in (self.secret, self.answered):
+                expect(text.encode() not in content, f"found in {name}")
+        plain = self.acknowledged[min(self.acknowledged)].encode()
+        found = [name for name, content in contents.items() if plain in content]
+        expect(bool(found), "a plain message was not found either: the search does not work")
+        return f"{len(places)} files searched; a message of #lobby is in {found[0]}"
 
     async def password(self) -> str:
         """Neither password is in anything that the server keeps or prints."""

@@ -55,7 +55,7 @@ def test_the_command_checks_itself_and_leaves_nothing_behind(tmp_path: Path) -> 
     assert result.returncode == 0, result.stdout + result.stderr
     lines = result.stdout.splitlines()
     assert all(line.startswith("OK    ") for line in lines[:-1]), result.stdout
-    assert lines[-1] == "13 of 13 promises hold"
+    assert lines[-1] == "14 of 14 promises hold"
     assert "X25519MLKEM768" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -119,7 +119,7 @@ def test_without_a_terminal_it_is_the_same() -> None:
         stdin=subprocess.DEVNULL,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.endswith("13 of 13 promises hold\n")
+    assert result.stdout.endswith("14 of 14 promises hold\n")
 
 
 Tamper = Callable[[bytes], list[bytes]]
@@ -372,10 +372,8 @@ class BrokenPromises(TestCase):
         assert await self.failed(check, 9) == ["does a repeated command once"], self.lines
 
     @awaited
-    async def test_a_direct_conversation_that_is_another_for_each(self) -> None:
-        from lairchat.features.rooms import messages as rooms
-
-        seen: list[int] = []
+    async def test_an_identity_that_the_server_has_changed(self) -> None:
+        from lairchat.features.identities import messages as identities
 
         def tamper(body: bytes) -> list[bytes]:
             import msgspec
@@ -383,19 +381,29 @@ class BrokenPromises(TestCase):
             frame = codec.decode_server(body)
             if isinstance(frame, Ok):
                 try:
-                    info = codec.decode_body(rooms.RoomInfo, frame.body)
+                    part = codec.decode_body(identities.LogPart, frame.body)
                 except ProtocolError:
                     return [body]
-                if info.kind == "direct":
-                    seen.append(info.room)
-                    other = msgspec.structs.replace(info, room=info.room + len(seen))
-                    return [codec.encode_body(Ok(frame.id, codec.Raw(codec.encode_body(other))))]
+                data = part.data[:-1] + bytes([part.data[-1] ^ 1])
+                other = msgspec.structs.replace(part, data=data)
+                return [codec.encode_body(Ok(frame.id, codec.Raw(codec.encode_body(other))))]
             return [body]
 
         server = self.server()
         check = Check(reactor, server, self.through(server, tamper))
         failed = await self.failed(check, 10)
-        assert failed == ["keeps a direct conversation between two"], self.lines
+        assert failed == ["encrypts a direct conversation from its first message"], self.lines
+        await check.carol.leave()
+        await check.dave.leave()
+
+    @awaited
+    async def test_a_private_message_in_a_file_of_the_server(self) -> None:
+        server = self.server()
+        check = Check(reactor, server)
+        (server.data / "leak").write_text(check.secret)
+        (server.data / "leak").chmod(0o600)
+        failed = await self.failed(check, 11)
+        assert failed == ["keeps nothing of it that it could read"], self.lines
 
     @awaited
     async def test_a_password_in_a_file_of_the_server(self) -> None:
@@ -403,7 +411,7 @@ class BrokenPromises(TestCase):
         check = Check(reactor, server)
         (server.data / "leak").write_text(check.bob.password)
         (server.data / "leak").chmod(0o600)
-        assert await self.failed(check, 11) == ["never sees the password"], self.lines
+        assert await self.failed(check, 12) == ["never sees the password"], self.lines
 
     @awaited
     async def test_a_disk_that_forgets_what_was_acknowledged(self) -> None:
@@ -418,7 +426,7 @@ class BrokenPromises(TestCase):
                 path.unlink()
 
         server.kill = forget  # type: ignore[method-assign]
-        failed = await self.failed(check, 12)
+        failed = await self.failed(check, 13)
         server.kill = kill  # type: ignore[method-assign]
         assert failed == ["survives kill -9 with everything acknowledged"], self.lines
 
