@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyte
@@ -362,6 +363,15 @@ class Desk:
         self.stream.feed(data)
         return data
 
+    def paint(self, canvas: Canvas, title: str) -> None:
+        """Paint while somebody reads: a pty holds less than some changes of a large screen take."""
+        with ThreadPoolExecutor(1) as threads:
+            painting = threads.submit(self.screen.paint, canvas, title)
+            while not painting.done():
+                self.read()
+            painting.result()
+        self.read()
+
     def keys(self, data: bytes) -> list[i.Input]:
         os.write(self.ours, data)
         time.sleep(0) if not select.select([self.theirs], [], [], 1.0)[0] else None
@@ -394,8 +404,7 @@ def test_the_emulator_shows_exactly_the_canvas(
     one = desk(width, height)
     for scene in sorted(SCENES):
         canvas = SCENES[scene](width, height).canvas()
-        one.screen.paint(canvas, scene)
-        one.read()
+        one.paint(canvas, scene)
         assert one.emulator.display == canvas.lines()
         if canvas.cursor is not None:
             assert (one.emulator.cursor.x, one.emulator.cursor.y) == canvas.cursor
