@@ -137,18 +137,24 @@ class Adding:
             self._sealed.later(refusal.retry_after or 10.0, self.let_in, room)
 
     async def _let_in(self, room: int) -> None:
-        waiting: joining.Joiners = await self._sealed.ask(joining.JOINERS, joining.AskJoiners(room))
-        if not waiting.people and not waiting.knocks:
-            return
-        # One device does it; the others find it done.
-        await self._sealed.ask(wire.LEASE, wire.AskGroup(room))
-        packages: list[KeyPackage] = []
-        for person in waiting.people:
-            packages += await self._of_joiner(room, person)
-        if packages:
-            await self.add(room, packages)
-        for knock in waiting.knocks:
-            await self._sealed.codes.admit(room, knock)
+        after, more = 0, True
+        while more:
+            waiting: joining.Joiners = await self._sealed.ask(
+                joining.JOINERS, joining.AskJoiners(room, after)
+            )
+            users = [one.user for one in (*waiting.people, *waiting.knocks)]
+            if not users:
+                return
+            # One device does it; the others find it done.
+            await self._sealed.ask(wire.LEASE, wire.AskGroup(room))
+            packages: list[KeyPackage] = []
+            for person in waiting.people:
+                packages += await self._of_joiner(room, person)
+            if packages:
+                await self.add(room, packages)
+            for knock in waiting.knocks:
+                await self._sealed.codes.admit(room, knock)
+            more, after = waiting.more and max(users) > after, max(users)
 
     async def _of_joiner(self, room: int, joiner: joining.Joiner) -> list[KeyPackage]:
         """Return key packages of somebody who has accepted an invitation."""

@@ -20,14 +20,15 @@ from lairchat.e2ee.room import (
     Event,
     Halted,
     Happening,
-    Noted,
     Opened,
     Out,
     Own,
     Room,
+    Unreadable,
 )
 from lairchat.features.messages import messages as wire
-from lairchat.mls.errors import InvalidError
+from lairchat.mls.errors import InvalidError, MLSError
+from lairchat.mls.messages import PrivateMessage, decode_message
 from lairchat.model import faults, refusals
 from lairchat.model.events import EventClass
 from lairchat.model.refusal import Refusal
@@ -220,10 +221,26 @@ class Following:
             case Behind():
                 self._sealed.show.passed(self.number, logged)
                 self._sealed.come_back(self.number)
-            case Noted():
+            case Unreadable() if self._is_ahead(logged):
+                # No honest server gives a message of an epoch before the commit that begins it.
                 self._sealed.show.passed(self.number, logged)
+                self._sealed.suspect(self.number)
             case _:
                 self._sealed.show.passed(self.number, logged)
+
+    def _is_ahead(self, logged: wire.LogEvent) -> bool:
+        """Tell whether an event is a message of an epoch that this device has not come to."""
+        state = self.state
+        try:
+            message = decode_message(logged.body)
+        except MLSError:
+            return False
+        return (
+            state is not None
+            and isinstance(message, PrivateMessage)
+            and message.group_id == state.group.context.group_id
+            and message.epoch > state.group.context.epoch
+        )
 
     def _changed(self, logged: wire.LogEvent, change: Change) -> None:
         if change.added or change.rejoined:
