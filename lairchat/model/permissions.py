@@ -15,6 +15,7 @@ from lairchat.model.refusals import (
     RoomArchived,
     RoomDirect,
     RoomEncrypted,
+    RoomLegacy,
     RoomReadOnly,
     RoomUnknown,
 )
@@ -56,6 +57,7 @@ class RoomAction(StrEnum):
     BAN = "ban"
     UNBAN = "unban"
     SET_ROLE = "set-role"
+    STEP_DOWN = "step-down"
     LIST_MEMBERS = "list-members"
 
 
@@ -76,6 +78,8 @@ ROOM_ROLE_NEEDED = {
     RoomAction.READ: RoomRole.GUEST,
     RoomAction.LEAVE: RoomRole.GUEST,
     RoomAction.LIST_MEMBERS: RoomRole.GUEST,
+    RoomAction.STEP_DOWN: RoomRole.GUEST,
+    RoomAction.INVITE: RoomRole.MEMBER,
     RoomAction.TOPIC: RoomRole.MODERATOR,
     RoomAction.KICK: RoomRole.MODERATOR,
     RoomAction.BAN: RoomRole.MODERATOR,
@@ -90,12 +94,6 @@ POST_ROLE_NEEDED = {
     Posting.MODERATORS: RoomRole.MODERATOR,
 }
 """The least role that may write, by who posts in the room."""
-
-INVITE_ROLE_NEEDED = {
-    Access.PUBLIC: RoomRole.MEMBER,
-    Access.PRIVATE: RoomRole.MODERATOR,
-}
-"""The least role that may invite: a private room's circle is its moderators' to choose."""
 
 RANKED = frozenset({RoomAction.KICK, RoomAction.BAN, RoomAction.SET_ROLE})
 """Actions aimed at a person, where rank protects that person."""
@@ -112,6 +110,10 @@ the policy that its members have signed, and sealed messages have a way of their
 
 ARCHIVED_ENDS = frozenset({RoomAction.POST, RoomAction.INVITE, RoomAction.TOPIC})
 """What nobody can do any more in an archived room, nor join it; it is read, left, and kept in order."""
+
+LEGACY_ENDS = ARCHIVED_ENDS | {RoomAction.SET_ROLE, RoomAction.STEP_DOWN}
+"""What nobody can do any more in a conversation from before encryption, nor join it; somebody can still
+be shut out of what was said there."""
 
 SERVER_ROLE_NEEDED = {
     ServerAction.CREATE_ROOM: ServerRole.USER,
@@ -152,25 +154,26 @@ def may_room(
     direct: the room is a direct conversation.  archived: an operator has put it away.
     encrypted: the server cannot read it.
     """
+    private = direct or access is Access.PRIVATE
     if actor is None:
-        refusal = _may_outsider(action, access, invited=invited, direct=direct)
-        return RoomArchived if refusal is None and archived else refusal
-    if archived and action in ARCHIVED_ENDS:
-        return RoomArchived
-    if encrypted and action not in ENCRYPTED_ACTIONS:
-        return RoomEncrypted
-    if direct and action not in DIRECT_ACTIONS:
-        return RoomDirect
+        if private and (direct or not invited):
+            return RoomUnknown  # the same answer as for a room that does not exist
+        if action is not RoomAction.JOIN:
+            return NotMember
+        if private:  # no name leads in any more
+            return RoomEncrypted if encrypted else RoomLegacy
+        return RoomArchived if archived else None
+    ended = _ended(action, private=private, direct=direct, archived=archived, encrypted=encrypted)
+    if ended is not None:
+        return ended
     if action is RoomAction.JOIN:
         return None  # joining again changes nothing
     if action is RoomAction.POST:
         return None if actor >= POST_ROLE_NEEDED[posting] else RoomReadOnly
-    if action is RoomAction.INVITE:
-        if actor < INVITE_ROLE_NEEDED[access]:
-            return Denied
-        return None if target is None else AlreadyMember
     if actor < ROOM_ROLE_NEEDED[action]:
         return Denied
+    if action is RoomAction.INVITE:
+        return None if target is None else AlreadyMember
     return _may_reach(action, actor, target, granted) if action in RANKED else None
 
 
@@ -192,12 +195,17 @@ def may_server(
     return None
 
 
-def _may_outsider(
-    action: RoomAction, access: Access, *, invited: bool, direct: bool
+def _ended(
+    action: RoomAction, *, private: bool, direct: bool, archived: bool, encrypted: bool
 ) -> type[Refusal] | None:
-    if direct or (access is Access.PRIVATE and not invited):
-        return RoomUnknown  # the same answer as for a room that does not exist
-    return None if action is RoomAction.JOIN else NotMember
+    # What no member does in a room of this kind, whatever the role.
+    if archived and action in ARCHIVED_ENDS:
+        return RoomArchived
+    if encrypted and action not in ENCRYPTED_ACTIONS:
+        return RoomEncrypted
+    if direct and action not in DIRECT_ACTIONS:
+        return RoomDirect
+    return RoomLegacy if private and action in LEGACY_ENDS else None
 
 
 def _may_reach(

@@ -131,11 +131,13 @@ __all__ = [
     "RoomEncrypted",
     "RoomFull",
     "RoomKept",
+    "RoomLegacy",
     "RoomNameBad",
     "RoomNameUnknown",
     "RoomPlain",
     "RoomReadOnly",
     "RoomTaken",
+    "RoomUnencrypted",
     "RoomUnknown",
     "RoomsMax",
     "SessionUnknown",
@@ -1218,6 +1220,26 @@ class RoomPlain(Refusal):
     code = "LC-ROOM-PLAIN"
     text = (
         "this room is not encrypted, and what came for it is. Look at its label, then send again."
+    )
+
+
+class RoomUnencrypted(Refusal):
+    """A private room or a direct conversation was to be made that the server could read."""
+
+    code = "LC-ROOM-UNENCRYPTED"
+    text = (
+        "private rooms and direct conversations are encrypted, and this client asked for plain ones. "
+        "Run a current lair."
+    )
+
+
+class RoomLegacy(Refusal):
+    """The conversation is private and from before encryption: it is read and left."""
+
+    code = "LC-ROOM-LEGACY"
+    text = (
+        "this conversation is from before encryption, and read only. "
+        "Open its encrypted successor: /succeed"
     )
 
 

@@ -86,12 +86,16 @@ class Case(TestCase):
     """A server, three members and a room: alice owns #ops, bob is in it, carol is not."""
 
     def setUp(self):
-        self.server = make_server()
+        self.server = self.build()
         self.alice, self.bob, self.carol = map(self.server.member, ("alice", "bob", "carol"))
         self.ops = self.alice.ask(CREATE, name="ops").room
         self.bob.ask(JOIN, name="ops")
         self.settle()
         self.forget()
+
+    def build(self):
+        """Return the server, of which a test may want more."""
+        return make_server()
 
     def tearDown(self):
         self.server.settle()

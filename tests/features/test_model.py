@@ -27,10 +27,11 @@ from lairchat.model.permissions import Access, Posting, RoomAction, may_room
 from lairchat.model.refusal import Refusal
 from lairchat.model.roles import RoomRole
 from tests.features.common import flaws, make_server, said, text
+from tests.features.legacy import legacy_direct, legacy_invitation, legacy_room, legacy_said
 from tests.harness import Client
 
 PEOPLE = ("alice", "bob", "carol", "dave")
-NAMES = ("attic", "den", "ops")
+NAMES = ("attic", "cellar", "den", "ops")
 
 
 class Room:
@@ -91,7 +92,25 @@ class Model:
         self.enter(lobby, user, RoomRole.MEMBER)
         lobby.read[user] = self.state(lobby, "joined", user)
 
+    def legacy(self, name, maker, *others, words):
+        """Have a private room, or without a name a direct conversation, of before encryption."""
+        room = Room(len(self.rooms) + 1, name, "private", direct=not name)
+        self.rooms[room.number] = room
+        if name:
+            self.names[name] = room
+        else:
+            self.directs[frozenset((maker, *others))] = room
+        self.enter(room, maker, RoomRole.OWNER if name else RoomRole.MEMBER)
+        for user in others:
+            self.enter(room, user, RoomRole.MEMBER)
+        self.state(room, "created", maker)
+        self.append(room, ("app", maker, words))
+        self.heard.clear()
+        return room
+
     def create(self, user, name, access):
+        if access == "private":
+            raise refusals.RoomUnencrypted
         if name in self.names:
             raise refusals.RoomTaken(name=name)
         room = Room(len(self.rooms) + 1, name, access)
@@ -124,7 +143,8 @@ class Model:
 
     def keep_owner(self, room, user, *, alone=False):
         owners = [who for who, role in room.roles.items() if role is RoomRole.OWNER]
-        if owners == [user] and not alone and not room.servers_own:
+        kept = room.servers_own or room.access == "private"
+        if owners == [user] and not alone and not kept:
             raise refusals.LastOwner
 
     def invite(self, user, number, whom):
@@ -167,8 +187,7 @@ class Model:
 
     def set_role(self, user, number, whom, granted):
         room = self.room(number)
-        if user not in room.roles or room.direct:
-            room.judge(RoomAction.SET_ROLE, user)
+        room.judge(RoomAction.STEP_DOWN, user)
         if user == whom:
             if granted > room.roles[user]:
                 raise refusals.OnSelf
@@ -191,11 +210,7 @@ class Model:
         if user == whom:
             raise refusals.OnSelf
         if frozenset((user, whom)) not in self.directs:
-            room = Room(len(self.rooms) + 1, "", "private", direct=True)
-            self.rooms[room.number] = self.directs[frozenset((user, whom))] = room
-            for one in (user, whom):
-                self.enter(room, one, RoomRole.MEMBER)
-            self.state(room, "created", user)
+            raise refusals.RoomUnencrypted
 
     def send(self, user, client, key, number, words):
         """Return the sequence number, that of the first time for a repeat."""
@@ -219,7 +234,7 @@ class Model:
 
 
 people = st.sampled_from(PEOPLE)
-numbers = st.sampled_from((1, 2, 2, 2, 3, 3, 4, 5, 9))
+numbers = st.sampled_from((1, 2, 3, 4, 4, 4, 5, 5, 6, 7, 9))
 
 
 @st.composite
@@ -273,6 +288,17 @@ class ServerMachine(RuleBasedStateMachine):
             self.add(client, name)
             self.model.register(name)
             self.hear()
+        self.begin_with_rooms_of_before()
+
+    def begin_with_rooms_of_before(self):
+        """Have a private room and a direct conversation from before encryption."""
+        alice, bob, carol, dave = (self.clients[name][0] for name in PEOPLE)
+        cellar = legacy_room(self.server, "cellar", alice, bob, carol)
+        legacy_said(self.server, cellar, alice, "old")
+        legacy_invitation(self.server, cellar, dave, alice)
+        self.model.legacy("cellar", "alice", "bob", "carol", words="old").invited.add("dave")
+        legacy_said(self.server, legacy_direct(self.server, alice, bob), alice, "older")
+        self.model.legacy("", "alice", "bob", words="older")
 
     def add(self, client, name):
         self.clients[name].append(client)

@@ -21,6 +21,8 @@ from lairchat.model.refusals import (
     NotMember,
     RoomArchived,
     RoomDirect,
+    RoomEncrypted,
+    RoomLegacy,
     RoomReadOnly,
     RoomUnknown,
 )
@@ -35,6 +37,8 @@ OUTCOMES = {
     "R": RoomReadOnly,
     "A": AlreadyMember,
     "2": RoomDirect,
+    "E": RoomEncrypted,
+    "L": RoomLegacy,
 }
 ROOM_ROLES = [None, *RoomRole]  # in this order stand rows and columns below
 ACTIONS = list(RoomAction)
@@ -47,6 +51,7 @@ PUBLIC = {
     "topic": "NDDyyY",
     "unban": "NDDyyY",
     "list-members": "NyyyyY",
+    "step-down": "NyyyyY",
 }
 POSTING = {
     "everyone": "NyyyyY",
@@ -72,20 +77,10 @@ ON_PEOPLE = {
         yyyyDD
         yyyyyY
     """,
-}
-INVITE = {
-    "public": """
+    "invite": """
         NNNNNN
         DDDDDD
         yAAAAA
-        yAAAAA
-        yAAAAA
-        yAAAAA
-    """,
-    "private": """
-        UUUUUU
-        DDDDDD
-        DDDDDD
         yAAAAA
         yAAAAA
         yAAAAA
@@ -112,25 +107,53 @@ SET_ROLE = {
 }
 
 
+# What the other kinds of rooms say to their members, whatever their roles; "." is as in public rooms.
+KINDS = {
+    "legacy": {
+        "post": "L", "topic": "L", "invite": "L", "set-role": "L", "step-down": "L",
+        "read": ".", "join": ".", "leave": ".", "list-members": ".",
+        "kick": ".", "ban": ".", "unban": ".",
+    },
+    "legacy direct": {
+        "post": "L", "topic": "2", "invite": "2", "set-role": "2", "step-down": "2",
+        "read": ".", "join": "2", "leave": "2", "list-members": ".",
+        "kick": "2", "ban": "2", "unban": "2",
+    },
+    "encrypted": {
+        "post": "E", "topic": "E", "invite": "E", "set-role": "E", "step-down": "E",
+        "read": ".", "join": "E", "leave": "E", "list-members": ".",
+        "kick": "E", "ban": "E", "unban": "E",
+    },
+}  # fmt: skip
+
+
+def kind_of(access, *, direct, encrypted):
+    if encrypted:
+        return "encrypted"
+    if direct:
+        return "legacy direct"
+    return "legacy" if access == "private" else "public"
+
+
 def cell(grid: str, row: int, column: int) -> object:
     return OUTCOMES[grid.split()[row][column].replace("Y", "y")]
 
 
-def expected(*, action, actor, access, posting, target, granted, invited, direct):
+def expected(*, action, actor, access, posting, target, granted, invited, direct, encrypted):
     who, whom = ROOM_ROLES.index(actor), ROOM_ROLES.index(target)
     if actor is None and (direct or (access == "private" and not invited)):
         return RoomUnknown
-    if actor is not None and direct and action not in {"read", "post", "list-members"}:
-        return RoomDirect
+    if actor is None and access == "private" and action == "join":
+        return RoomEncrypted if encrypted else RoomLegacy  # no invitation leads in by name
+    kind = kind_of(access, direct=direct, encrypted=encrypted)
+    if actor is not None and kind in KINDS and KINDS[kind][action] != ".":
+        return OUTCOMES[KINDS[kind][action]]
     if action in PUBLIC:
         return cell(PUBLIC[action], 0, who)
     if action == "post":
         return cell(POSTING[posting], 0, who)
     if action in ON_PEOPLE:
         return cell(ON_PEOPLE[action], who, whom)
-    if action == "invite":
-        # An invitation held by an outsider shows the room, it gives no rights in it.
-        return NotMember if actor is None else cell(INVITE[access], who, whom)
     if actor is None:
         return NotMember
     if actor in SET_ROLE:
@@ -141,10 +164,10 @@ def expected(*, action, actor, access, posting, target, granted, invited, direct
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("actor", ROOM_ROLES, ids=str)
 def test_every_cell_of_the_room_table(action, actor):
-    cells = product(Access, Posting, ROOM_ROLES, ROOM_ROLES, (False, True), (False, True))
-    names = ("access", "posting", "target", "granted", "invited", "direct")
-    for values in cells:
-        case = dict(zip(names, values, strict=True))
+    flags = product((False, True), repeat=3)
+    names = ("access", "posting", "target", "granted", "invited", "direct", "encrypted")
+    for *values, more in product(Access, Posting, ROOM_ROLES, ROOM_ROLES, flags):
+        case = dict(zip(names, (*values, *more), strict=True))
         outcome = may_room(action, actor, **case)
         assert outcome is expected(action=action, actor=actor, **case), case
 
@@ -163,7 +186,13 @@ def test_guests_read_and_leave_but_write_only_where_everyone_does():
         for action, posting in product(RoomAction, Posting)
         if may_room(action, guest, access=public, posting=posting) is None
     }
-    always = {RoomAction.READ, RoomAction.LEAVE, RoomAction.LIST_MEMBERS, RoomAction.JOIN}
+    always = {
+        RoomAction.READ,
+        RoomAction.LEAVE,
+        RoomAction.LIST_MEMBERS,
+        RoomAction.JOIN,
+        RoomAction.STEP_DOWN,
+    }
     assert allowed == {*product(always, Posting), (RoomAction.POST, Posting.EVERYONE)}
 
 

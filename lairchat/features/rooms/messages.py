@@ -47,8 +47,10 @@ class RoomInfo(Reply, frozen=True):
 class CreateRoom(Request, frozen=True):
     """Make a room; the caller becomes its owner.
 
-    An encrypted one (``mls``) is private, and its name and topic are empty: both are the members'
-    own, in messages.  Its group is to be founded next (``group.found``).
+    A public one is ``plain``, a private one ``mls``, and nothing else is made: a client that does
+    not say which gets no private room that the server could read.  Of an encrypted one name and
+    topic are empty: both are the members' own, in messages.  Its group is to be founded next
+    (``group.found``).
     """
 
     name: RoomText
@@ -73,7 +75,7 @@ class RoomList(Reply, frozen=True):
 
 
 class JoinRoom(Request, frozen=True):
-    """Join a room by name: a public one, or a private one that one has been invited to."""
+    """Join a public room by name."""
 
     name: RoomText
 
@@ -133,9 +135,9 @@ class SetRole(Request, frozen=True):
 
 
 class OpenDirect(Request, frozen=True):
-    """Open the direct conversation with somebody, making it on first use.
+    """Open the direct conversation with somebody, making it on first use if it is encrypted.
 
-    Two people can have one of each kind, encrypted and not.
+    Two people can have a second one, ``plain``, from before encryption: it is opened to be read.
     """
 
     name: NameText
@@ -190,6 +192,7 @@ CREATE = Command(
         refusals.TopicBad,
         refusals.RoomCrypto,
         refusals.RoomEncrypted,
+        refusals.RoomUnencrypted,
         refusals.IdentityUnknown,
     ),
     role=ServerRole.USER,
@@ -221,6 +224,7 @@ JOIN = Command(
         refusals.RoomNameBad,
         refusals.Banned,
         refusals.RoomArchived,
+        refusals.RoomLegacy,
         refusals.RoomsMax,
         refusals.RoomFull,
     ),
@@ -242,7 +246,7 @@ TOPIC = Command(
     request=SetTopic,
     reply=Nothing,
     doc="Sets a room's topic.",
-    errors=(*ROOM_ERRORS, refusals.RoomArchived, refusals.TopicBad),
+    errors=(*ROOM_ERRORS, refusals.RoomArchived, refusals.RoomLegacy, refusals.TopicBad),
     overlap=Overlap.WRITE,
     keyed=True,
     on="room",
@@ -265,6 +269,7 @@ INVITE = Command(
     errors=(
         *ROOM_ERRORS,
         refusals.RoomArchived,
+        refusals.RoomLegacy,
         refusals.UserUnknown,
         refusals.Banned,
         refusals.AlreadyMember,
@@ -280,7 +285,13 @@ ROLE = Command(
     request=SetRole,
     reply=Nothing,
     doc="Gives a member another role.",
-    errors=(*ROOM_ERRORS, refusals.UserUnknown, refusals.LastOwner, refusals.OnSelf),
+    errors=(
+        *ROOM_ERRORS,
+        refusals.RoomLegacy,
+        refusals.UserUnknown,
+        refusals.LastOwner,
+        refusals.OnSelf,
+    ),
     overlap=Overlap.WRITE,
     keyed=True,
     on="room",
@@ -296,6 +307,7 @@ DIRECT = Command(
         refusals.OnSelf,
         refusals.RoomsMax,
         refusals.RoomCrypto,
+        refusals.RoomUnencrypted,
         refusals.IdentityUnknown,
     ),
     role=ServerRole.USER,

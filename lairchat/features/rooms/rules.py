@@ -18,6 +18,7 @@ from lairchat.model.refusals import (
     RoomCrypto,
     RoomEncrypted,
     RoomPlain,
+    RoomUnencrypted,
 )
 from lairchat.model.roles import RoomRole, ServerRole
 
@@ -98,6 +99,15 @@ def require(
     )
     if refusal is not None:
         raise refusal
+
+
+def check_plain(access: str) -> None:
+    """Refuse a room for few that the server could read, however old the client that asks for one.
+
+    Raises RoomUnencrypted.
+    """
+    if access == Access.PRIVATE:
+        raise RoomUnencrypted(field="$.crypto")
 
 
 def check_encrypted(access: str, name: str, topic: str) -> None:

@@ -124,6 +124,7 @@ def create(call: Call, request: messages.CreateRoom) -> Write[messages.RoomInfo]
     """Make a room; its maker is its owner and first member."""
     if request.crypto == "mls":
         return create_encrypted(call, request)
+    rules.check_plain(request.access)
     session, name = call.session, check_room_name(request.name)
     topic = check_topic(request.topic)
 
@@ -135,7 +136,7 @@ def create(call: Call, request: messages.CreateRoom) -> Write[messages.RoomInfo]
             connection,
             kind="room",
             name=name,
-            access=request.access,
+            access="public",
             posting=request.posting,
             topic=topic,
             by=session.user,
@@ -234,7 +235,8 @@ def leave(call: Call, request: messages.LeaveRoom) -> Write[Nothing]:
         room, role = tables.room_for(connection, RoomId(request.room), session.user)
         rules.require(RoomAction.LEAVE, room, role)
         assert role is not None
-        if room.members > 1:
+        # Nobody is given a role in a legacy room any more, so that its owner could never go.
+        if room.members > 1 and not room.legacy:
             owners = tables.owners(connection, room.id)
             rules.require_owner_stays(role, owners=owners, servers_own=room.servers_own)
         tables.remove(connection, room.id, session.user)
@@ -330,8 +332,7 @@ def set_role(call: Call, request: messages.SetRole) -> Write[Nothing]:
 
     def change(connection: Connection) -> Done[Nothing]:
         room, role = tables.room_for(connection, RoomId(request.room), session.user)
-        if role is None or room.direct:
-            rules.require(RoomAction.SET_ROLE, room, role)
+        rules.require(RoomAction.STEP_DOWN, room, role)
         member = accounts.user_by_name(connection, request.name)
         if member is not None and member.id == session.user:
             assert role is not None
@@ -423,7 +424,10 @@ async def members(call: Call, request: messages.ListMembers) -> Answer[messages.
 
 
 def open_direct(call: Call, request: messages.OpenDirect) -> Write[messages.RoomInfo]:
-    """Open the direct conversation with somebody; the writer's order decides who makes it."""
+    """Open the direct conversation with somebody; the writer's order decides who makes it.
+
+    One from before encryption is only found, so that it can be read.
+    """
     session = call.session
 
     def change(connection: Connection) -> Done[messages.RoomInfo]:
@@ -435,11 +439,12 @@ def open_direct(call: Call, request: messages.OpenDirect) -> Write[messages.Room
             room, role = tables.room_for(connection, there, session.user)
             head = log.heads(connection, [there])[there].seq
             return Done(info(room, role, head, (other.id, other.name)))
+        if request.crypto == "plain":
+            raise refusals.RoomUnencrypted(field="$.crypto")
         if tables.opened(connection, session.user) >= rules.DIRECTS_OPENED:
             raise refusals.RoomsMax(limit=rules.DIRECTS_OPENED)
-        if request.crypto == "mls":
-            call.kernel.encrypting(connection, [session.user, other.id])
-        room, stated = make_direct(connection, session, other.id, call.now, request.crypto)
+        call.kernel.encrypting(connection, [session.user, other.id])
+        room, stated = make_direct(connection, session, other.id, call.now)
         mine = info(room, RoomRole.MEMBER, stated.seq, (other.id, other.name))
         theirs = info(room, RoomRole.MEMBER, stated.seq, (session.user, session.name))
 
@@ -455,9 +460,9 @@ def open_direct(call: Call, request: messages.OpenDirect) -> Write[messages.Room
 
 
 def make_direct(
-    connection: Connection, session: Session, other: UserId, now: int, crypto: messages.Crypto
+    connection: Connection, session: Session, other: UserId, now: int
 ) -> tuple[Room, Stated]:
-    """Make the direct conversation of the caller and somebody else, both of them in it."""
+    """Make the encrypted conversation of the caller and somebody else, both of them in it."""
     room = tables.create(
         connection,
         kind="direct",
@@ -467,9 +472,9 @@ def make_direct(
         topic="",
         by=session.user,
         now=now,
-        crypto=crypto,
+        crypto="mls",
     )
-    tables.keep_direct(connection, session.user, other, room.id, crypto)
+    tables.keep_direct(connection, session.user, other, room.id, "mls")
     for user in (session.user, other):
         tables.add(connection, room.id, user, RoomRole.MEMBER, now)
     stated = state(connection, room.id, now, StateChange(what="created", by=session.name))

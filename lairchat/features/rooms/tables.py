@@ -135,6 +135,11 @@ class Room(NamedTuple):
         return self.crypto == "mls"
 
     @property
+    def legacy(self) -> bool:
+        """Whether it is for few and yet the server reads it: it is from before encryption."""
+        return self.access == "private" and not self.encrypted
+
+    @property
     def servers_own(self) -> bool:
         """Whether the room belongs to the server, as ``#lobby`` does, and not to a person."""
         return self.created_by is None
@@ -589,7 +594,7 @@ def forget_invitations(connection: Connection, before: int, limit: int) -> bool:
 
 
 def direct_between(
-    connection: Connection, one: UserId, other: UserId, crypto: Crypto = "plain"
+    connection: Connection, one: UserId, other: UserId, crypto: Crypto
 ) -> RoomId | None:
     """Return the direct conversation of two users, of this kind, or None."""
     row = driver_of(connection).one(
@@ -600,7 +605,7 @@ def direct_between(
 
 
 def keep_direct(
-    connection: Connection, one: UserId, other: UserId, room: RoomId, crypto: Crypto = "plain"
+    connection: Connection, one: UserId, other: UserId, room: RoomId, crypto: Crypto
 ) -> None:
     """Note which room is the direct conversation of two users."""
     low, high = sorted((one, other))
@@ -636,7 +641,7 @@ def may_not_post(
 ) -> list[tuple[RoomId, UserId]]:
     """Return those of (room, user) who may not post there, by the table of model.permissions.
 
-    Nobody posts in an encrypted room what the server can read.
+    Nobody posts in an encrypted room what the server can read, nor in a private one that is not.
 
     For the send path.  Asking for the exceptions is one statement that returns no row as a rule:
     the driver gives up the interpreter lock for each row, and with the reactor busy every row of
@@ -668,7 +673,7 @@ _LEAST = f"CASE rooms.posting {' '.join(['WHEN ? THEN ?'] * len(POST_ROLE_NEEDED
 _MAY_POST = (
     "SELECT memberships.role FROM memberships JOIN rooms ON rooms.id = memberships.room"  # noqa: S608
     f" WHERE memberships.room = ? AND memberships.user = ? AND memberships.role >= {_LEAST}"
-    " AND rooms.crypto = 'plain' AND rooms.archived_at IS NULL"
+    " AND rooms.crypto = 'plain' AND rooms.access = 'public' AND rooms.archived_at IS NULL"
 )
 
 
@@ -682,5 +687,6 @@ def _refused_text(length: int) -> str:
         " AND memberships.user = asked.member"
         " LEFT JOIN rooms ON rooms.id = asked.room"
         f" WHERE memberships.role IS NULL OR memberships.role < {_LEAST}"
-        " OR rooms.crypto <> 'plain' OR rooms.archived_at IS NOT NULL"
+        " OR rooms.crypto <> 'plain' OR rooms.access <> 'public'"
+        " OR rooms.archived_at IS NOT NULL"
     )

@@ -27,6 +27,7 @@ from lairchat.model import limits, refusals
 from lairchat.trust.policy import Because, Removal, direct_policy, encode_reasons, private_policy
 from tests.features.delivery.test_commits import kept, refused, room_of
 from tests.features.delivery.world import Device, Here, Member
+from tests.features.legacy import legacy_direct
 from tests.harness import Client
 from tests.trust.people import SERVER
 from tests.trust.rooms import NO_REASON
@@ -61,7 +62,8 @@ def test_it_needs_keys(here: Here) -> None:
         alice.ask(DIRECT, name="oldtimer", crypto="mls")
     with pytest.raises(refusals.IdentityUnknown):
         plain.ask(DIRECT, name="alice", crypto="mls")
-    assert plain.ask(DIRECT, name="alice").crypto == "plain"
+    with pytest.raises(refusals.RoomUnencrypted):
+        plain.ask(DIRECT, name="alice")
 
 
 def test_what_the_policy_decides_no_command_of_plain_rooms_does(here: Here) -> None:
@@ -72,6 +74,7 @@ def test_what_the_policy_decides_no_command_of_plain_rooms_does(here: Here) -> N
         (TOPIC, {"topic": "plans"}),
         (INVITE, {"name": "dave"}),
         (ROLE, {"name": "bob", "role": "moderator"}),
+        (ROLE, {"name": "alice", "role": "guest"}),
         (KICK, {"name": "bob"}),
         (BAN, {"name": "bob"}),
         (LEAVE, {}),
@@ -84,6 +87,7 @@ def test_what_the_policy_decides_no_command_of_plain_rooms_does(here: Here) -> N
 
 def test_two_people_have_a_plain_conversation_and_an_encrypted_one(here: Here) -> None:
     alice, bob = (here.member(name) for name in ("alice", "bob"))
+    legacy_direct(here.server, alice.client, bob.client)
     plain = alice.ask(DIRECT, name="bob")
     sealed = bob.ask(DIRECT, name="alice", crypto="mls")
     assert plain.room != sealed.room

@@ -11,7 +11,7 @@ from lairchat.features.accounts import tables as accounts
 from lairchat.features.accounts.messages import LOGOUT
 from lairchat.features.identities import tables
 from lairchat.features.identities.messages import APPEND, PROVE, PUBLISH, READ
-from lairchat.features.rooms.messages import CREATE, DIRECT, JOIN
+from lairchat.features.rooms.messages import CREATE, JOIN
 from lairchat.mls.codec import decode
 from lairchat.model import limits, refusals
 from lairchat.model.identity import ServerId
@@ -22,6 +22,7 @@ from lairchat.trust.log import encode_log, read_log
 from lairchat.trust.root import Root
 from lairchat.trust.secret import SecretBytes
 from tests.features.certified import Person, entries_of, forgotten, make_server, newcomer
+from tests.features.legacy import legacy_direct
 from tests.harness import Client, Server
 from tests.trust.people import SERVER, Account, device, key, root, seed, signer
 
@@ -376,7 +377,7 @@ def test_own_devices_and_those_in_rooms_that_may_be_encrypted_are_told_once(serv
     bob, carol = server.member("bob"), server.member("carol")
     client.ask(CREATE, name="attic")
     bob.ask(JOIN, name="attic")
-    client.ask(DIRECT, name="bob")
+    legacy_direct(server, client, bob)
     server.wait(1)
     for one in (client, mine, bob, carol):
         one.forget()
@@ -393,7 +394,7 @@ def test_in_rooms_too_large_to_be_encrypted_and_where_nobody_reads_it_is_not_tol
 ) -> None:
     alice, client = newcomer(server, "alice")
     bob, carol = server.member("bob"), server.member("carol")
-    client.ask(DIRECT, name="bob")
+    legacy_direct(server, client, bob)
     server.wait(1)
     monkeypatch.setattr(limits, "ROOM_DEVICES", 2)
     alice.append(client, device("alice", 2))

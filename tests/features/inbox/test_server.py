@@ -10,11 +10,12 @@ from lairchat.features.inbox import server as inbox_server
 from lairchat.features.inbox import tables
 from lairchat.features.inbox.messages import ACK, ANSWER, READ, SEND
 from lairchat.features.inbox.tables import WELCOME
-from lairchat.features.rooms.messages import CREATE, DIRECT, INVITE, JOIN, LEAVE
+from lairchat.features.rooms.messages import CREATE, JOIN, LEAVE
 from lairchat.model import limits, refusals
 from lairchat.model.refusal import Refusal
 from tests.features.certified import Person, entries_of, make_server, newcomer
 from tests.features.identities.test_server import another_log
+from tests.features.legacy import legacy_direct, legacy_invitation, legacy_room
 from tests.harness import Client, Server
 from tests.trust.people import device
 
@@ -276,7 +277,7 @@ def test_verifying_needs_a_proof_and_a_private_conversation(server: Server) -> N
     # Everybody is in the lobby, and in public rooms: that is no reason to ring.
     with pytest.raises(refusals.InboxStranger):
         send(client, bob, kind="verify")
-    client.ask(DIRECT, name="bob")
+    legacy_direct(server, client, theirs)
     with pytest.raises(refusals.DeviceUnproven):
         send(alice.login(), bob, kind="verify")
     with pytest.raises(refusals.InboxStranger):
@@ -291,11 +292,11 @@ def test_verifying_needs_a_proof_and_a_private_conversation(server: Server) -> N
 def test_a_private_room_is_a_reason_as_long_as_both_are_in_it(server: Server) -> None:
     _alice, client = newcomer(server, "alice")
     bob, theirs = newcomer(server, "bob")
-    room = client.ask(CREATE, name="attic", access="private").room
-    client.ask(INVITE, room=room, name="bob")
+    lonely = legacy_room(server, "cellar", client)
+    legacy_invitation(server, lonely, theirs, client)
     with pytest.raises(refusals.InboxStranger):
         send(client, bob, kind="verify")
-    theirs.ask(JOIN, name="attic")
+    room = legacy_room(server, "attic", client, theirs)
     send(client, bob, kind="verify")
     theirs.ask(LEAVE, room=room)
     with pytest.raises(refusals.InboxStranger):
@@ -358,10 +359,10 @@ def test_a_repeat_of_a_note_is_delivered_once(server: Server) -> None:
 
 def test_notes_come_no_faster_than_the_bounds(server: Server) -> None:
     alice, client = newcomer(server, "alice")
-    bob, _ = newcomer(server, "bob")
-    carol, _ = newcomer(server, "carol")
-    for name in ("bob", "carol"):
-        client.ask(DIRECT, name=name)
+    bob, his = newcomer(server, "bob")
+    carol, hers = newcomer(server, "carol")
+    for other in (his, hers):
+        legacy_direct(server, client, other)
     for _ in range(limits.INBOX_SENT_TO_ONE):
         send(client, bob, kind="verify")
     with pytest.raises(refusals.RateLimited) as refusal:

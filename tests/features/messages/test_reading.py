@@ -10,13 +10,14 @@ from lairchat.features.messages.messages import (
     SYNC,
     Cursor,
 )
-from lairchat.features.rooms.messages import CREATE, DIRECT, JOIN, LEAVE
+from lairchat.features.rooms.messages import CREATE, JOIN, LEAVE
 from lairchat.model import limits
 from lairchat.model.refusals import CursorBad, NotMember, RoomUnknown
 from lairchat.storage import log
 from lairchat.wire import codec
 from lairchat.wire.objects import Ok
 from tests.features.common import Case, said, text
+from tests.features.legacy import legacy_direct, legacy_room, legacy_said
 
 WIDE = "\U0001f3e0" * 4_000  # 16,000 bytes: three events fill a page
 
@@ -115,9 +116,9 @@ class SyncTest(Case):
         self.assertEqual((room.events, room.more), ([], False))
 
     def test_what_is_new_comes_with_it(self):
-        direct = self.alice.ask(DIRECT, name="bob").room
+        direct = legacy_direct(self.server, self.alice, self.bob)
         self.say(self.alice, self.ops, "one")
-        self.say(self.alice, direct, "two")
+        legacy_said(self.server, direct, self.alice, "two")
         rooms, _ = self.sync(self.bob, r1=2, **{f"r{self.ops}": 2, f"r{direct}": 1})
         self.assertEqual([said(e) for e in rooms[self.ops].events], ["one"])
         self.assertEqual([said(e) for e in rooms[direct].events], ["two"])
@@ -136,7 +137,7 @@ class SyncTest(Case):
         self.assertEqual((rooms[self.ops].events, rooms[self.ops].more), ([], False))
 
     def test_cursors_of_rooms_that_are_not_ones_own_are_ignored(self):
-        den = self.alice.ask(CREATE, name="den", access="private").room
+        den = legacy_room(self.server, "den", self.alice)
         rooms, _ = self.sync(self.bob, r99=0, **{f"r{den}": 0})
         self.assertEqual(sorted(rooms), [1, self.ops])
 
@@ -161,8 +162,8 @@ class SyncTest(Case):
 
     def test_pages_of_rooms(self):
         self.patch(limits, "ROOMS_JOINED", 2)
-        for name in ("bob", "carol"):
-            self.alice.ask(DIRECT, name=name)
+        for other in (self.bob, self.carol):
+            legacy_direct(self.server, self.alice, other)
         rooms, more = self.sync(self.alice)
         self.assertEqual((sorted(rooms), more), ([1, self.ops], True))
         rooms, more = self.sync(self.alice, after=self.ops)

@@ -15,6 +15,7 @@ from lairchat.model.refusals import (
     IdFuture,
     IdOld,
     NotMember,
+    RoomLegacy,
     RoomReadOnly,
     RoomUnknown,
     TextBad,
@@ -26,6 +27,7 @@ from lairchat.wire import codec
 from lairchat.wire.frames import FrameReader
 from lairchat.wire.objects import EventFrame, Ok
 from tests.features.common import Case, said, text
+from tests.features.legacy import legacy_room
 
 DAY = 86_400
 
@@ -156,13 +158,15 @@ class RefusedTest(Case):
 
     def test_a_refusal_disturbs_nobody_else(self):
         self.alice.ask(ROLE, room=self.ops, name="bob", role="guest")
-        den = self.alice.ask(CREATE, name="den", access="private").room
+        den = self.alice.ask(CREATE, name="den").room
+        cellar = legacy_room(self.server, "cellar", self.alice)
         self.forget()
         given = [
             (self.alice, self.ops, None),
             (self.bob, self.ops, RoomReadOnly),
             (self.carol, self.ops, NotMember),
-            (self.carol, den, RoomUnknown),
+            (self.carol, cellar, RoomUnknown),
+            (self.alice, cellar, RoomLegacy),
             (self.carol, 99, RoomUnknown),
             (self.alice, den, None),
             (self.alice, self.ops, None),
@@ -177,7 +181,7 @@ class RefusedTest(Case):
                 client.answer(request)
             else:
                 self.assertRaises(refusal, client.answer, request)
-        self.assertEqual([said(e) for e in self.log_of(self.alice, self.ops)[-2:]], ["0", "6"])
+        self.assertEqual([said(e) for e in self.log_of(self.alice, self.ops)[-2:]], ["0", "7"])
 
     def test_a_send_behind_a_kick_in_the_same_group_is_refused(self):
         before = self.bob.give(SEND, room=self.ops, body=text("before"))

@@ -4,7 +4,8 @@ from lairchat.features.accounts import tables as accounts
 from lairchat.features.messages.messages import HISTORY, SEND
 from lairchat.features.moderation import tables
 from lairchat.features.moderation.messages import BAN, BANS, KICK, UNBAN
-from lairchat.features.rooms.messages import CREATE, DIRECT, INVITE, JOIN, MEMBERS, ROLE
+from lairchat.features.rooms import tables as rooms
+from lairchat.features.rooms.messages import CREATE, INVITE, JOIN, MEMBERS, ROLE
 from lairchat.model import limits
 from lairchat.model.refusals import (
     Banned,
@@ -19,6 +20,7 @@ from lairchat.model.refusals import (
 from lairchat.model.roles import ServerRole
 from lairchat.wire.objects import Ok
 from tests.features.common import Case, said, text
+from tests.features.legacy import legacy_direct, legacy_invitation, legacy_room
 
 
 class KickTest(Case):
@@ -77,7 +79,7 @@ class KickTest(Case):
         self.refuse(RoomUnknown, self.alice, KICK, room=99, name="bob")
         for name in ("alice", "nobody-here", "bob"):
             self.refuse(Denied, self.bob, KICK, room=room, name=name)
-        direct = self.alice.ask(DIRECT, name="bob").room
+        direct = legacy_direct(self.server, self.alice, self.bob)
         for command in (KICK, BAN, UNBAN):
             self.refuse(RoomDirect, self.alice, command, room=direct, name="bob")
         self.refuse(RoomDirect, self.alice, BANS, room=direct)
@@ -107,10 +109,20 @@ class BanTest(Case):
         self.refuse(Banned, self.carol, JOIN, name="ops")
 
     def test_a_ban_takes_the_invitation_back(self):
-        den = self.alice.ask(CREATE, name="den", access="private").room
+        den = self.alice.ask(CREATE, name="den").room
         self.alice.ask(INVITE, room=den, name="bob")
         self.alice.ask(BAN, room=den, name="bob")
         self.alice.ask(UNBAN, room=den, name="bob")
+        bob = self.bob.session.user
+        self.assertEqual(self.server.look(lambda c: rooms.inviters(c, den, bob)), set())
+
+    def test_and_one_of_before_encryption(self):
+        den = legacy_room(self.server, "den", self.alice)
+        legacy_invitation(self.server, den, self.bob, self.alice)
+        self.assertIn("den", self.listed(self.bob))
+        self.alice.ask(BAN, room=den, name="bob")
+        self.alice.ask(UNBAN, room=den, name="bob")
+        self.assertNotIn("den", self.listed(self.bob))
         self.refuse(RoomUnknown, self.bob, JOIN, name="den")
 
     def test_banning_again_changes_nothing(self):

@@ -5,10 +5,11 @@ from twisted.internet.task import Clock
 from lairchat.features.presence import rules
 from lairchat.features.presence.messages import PRESENCE, Presence, PresenceChanges
 from lairchat.features.presence.server import PresenceService
-from lairchat.features.rooms.messages import CREATE, DIRECT, LEAVE, MEMBERS
+from lairchat.features.rooms.messages import CREATE, LEAVE, MEMBERS
 from lairchat.model import limits
 from lairchat.wire import codec
 from tests.features.common import Case
+from tests.features.legacy import legacy_direct
 from tests.harness import Client
 
 
@@ -38,7 +39,7 @@ class PresenceTest(Case):
         self.assertEqual(told(self.carol), [])
 
     def test_a_direct_conversation_is_a_room(self):
-        self.alice.ask(DIRECT, name="carol")
+        legacy_direct(self.server, self.alice, self.carol)
         self.carol.disconnect()
         self.settle()
         self.assertEqual(told(self.alice), [("carol", False)])
@@ -54,8 +55,8 @@ class PresenceTest(Case):
         self.assertEqual(told(self.alice), [("bob", False)])
 
     def test_changes_are_collected_into_one_event(self):
-        self.alice.ask(DIRECT, name="carol")
-        self.alice.ask(DIRECT, name="bob")
+        legacy_direct(self.server, self.alice, self.carol)
+        legacy_direct(self.server, self.alice, self.bob)
         self.forget()
         self.bob.disconnect()
         self.carol.disconnect()

@@ -26,6 +26,7 @@ from tests.features.common import flaws
 from tests.features.delivery.test_commits import room_of
 from tests.features.delivery.test_removals import operator
 from tests.features.delivery.world import Here, Identity, Member, all_features
+from tests.features.legacy import legacy_direct
 from tests.harness import Server
 
 #: What stays of a deleted room: where in its chain something was, and, for a week, that a command of a
@@ -138,10 +139,10 @@ def test_a_direct_conversation_does_not_say_who_opened_it(here: Operated) -> Non
 def test_only_an_encrypted_room_has_the_word_of_one(here: Operated, command: Any) -> None:
     olga = operator(here)
     alice = here.member("alice")
-    here.member("bob")
+    bob = here.member("bob")
     alice.create()
     plain = alice.ask(CREATE, name=str(alice.room))  # a room may be named like a number
-    direct = alice.ask(DIRECT, name="bob").room
+    direct = legacy_direct(here.server, alice.client, bob.client)
     numbers = (plain.room, direct, 1, 999, "", "x", "-1", 10**30)
     for one in (*(f"encrypted:{number}" for number in numbers), f"#encrypted:{alice.room}"):
         with pytest.raises(refusals.RoomNameUnknown):

@@ -9,16 +9,18 @@ from lairchat.features.room_admin.messages import (
     LIST_ROOMS,
     SHOW_ROOM,
 )
-from lairchat.features.rooms.messages import CREATE, DIRECT, INVITE, JOIN, LEAVE, LIST, MINE, TOPIC
+from lairchat.features.rooms.messages import CREATE, INVITE, JOIN, LEAVE, LIST, MINE, TOPIC
 from lairchat.model import limits
 from lairchat.model.refusals import (
     NotMember,
     RoomArchived,
     RoomKept,
+    RoomLegacy,
     RoomNameUnknown,
     RoomUnknown,
 )
 from tests.features.common import said, text
+from tests.features.legacy import legacy_direct, legacy_invitation, legacy_room, legacy_said
 from tests.features.operators import OperatorCase
 
 
@@ -26,8 +28,7 @@ class RoomCase(OperatorCase):
     def setUp(self):
         super().setUp()
         self.eve, self.bob, self.mona = (self.people[name] for name in ("eve", "bob", "mona"))
-        self.den = self.eve.ask(CREATE, name="den", access="private", topic="ours").room
-        self.eve.ask(INVITE, room=self.den, name="bob")
+        self.den = self.eve.ask(CREATE, name="den", topic="ours").room
         self.bob.ask(JOIN, name="den")
         self.eve.ask(SEND, room=self.den, body=text("a secret word"))
         self.server.wait(1)
@@ -42,11 +43,14 @@ class RoomCase(OperatorCase):
 
 class LookingTests(RoomCase):
     def test_all_rooms_are_listed_private_ones_too_and_conversations_are_not(self):
-        self.eve.ask(DIRECT, name="bob")
-        den, lobby = self.do(self.adam, LIST_ROOMS).rooms
+        legacy_direct(self.server, self.eve, self.bob)
+        legacy_room(self.server, "cellar", self.eve)
+        cellar, den, lobby = self.do(self.adam, LIST_ROOMS).rooms
         self.assertEqual(
-            (den.name, den.access, den.members, den.messages), ("den", "private", 2, 1)
+            (cellar.name, cellar.access, cellar.crypto, cellar.members),
+            ("cellar", "private", "plain", 1),
         )
+        self.assertEqual((den.name, den.access, den.members, den.messages), ("den", "public", 2, 1))
         self.assertEqual((den.state, den.crypto), ("ok", "plain"))
         self.assertEqual((lobby.name, lobby.members, lobby.messages), ("lobby", 5, 0))
         self.assertGreater(den.last, lobby.last)
@@ -92,11 +96,25 @@ class ArchiveTests(RoomCase):
         self.assertRaises(RoomArchived, self.eve.ask, TOPIC, room=self.den, topic="x")
         self.assertRaises(RoomArchived, self.eve.ask, INVITE, room=self.den, name="adam")
         self.assertRaises(RoomArchived, self.mona.ask, JOIN, name="den")
-        self.assertRaises(RoomUnknown, self.people["adam"].ask, JOIN, name="den")
+        self.assertRaises(RoomArchived, self.people["adam"].ask, JOIN, name="den")
         self.assertTrue(self.eve.ask(JOIN, name="den").archived)
         self.assertEqual(self.do(self.adam, LIST_ROOMS).rooms[0].state, "archived")
         self.assertEqual(self.do(self.adam, SHOW_ROOM, room="den").archived, self.server.now())
         self.bob.ask(LEAVE, room=self.den)
+
+    def test_one_of_before_encryption_is_put_away_too(self):
+        cellar = legacy_room(self.server, "cellar", self.eve, self.bob)
+        legacy_said(self.server, cellar, self.eve, "an old word")
+        legacy_invitation(self.server, cellar, self.mona, self.eve)
+        self.do(self.adam, ARCHIVE_ROOM, room="cellar")
+        words = [said(event) for event in self.bob.ask(HISTORY, room=cellar).events]
+        self.assertIn("an old word", words)
+        self.assertRaises(RoomArchived, self.eve.ask, SEND, room=cellar, body=text("more"))
+        self.assertRaises(RoomUnknown, self.people["adam"].ask, JOIN, name="cellar")
+        self.assertRaises(RoomLegacy, self.mona.ask, JOIN, name="cellar")
+        self.do(self.adam, ARCHIVE_ROOM, room="cellar", restore=True)
+        self.assertRaises(RoomLegacy, self.eve.ask, SEND, room=cellar, body=text("more"))
+        self.bob.ask(LEAVE, room=cellar)
 
     def test_many_who_write_at_once_are_all_refused(self):
         """A group of sends asks with another statement than a lonely one."""
@@ -150,6 +168,14 @@ class DeleteTests(RoomCase):
             self.assertRaises(RoomUnknown, client.ask, SEND, room=self.den, body=text("x"))
             self.assertRaises(RoomUnknown, client.ask, JOIN, name="den")
         self.assertEqual([one.name for one in self.do(self.adam, LIST_ROOMS).rooms], ["lobby"])
+
+    def test_one_of_before_encryption_is_deleted_too(self):
+        cellar = legacy_room(self.server, "cellar", self.eve, self.bob)
+        legacy_said(self.server, cellar, self.eve, "an old word")
+        self.do(self.adam, DELETE_ROOM, room="cellar")
+        self.assertRaises(RoomUnknown, self.eve.ask, HISTORY, room=cellar)
+        left = self.rows(f"SELECT COUNT(*) FROM log_events WHERE room = {cellar} AND body NOTNULL")
+        self.assertEqual(left, [(0,)])
 
     def test_nothing_that_was_said_is_left_and_the_chain_still_holds(self):
         self.do(self.adam, DELETE_ROOM, room="den")

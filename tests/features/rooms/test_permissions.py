@@ -7,7 +7,7 @@ from lairchat.features.moderation import tables as bans
 from lairchat.features.moderation.messages import BAN, BANS, KICK, UNBAN
 from lairchat.features.rooms import tables as rooms
 from lairchat.features.rooms.messages import INVITE, JOIN, LEAVE, MEMBERS, ROLE, TOPIC
-from lairchat.model.permissions import Access, Posting, RoomAction, may_room
+from lairchat.model.permissions import Access, Crypto, Posting, RoomAction, may_room
 from lairchat.model.roles import RoomRole
 from tests.features.common import ROLES, Case, refusal_of, text
 
@@ -19,12 +19,23 @@ class PermissionTest(Case):
         super().setUp()
         self.actor, self.target = self.bob, self.carol
 
-    def arrange(self, *, actor, target=None, access="public", posting="members", invited=False):
+    def arrange(
+        self,
+        *,
+        actor,
+        target=None,
+        access="public",
+        posting="members",
+        crypto="plain",
+        invited=False,
+    ):
         """Put the room, and the two who are to act in it, into a state of the table."""
         room, guest = self.ops, self.actor.session.user
 
         def change(connection):
-            connection.execute(rooms.rooms.update().values(access=access, posting=posting))
+            connection.execute(
+                rooms.rooms.update().values(access=access, posting=posting, crypto=crypto)
+            )
             for client in (self.actor, self.target):
                 rooms.uninvite(connection, room, client.session.user)
                 bans.lift_ban(connection, room, client.session.user)
@@ -88,12 +99,20 @@ class PermissionTest(Case):
     def test_what_may_be_posted_is_the_same_for_one_and_for_many(self):
         """The statement for a few and the one for many agree with the table in every cell."""
         user = self.actor.session.user
-        for actor, posting in product(ANYBODY, Posting):
-            self.arrange(actor=actor, posting=posting.value)
-            refused = may_room(RoomAction.POST, actor, access=Access.PUBLIC, posting=posting)
+        for actor, access, posting, crypto in product(ANYBODY, Access, Posting, Crypto):
+            self.arrange(actor=actor, access=access, posting=posting, crypto=crypto)
+            refused = may_room(
+                RoomAction.POST,
+                actor,
+                access=access,
+                posting=posting,
+                encrypted=crypto is Crypto.MLS,
+            )
             pair = (self.ops, user)
             others = [(room, self.alice.session.user) for room in range(100, 110)]
             for asked in ([pair], [pair, *others]):
                 found = self.server.look(lambda c, asked=asked: rooms.may_not_post(c, asked))
-                self.assertEqual(pair in found, refused is not None, (actor, posting, len(asked)))
+                self.assertEqual(
+                    pair in found, refused is not None, (actor, access, posting, crypto)
+                )
                 self.assertTrue(set(found) >= set(asked[1:]), "rooms that do not exist")

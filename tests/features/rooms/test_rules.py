@@ -6,10 +6,18 @@ from lairchat.features.rooms import rules
 from lairchat.features.rooms.tables import Room
 from lairchat.model.ids import RoomId, UserId
 from lairchat.model.permissions import RoomAction
-from lairchat.model.refusals import Denied, LastOwner, OnSelf, RoomDirect, RoomUnknown
+from lairchat.model.refusals import (
+    Denied,
+    LastOwner,
+    OnSelf,
+    RoomDirect,
+    RoomLegacy,
+    RoomUnencrypted,
+    RoomUnknown,
+)
 from lairchat.model.roles import RoomRole, ServerRole
 
-OPS = Room(RoomId(1), "room", "ops", "private", "members", "plain", "", 2, UserId(1))
+OPS = Room(RoomId(1), "room", "ops", "public", "members", "plain", "", 2, UserId(1))
 
 
 @pytest.mark.parametrize("role", ServerRole)
@@ -31,9 +39,10 @@ def test_every_role_has_its_word():
 @pytest.mark.parametrize(
     ("room", "role", "refusal"),
     [
-        (OPS, None, RoomUnknown),
+        (OPS._replace(access="private"), None, RoomUnknown),
         (OPS, RoomRole.MEMBER, Denied),
         (OPS._replace(kind="direct"), RoomRole.MEMBER, RoomDirect),
+        (OPS._replace(access="private"), RoomRole.OWNER, RoomLegacy),
         (OPS, RoomRole.MODERATOR, None),
     ],
 )
@@ -43,6 +52,20 @@ def test_the_table_judges_a_room_as_it_stands_in_its_row(room, role, refusal):
     else:
         with pytest.raises(refusal):
             rules.require(RoomAction.TOPIC, room, role)
+
+
+@pytest.mark.parametrize("access", ["public", "private"])
+@pytest.mark.parametrize("crypto", ["plain", "mls"])
+def test_a_room_for_few_that_the_server_reads_is_from_before_encryption(access, crypto):
+    room = OPS._replace(access=access, crypto=crypto)
+    assert room.legacy is (access == "private" and crypto == "plain")
+
+
+def test_no_room_for_few_is_made_that_the_server_reads():
+    rules.check_plain("public")
+    with pytest.raises(RoomUnencrypted) as caught:
+        rules.check_plain("private")
+    assert caught.value.field == "$.crypto"
 
 
 @pytest.mark.parametrize("role", RoomRole)

@@ -1,5 +1,7 @@
 """Rooms through the kernel: what their members see, what outsiders do not, and who hears of it."""
 
+from twisted.internet.task import Clock
+
 from lairchat.features.accounts import tables as accounts
 from lairchat.features.messages.messages import HISTORY, SYNC
 from lairchat.features.moderation.messages import BAN
@@ -27,19 +29,23 @@ from lairchat.model.refusals import (
     LastOwner,
     NotMember,
     OnSelf,
-    RoomDirect,
+    RoomEncrypted,
     RoomFull,
     RoomNameBad,
     RoomsMax,
     RoomTaken,
+    RoomUnencrypted,
     RoomUnknown,
     TopicBad,
     UserUnknown,
 )
 from lairchat.model.roles import RoomRole, ServerRole
 from lairchat.wire.objects import Ok
+from tests.features.certified import Person
 from tests.features.common import Case, said
-from tests.harness import Client
+from tests.features.delivery.world import all_features
+from tests.features.legacy import legacy_direct, legacy_invitation, legacy_room
+from tests.harness import Client, Server
 
 HOSTILE = (
     "\x1b]0;gotcha\x07", "ops\n", "\u202eops", "o\u200bps", "#ops", "Ops", "..", "-rf", "a b", "",
@@ -49,14 +55,24 @@ HOSTILE = (
 
 class CreatingTest(Case):
     def test_the_maker_is_owner_and_first_member(self):
-        room = self.carol.ask(CREATE, name="den", access="private", topic=" quiet ")
-        self.assertEqual((room.name, room.kind, room.access), ("den", "room", "private"))
+        room = self.carol.ask(CREATE, name="den", topic=" quiet ")
+        self.assertEqual((room.name, room.kind, room.access), ("den", "room", "public"))
         self.assertEqual((room.posting, room.crypto, room.topic), ("members", "plain", "quiet"))
         self.assertEqual((room.role, room.members, room.head, room.peer), ("owner", 1, 1, None))
         (created,) = self.log_of(self.carol, room.room)
         self.assertEqual(said(created), ("created", "carol", None, None))
         self.assertEqual((created.user, created.name, created.device), (0, "", 0))
         self.assertEqual((created.kind, created.id), ("state", bytes(16)))
+
+    def test_no_private_room_is_made_that_the_server_reads(self):
+        """An old client says nothing of encryption: it gets a refusal, never such a room."""
+        for asked in ({}, {"crypto": "plain"}):
+            refusal = self.refuse(
+                RoomUnencrypted, self.carol, CREATE, name="den", access="private", **asked
+            )
+            self.assertEqual(refusal.field, "$.crypto")
+        self.assertNotIn("den", self.listed(self.carol))
+        self.carol.ask(CREATE, name="den")  # nobody has taken the name
 
     def test_ones_other_devices_hear_of_it(self):
         laptop = self.device("carol")
@@ -167,14 +183,14 @@ class JoiningTest(Case):
         self.assertEqual(refusal.field, "$.name")
 
     def test_a_private_room_answers_outsiders_like_one_that_does_not_exist(self):
-        self.bob.ask(CREATE, name="den", access="private")
+        legacy_room(self.server, "den", self.bob)
         there = self.refuse(RoomUnknown, self.carol, JOIN, name="den")
         not_there = self.refuse(RoomUnknown, self.carol, JOIN, name="attic")
         self.assertEqual(there.text, not_there.text)
         self.assertNotIn("den", self.listed(self.carol))
 
     def test_a_private_room_costs_outsiders_the_same_queries_as_none(self):
-        self.bob.ask(CREATE, name="den", access="private")
+        legacy_room(self.server, "den", self.bob)
         there = self.statements_of("den")
         self.assertEqual(there, self.statements_of("attic"))
         self.assertTrue(any("invitations" in statement for statement in there))
@@ -201,8 +217,8 @@ class JoiningTest(Case):
         self.refuse(Banned, self.carol, JOIN, name="ops")
 
     def test_who_is_banned_from_a_private_room_learns_nothing(self):
-        den = self.alice.ask(CREATE, name="den", access="private")
-        self.alice.ask(BAN, room=den.room, name="carol")
+        den = legacy_room(self.server, "den", self.alice)
+        self.alice.ask(BAN, room=den, name="carol")
         self.refuse(RoomUnknown, self.carol, JOIN, name="den")
 
     def test_a_full_room(self):
@@ -286,18 +302,18 @@ class LeavingTest(Case):
 class InvitingTest(Case):
     def setUp(self):
         super().setUp()
-        self.den = self.alice.ask(CREATE, name="den", access="private").room
+        self.den = self.alice.ask(CREATE, name="den").room
         self.forget()
 
-    def test_an_invitation_opens_a_private_room_once(self):
+    def test_an_invitation_is_used_up_by_joining(self):
         self.alice.ask(INVITE, room=self.den, name="CAROL")
         (event,) = self.carol.events("room.invited")
         self.assertEqual((event.room, event.name, event.by), (self.den, "den", "alice"))
-        invited = self.listed(self.carol)["den"]
-        self.assertEqual((invited.access, invited.role), ("private", None))
+        self.assertEqual(self.listed(self.carol)["den"].role, None)
         self.assertEqual(self.carol.ask(JOIN, name="den").role, "member")
         self.carol.ask(LEAVE, room=self.den)
-        self.refuse(RoomUnknown, self.carol, JOIN, name="den")
+        self.alice.ask(INVITE, room=self.den, name="carol")
+        self.assertEqual(len(self.carol.events("room.invited")), 2)
 
     def test_an_invitation_is_told_once_however_often_it_is_repeated(self):
         """Else a member could make another's devices ring again and again."""
@@ -310,7 +326,7 @@ class InvitingTest(Case):
     def ask_into(self, inviter, name, guest):
         """Make a room and invite somebody into it; return the room."""
         self.server.wait(5)  # the allowance of all commands is another matter
-        room = inviter.ask(CREATE, name=name, access="private").room
+        room = inviter.ask(CREATE, name=name).room
         inviter.ask(INVITE, room=room, name=guest)
         return room
 
@@ -338,7 +354,7 @@ class InvitingTest(Case):
         self.server.wait(refusal.retry_after + 1)
         self.alice.ask(INVITE, room=self.den, name="carol")
         self.alice.ask(INVITE, room=self.den, name="carol")  # a repetition costs nothing
-        room = self.alice.ask(CREATE, name="one-more", access="private").room
+        room = self.alice.ask(CREATE, name="one-more").room
         self.refuse(InvitedEnough, self.alice, INVITE, room=room, name="carol")
 
     def test_what_is_refused_is_not_counted(self):
@@ -350,15 +366,17 @@ class InvitingTest(Case):
     def test_refusals(self):
         self.refuse(UserUnknown, self.alice, INVITE, room=self.den, name="nobody-here")
         self.refuse(AlreadyMember, self.alice, INVITE, room=self.ops, name="bob")
-        self.refuse(RoomUnknown, self.bob, INVITE, room=self.den, name="carol")
+        cellar = legacy_room(self.server, "cellar", self.alice)
+        self.refuse(RoomUnknown, self.bob, INVITE, room=cellar, name="carol")
         self.refuse(NotMember, self.carol, INVITE, room=self.ops, name="carol")
         self.alice.ask(BAN, room=self.den, name="carol")
         self.refuse(Banned, self.alice, INVITE, room=self.den, name="carol")
 
     def test_an_invitation_does_not_show_the_room_itself(self):
-        self.alice.ask(INVITE, room=self.den, name="carol")
-        self.refuse(RoomUnknown, self.carol, MEMBERS, room=self.den)
-        self.refuse(RoomUnknown, self.carol, HISTORY, room=self.den)
+        cellar = legacy_room(self.server, "cellar", self.alice)
+        legacy_invitation(self.server, cellar, self.carol, self.alice)
+        self.refuse(RoomUnknown, self.carol, MEMBERS, room=cellar)
+        self.refuse(RoomUnknown, self.carol, HISTORY, room=cellar)
 
 
 class TopicAndRolesTest(Case):
@@ -405,11 +423,13 @@ class TopicAndRolesTest(Case):
 
 class ListsTest(Case):
     def test_public_rooms_ones_own_and_those_one_is_invited_to(self):
-        self.alice.ask(CREATE, name="den", access="private")
-        self.carol.ask(DIRECT, name="bob")
+        den = legacy_room(self.server, "den", self.alice)
+        legacy_direct(self.server, self.carol, self.bob)
         self.assertEqual(list(self.listed(self.alice)), ["den", "lobby", "ops"])
         self.assertEqual(list(self.listed(self.carol)), ["lobby", "ops"])
         self.assertEqual(self.listed(self.carol)["ops"].role, None)
+        legacy_invitation(self.server, den, self.carol, self.alice)
+        self.assertEqual(list(self.listed(self.carol)), ["den", "lobby", "ops"])
 
     def test_pages_of_rooms(self):
         first = self.alice.ask(LIST, limit=1)
@@ -463,25 +483,43 @@ class ListsTest(Case):
 
 
 class DirectTest(Case):
+    """All three have published what encrypted conversations need."""
+
+    def build(self):
+        clock = Clock()
+        return Server(all_features(clock), clock=clock)
+
+    def setUp(self):
+        super().setUp()
+        for client in (self.alice, self.bob, self.carol):
+            Person(self.server, client.session.name).publish(client)
+        self.settle()
+        self.forget()
+
+    def open(self, client, name):
+        return client.ask(DIRECT, name=name, crypto="mls")
+
     def test_each_sees_it_by_the_others_name(self):
-        mine = self.alice.ask(DIRECT, name="BOB")
+        mine = self.open(self.alice, "BOB")
         self.assertEqual((mine.name, mine.kind, mine.access), ("bob", "direct", "private"))
         self.assertEqual((mine.peer, mine.members), (self.bob.session.user, 2))
         (joined,) = self.bob.events("room.joined")
         self.assertEqual((joined.room.name, joined.room.room), ("alice", mine.room))
         self.assertEqual(self.rooms_of(self.bob)["alice"].peer, self.alice.session.user)
-        self.say(self.bob, mine.room, "hello")
-        self.assertEqual(said(self.alice.events("message")[-1]), "hello")
+        self.assertEqual(
+            [said(event) for event in self.bob.events("message")],
+            [("created", "alice", None, None)],
+        )
 
     def test_opening_it_again_finds_it(self):
-        mine = self.alice.ask(DIRECT, name="bob")
-        self.assertEqual(self.bob.ask(DIRECT, name="alice").room, mine.room)
-        self.assertEqual(self.alice.ask(DIRECT, name="bob"), mine)
+        mine = self.open(self.alice, "bob")
+        self.assertEqual(self.open(self.bob, "alice").room, mine.room)
+        self.assertEqual(self.open(self.alice, "bob"), mine)
         self.assertEqual(len(self.bob.events("room.joined")), 1)
 
     def test_two_who_open_it_at_once_get_one(self):
-        first = self.alice.give(DIRECT, name="bob")
-        second = self.bob.give(DIRECT, name="alice")
+        first = self.alice.give(DIRECT, name="bob", crypto="mls")
+        second = self.bob.give(DIRECT, name="alice", crypto="mls")
         self.server.settle()
         mine, theirs = self.alice.answer(first), self.bob.answer(second)
         self.assertEqual(mine.room, theirs.room)
@@ -490,33 +528,40 @@ class DirectTest(Case):
 
     def test_ones_other_devices_hear_of_it(self):
         laptop = self.device("alice")
-        mine = self.alice.ask(DIRECT, name="bob")
+        mine = self.open(self.alice, "bob")
         self.assertEqual([event.room for event in laptop.events("room.joined")], [mine])
 
     def test_it_is_its_two_peoples_for_good(self):
-        room = self.alice.ask(DIRECT, name="bob").room
-        self.refuse(RoomDirect, self.alice, LEAVE, room=room)
-        self.refuse(RoomDirect, self.alice, TOPIC, room=room, topic="x")
-        self.refuse(RoomDirect, self.alice, INVITE, room=room, name="carol")
-        self.refuse(RoomDirect, self.alice, ROLE, room=room, name="bob", role="guest")
-        self.refuse(RoomDirect, self.alice, ROLE, room=room, name="alice", role="guest")
+        room = self.open(self.alice, "bob").room
+        self.refuse(RoomEncrypted, self.alice, LEAVE, room=room)
+        self.refuse(RoomEncrypted, self.alice, ROLE, room=room, name="bob", role="guest")
+        self.refuse(RoomEncrypted, self.alice, ROLE, room=room, name="alice", role="guest")
         self.refuse(RoomUnknown, self.carol, HISTORY, room=room)
         self.refuse(RoomUnknown, self.carol, LEAVE, room=room)
 
     def test_refusals(self):
-        self.refuse(OnSelf, self.alice, DIRECT, name="Alice")
-        self.refuse(UserUnknown, self.alice, DIRECT, name="nobody-here")
+        self.refuse(OnSelf, self.alice, DIRECT, name="Alice", crypto="mls")
+        self.refuse(UserUnknown, self.alice, DIRECT, name="nobody-here", crypto="mls")
+
+    def test_none_is_made_that_the_server_reads(self):
+        """An old client says nothing of encryption: it gets a refusal, never such a conversation."""
+        for asked in ({}, {"crypto": "plain"}):
+            refusal = self.refuse(RoomUnencrypted, self.alice, DIRECT, name="bob", **asked)
+            self.assertEqual(refusal.field, "$.crypto")
+        self.open(self.alice, "bob")
+        self.refuse(RoomUnencrypted, self.alice, DIRECT, name="bob")
+        self.assertEqual(len(self.bob.events("room.joined")), 1)
 
     def test_what_one_account_may_open_is_bounded_but_not_what_others_open_with_it(self):
         self.patch(rules, "DIRECTS_OPENED", 1)
-        self.alice.ask(DIRECT, name="bob")
-        self.refuse(RoomsMax, self.alice, DIRECT, name="carol")
-        self.alice.ask(DIRECT, name="bob")
-        self.assertEqual(self.carol.ask(DIRECT, name="alice").name, "alice")
+        self.open(self.alice, "bob")
+        self.refuse(RoomsMax, self.alice, DIRECT, name="carol", crypto="mls")
+        self.open(self.alice, "bob")
+        self.assertEqual(self.open(self.carol, "alice").name, "alice")
 
     def test_they_do_not_count_as_rooms_joined(self):
         self.patch(limits, "ROOMS_JOINED", 3)
-        self.alice.ask(DIRECT, name="bob")
+        self.open(self.alice, "bob")
         self.alice.ask(CREATE, name="den")
         self.refuse(RoomsMax, self.alice, CREATE, name="attic")
 
