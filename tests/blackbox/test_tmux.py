@@ -53,11 +53,11 @@ class TwoPanes(DaemonTest):
     def screen(self, pane: int) -> str:
         return self.tmux("capture-pane", "-p", "-t", f"chat:0.{pane}")
 
-    def until(self, pane: int, *texts: str) -> str:
+    def until(self, pane: int, *texts: str, gone: str = "") -> str:
         deadline = time.monotonic() + PATIENCE
         while True:
             shown = self.screen(pane)
-            if all(text in shown for text in texts):
+            if all(text in shown for text in texts) and not (gone and gone in shown):
                 return shown
             assert time.monotonic() < deadline, f"waited for {texts}:\n{shown}"
             time.sleep(0.05)
@@ -75,7 +75,12 @@ class TwoPanes(DaemonTest):
         time.sleep(0.8)  # keys that come with a question are not taken for its answer
         self.keys(pane, "Enter")
         self.line(pane, f"long password of {name}")
-        self.until(pane, "[!#lobby PLAIN]")
+        self.until(pane, "Your recovery words")
+        time.sleep(0.8)
+        self.keys(pane, "Enter")
+        self.until(pane, "Have you written them down?")
+        self.keys(pane, "y")
+        self.until(pane, "[!#lobby PLAIN]", gone="written them down")
 
     def test_two_people_talk_side_by_side(self) -> None:
         size = ("-x", str(COLUMNS), "-y", str(ROWS))
