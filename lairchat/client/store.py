@@ -30,6 +30,7 @@ from lairchat.client import (
     store_rooms,
 )
 from lairchat.client.profile import Profile
+from lairchat.client.store_backups import Backups
 from lairchat.client.store_codes import Codes
 from lairchat.client.store_database import Connection, Database
 from lairchat.client.store_file import open_database
@@ -51,7 +52,7 @@ __all__ = ["Store"]
 class Store:
     """The store of one profile, open.
 
-    people, keys, codes, messages, marks: what concerns one of these alone.
+    people, keys, codes, messages, marks, backups: what concerns one of these alone.
     unclean: the process before this one did not close it in order, or it is a copy.
     copied: it lies in another file than when it was open last.
     """
@@ -63,6 +64,7 @@ class Store:
         self.codes = Codes(database)
         self.messages = Messages(database)
         self.marks = Marks(database)
+        self.backups = Backups(database)
         self.unclean = unclean
         self.copied = copied
         # As they are on disk: what is written is the difference.

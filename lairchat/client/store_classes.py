@@ -93,6 +93,15 @@ STORE: Final = (
         (*_of("reads", "room", "seq"), *_of("timers", "room", "seconds")),
     ),
     Fact(
+        About.SAID,
+        Class.METADATA,
+        "which rooms and days are in the backup, and which have changed since",
+        (
+            *_of("unsaved", "room", "day", "part", "changes"),
+            *_of("saved", "room", "day", "part", "name"),
+        ),
+    ),
+    Fact(
         About.ROOMS,
         Class.CLEAR,
         "names and topics of rooms",
@@ -123,7 +132,7 @@ STORE: Final = (
         About.ROOMS,
         Class.METADATA,
         "what this device has done once, such as showing the recovery words",
-        _of("facts", "name", "value"),
+        _of("facts", "name"),
     ),
     Fact(
         About.ROOMS,
@@ -149,6 +158,12 @@ STORE: Final = (
         Class.SECRET,
         "how to pass for this device, and on a primary device how to certify others",
         _of("device", "signing", "signer"),
+    ),
+    Fact(
+        About.KEYS,
+        Class.SECRET,
+        "the recovery words until they have been written down, and the key of the backup",
+        _of("facts", "value"),
     ),
     Fact(
         About.KEYS,
@@ -205,6 +220,11 @@ _FILES: Final = (
         "outbox.json",
         Class.CLEAR,
         "what is to be sent into plain rooms and has not been acknowledged",
+    ),
+    (
+        "encrypted.json",
+        Class.METADATA,
+        "the numbers of the rooms that were ever encrypted, which the server knows as well",
     ),
     ("settings.json", Class.METADATA, "which settings were changed"),
     ("servers.json", Class.METADATA, "which servers and accounts are used, and their identities"),

@@ -108,6 +108,8 @@ def _create(profile: Profile, path: Path, master: SecretBytes, steps: Steps) -> 
             (profile.server.digest, profile.account.lower()),
         )
         connection.execute("COMMIT")
+        # Closing would try as well, and keep silent where the disk is full: the file would lack pages.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     sync_file(partial)
     put_in_place(partial, path)
 

@@ -61,15 +61,12 @@ class Marks:
     def fact(self, name: str) -> bytes | None:
         """Return a small thing that was kept under a name."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-            return None if row is None else bytes(row[0])
+            return look_fact(connection, name)
 
     def keep_fact(self, name: str, value: bytes | None) -> None:
         """Keep a small thing under a name, in place of what was there; None forgets it."""
         with self._database.writing() as connection:
-            connection.execute("DELETE FROM facts WHERE name = ?", (name,))
-            if value is not None:
-                connection.execute("INSERT INTO facts (name, value) VALUES (?, ?)", (name, value))
+            keep_fact(connection, name, value)
 
     def timer(self, room: int) -> int:
         """Return how long what is said in a room stays once it is read, seconds; 0: it stays."""
@@ -87,6 +84,19 @@ class Marks:
                 " ON CONFLICT (room) DO UPDATE SET seconds = excluded.seconds",
                 (room, seconds),
             )
+
+
+def look_fact(connection: Connection, name: str) -> bytes | None:
+    """Return a small thing that was kept under a name."""
+    row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def keep_fact(connection: Connection, name: str, value: bytes | None) -> None:
+    """Keep a small thing under a name; None forgets it."""
+    connection.execute("DELETE FROM facts WHERE name = ?", (name,))
+    if value is not None:
+        connection.execute("INSERT INTO facts (name, value) VALUES (?, ?)", (name, value))
 
 
 def _title(connection: Connection, room: int) -> Title:

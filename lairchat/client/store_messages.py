@@ -7,6 +7,7 @@ Promises not to know: keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from lairchat.client.store_database import Connection
@@ -204,6 +205,42 @@ def forget(connection: Connection, room: int) -> None:
         _unindex(connection, number, text)
     connection.execute("DELETE FROM events WHERE room = ?", (room,))
     connection.execute("DELETE FROM changes WHERE room = ?", (room,))
+
+
+def forget_restored(connection: Connection, room: int, seq: int) -> None:
+    """Erase what the backup alone says stood in a place."""
+    row = connection.execute(
+        "SELECT number, text FROM messages JOIN events USING (room, seq)"
+        " WHERE room = ? AND seq = ? AND hash = x''",
+        (room, seq),
+    ).fetchone()
+    if row is not None:
+        _unindex(connection, *row)
+        connection.execute("DELETE FROM events WHERE room = ? AND seq = ?", (room, seq))
+
+
+def restore(connection: Connection, room: int, message: Message) -> bool:
+    """Write a message that comes from the backup, and tell whether it was not here.
+
+    What this device has stays as it has it: a message, also one that is deleted, and another one in
+    that place.  An event that it could not open is what the backup says it was.
+    """
+    said = message.said
+    if connection.execute(
+        "SELECT 1 FROM events WHERE room = ?1 AND (author = ?2 AND id = ?3"
+        " OR seq = ?4 AND author IS NOT NULL)",
+        (room, said.author, said.id, said.seq),
+    ).fetchone():
+        return False
+    connection.execute(
+        "INSERT INTO events (room, seq, hash, author, id) VALUES (?, ?, x'', ?, ?)"
+        " ON CONFLICT (room, seq) DO UPDATE SET author = excluded.author, id = excluded.id",
+        (room, said.seq, said.author, said.id),
+    )
+    bare = replace(message, reactions={}, votes={})
+    write(connection, room, None, bare)
+    write(connection, room, bare, message)
+    return True
 
 
 def purge(connection: Connection) -> None:

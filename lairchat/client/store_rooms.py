@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from enum import IntEnum
 from typing import Final, cast
 
+from lairchat.client import store_messages
 from lairchat.client.store_database import Connection
 from lairchat.client.store_people import signing_key
 from lairchat.e2ee.following import Followed
@@ -138,7 +139,8 @@ def hash_at(connection: Connection, room: int, seq: int) -> bytes | None:
     row = connection.execute(
         "SELECT hash FROM events WHERE room = ? AND seq = ?", (room, seq)
     ).fetchone()
-    return None if row is None else cast("bytes", row[0])
+    # What came from the backup says nothing about the chain.
+    return None if row is None or not row[0] else cast("bytes", row[0])
 
 
 def is_repeat(connection: Connection, room: int, author: bytes, message: bytes) -> bool:
@@ -345,10 +347,14 @@ def mark(
     Raises InvalidError if another event had been there.
     """
     followed = room.followed
+    if message is not None:
+        # What this device opens by itself counts for more than what its backup has in that place.
+        store_messages.forget_restored(connection, room.room, followed.seq)
     written = connection.execute(
         "INSERT INTO events (room, seq, hash, author, id) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (room, seq) DO UPDATE SET author = coalesce(author, excluded.author),"
-        " id = coalesce(id, excluded.id) WHERE hash = excluded.hash",
+        " ON CONFLICT (room, seq) DO UPDATE SET hash = excluded.hash,"
+        " author = coalesce(author, excluded.author), id = coalesce(id, excluded.id)"
+        " WHERE hash IN (excluded.hash, x'')",
         (room.room, followed.seq, followed.hash, author, message),
     )
     if not written.rowcount:

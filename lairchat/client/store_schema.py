@@ -128,7 +128,7 @@ _FIRST: Final = (
         PRIMARY KEY (room, device)
     ) STRICT, WITHOUT ROWID
     """,
-    # hash: of the chain, up to here.  author, id: of the message that it was, to know its repeats.
+    # hash: of the chain, up to here; empty where a message is known from the backup alone.  author, id: of the message that it was, to know its repeats.
     """
     CREATE TABLE events (
         room INTEGER NOT NULL,
@@ -269,5 +269,71 @@ _FIRST: Final = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-STEPS: Final = (_FIRST,)
+# Triggers, so that nothing that changes what was said can forget to: a transaction that is written has
+# marked its place as well.  A message that disappears is not backed up.
+_UNSAVED: Final = """
+    INSERT INTO unsaved (room, day, part, changes)
+        SELECT room, at / 86400000, seq / 128, 1 FROM messages WHERE {which}
+        ON CONFLICT (room, day, part) DO UPDATE SET changes = changes + 1;
+"""
+
+_BACKUP: Final = (
+    # Which chunks of the backup are not as this store is.  changes: counts, so that one that comes
+    # while a chunk is on its way is not taken for saved.
+    """
+    CREATE TABLE unsaved (
+        room INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        changes INTEGER NOT NULL,
+        PRIMARY KEY (room, day, part)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Which object of the backup this store has all of, by what it has.
+    """
+    CREATE TABLE saved (
+        room INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        PRIMARY KEY (room, day, part)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO unsaved (room, day, part, changes)
+        SELECT DISTINCT room, at / 86400000, seq / 128, 1 FROM messages WHERE NOT expires
+    """,
+    *(
+        f"CREATE TRIGGER {name} {when} BEGIN {_UNSAVED.format(which=which)} END"
+        for name, when, which in (
+            (
+                "messages_said",
+                "AFTER INSERT ON messages WHEN NOT NEW.expires",
+                "number = NEW.number",
+            ),
+            (
+                "messages_changed",
+                "AFTER UPDATE OF body, text, edited ON messages WHEN NOT NEW.expires",
+                "number = NEW.number",
+            ),
+            # Before, while it can still be looked up.
+            (
+                "messages_forgotten",
+                "BEFORE DELETE ON messages WHEN NOT OLD.expires",
+                "number = OLD.number",
+            ),
+            *(
+                (
+                    f"{table}_{what}",
+                    f"AFTER {event} ON {table}",
+                    f"number = {row}.message AND NOT expires",
+                )
+                for table in ("reactions", "votes")
+                for what, event, row in (("set", "INSERT", "NEW"), ("unset", "DELETE", "OLD"))
+            ),
+        )
+    ),
+)
+
+STEPS: Final = (_FIRST, _BACKUP)
 """What leads from each version to the next."""

@@ -82,12 +82,20 @@ class Messages:
             ).fetchall()
             return [Note(*row) for row in rows]
 
+    def last(self, room: int) -> int:
+        """Return the place of the last message of a room; 0 if there is none."""
+        with self._database.reading() as connection:
+            (found,) = connection.execute(
+                "SELECT coalesce(max(seq), 0) FROM messages WHERE room = ?", (room,)
+            ).fetchone()
+            return int(found)
+
     def unread(self, room: int, seq: int, author: bytes) -> int:
-        """Return how many messages of others stand after a place."""
+        """Return how many messages of others have come after a place; from a backup none comes."""
         with self._database.reading() as connection:
             (found,) = connection.execute(
                 "SELECT count(*) FROM messages JOIN events USING (room, seq)"
-                " WHERE room = ? AND seq > ? AND author IS NOT ? AND text IS NOT NULL",
+                " WHERE room = ? AND seq > ? AND author IS NOT ? AND text IS NOT NULL AND hash != x''",
                 (room, seq, author),
             ).fetchone()
             return int(found)

@@ -165,7 +165,7 @@ def fill(store: Store, said: list[str], room: int = 1) -> None:
         for seq, text in enumerate(said, last + 1):
             one = Said(seq, author, device, Role.MEMBER, seq.to_bytes(16, "big"), seq, Text(text))
             connection.execute(
-                "INSERT INTO events (room, seq, hash, author, id) VALUES (?, ?, x'', ?, ?)",
+                "INSERT INTO events (room, seq, hash, author, id) VALUES (?, ?, x'00', ?, ?)",
                 (room, seq, author, one.id),
             )
             store_messages.write(connection, room, None, Message(one, text))

@@ -569,7 +569,7 @@ def test_an_older_store_is_migrated_and_the_copy_does_not_stay(tmp_path: Path, f
         assert set(files(alice)) == {"store.db"}
         # The version before does not guess.
         before = files(alice)
-        with pytest.raises(ProfileNewer, match=r"schema 2, this one knows 1"):
+        with pytest.raises(ProfileNewer, match=r"schema 3, this one knows 2"):
             Store.open(alice, MASTER)
         assert files(alice) == before
 
@@ -616,7 +616,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     ran = subprocess.run(
         [
             *("unshare", "--mount", "sh", "-c"),
-            'mount -t tmpfs -o size=400k tmpfs "$1" && exec "$2" -P -m tests.client.store_full "$1"',
+            'mount -t tmpfs -o size=480k tmpfs "$1" && exec "$2" -P -m tests.client.store_full "$1"',
             *("sh", str(tmp_path), sys.executable),
         ],
         capture_output=True,
@@ -630,6 +630,31 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     assert ran.returncode == 0
     assert ran.stderr == ""
     assert ran.stdout.splitlines()[-1] == "nothing was lost"
+
+
+def test_a_disk_too_small_for_a_store_is_told_and_no_store_is_made(tmp_path: Path) -> None:
+    """One that lacked pages would be taken for a damaged one at each start."""
+    require("mounts")
+    program = (
+        "import sys; from pathlib import Path; from lairchat.model.faults import ProfileFull\n"
+        "from tests.client.stores import opened\n"
+        "try:\n    with opened(Path(sys.argv[1])): pass\n"
+        "except ProfileFull: print(*Path(sys.argv[1]).rglob('store.db'), 'told')"
+    )
+    ran = subprocess.run(
+        [
+            *("unshare", "--mount", "sh", "-c"),
+            'mount -t tmpfs -o size=380k tmpfs "$1" && exec "$2" -P -c "$3" "$1"',
+            *("sh", str(tmp_path), sys.executable, program),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert (ran.stdout, ran.stderr) == ("told\n", "")
 
 
 def test_a_file_that_may_not_grow_is_told(tmp_path: Path) -> None:
