@@ -270,6 +270,16 @@ def test_last_that_is_none(tmp_path: Path) -> None:
             KnownServers(tmp_path).last()
 
 
+def test_which_rooms_are_encrypted_is_kept_and_never_guessed(profile: Profile) -> None:
+    assert profile.encrypted() == set()
+    profile.keep_encrypted({7, 3})
+    assert profile.encrypted() == {3, 7}
+    for damaged in ("{}", '["3"]', "[3"):
+        (profile.directory / "encrypted.json").write_text(damaged)
+        with pytest.raises(ProfileBroken):
+            profile.encrypted()
+
+
 def test_other_shapes_are_empty(profile: Profile) -> None:
     profile.keep_setting("a", "b")
     (profile.directory / "outbox.json").write_text("{}")

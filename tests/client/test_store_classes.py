@@ -57,6 +57,7 @@ def test_every_file_of_a_profile_is_classed(tmp_path: Path) -> None:
         unlock(held, SecretBytes(bytes(32)), os.urandom)
         held.keep_session(Session("alice", 1, 2, bytes(48)))
         held.keep_outbox([{"room": 1}])
+        held.keep_encrypted({1})
         held.keep_setting("theme", "dark")
         servers = KnownServers(tmp_path)
         servers.remember("chat.example.org", 7023, held.server)
