@@ -134,4 +134,4 @@ class Follower:
         if info is None:
             return f"?{room}"
         title = self._link.rooms.title(info)
-        return f"@{title}" if info.kind == "direct" else f"#{title}"
+        return f"@{title}" if self._link.rooms.is_direct(info) else f"#{title}"

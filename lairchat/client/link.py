@@ -380,6 +380,7 @@ class Link:
             profile.lock()
             try:
                 kept = profile.outbox()
+                profile.encrypted()
             except Refusal:
                 profile.unlock()
                 raise
@@ -471,13 +472,19 @@ class Link:
 
     def _send(self, ticket: int, room: int, text: str, *, action: bool) -> None:
         """Queue a message where its room's are: what is for an encrypted one is never kept in clear."""
-        if not self.sealed.owns(room):
-            self.outgoing.send(ticket, room, text, action=action)
-            return
         try:
+            if not self.sealed.owns(room):
+                self._require_clear(room)
+                self.outgoing.send(ticket, room, text, action=action)
+                return
             self.sealed.sending.send(ticket, room, text, action=action)
         except Refusal as refusal:
             self.deliver(inputs.SendRefused(ticket, refusal.code, refusal.text))
+
+    def _require_clear(self, room: int) -> None:
+        why = self.sealed.why_not_clear(room)
+        if why is not None:
+            raise why
 
     def _queue_of(self, ticket: int) -> "Outgoing | Sending":
         return self.sealed.sending if self.sealed.sending.owns(ticket) else self.outgoing
@@ -487,6 +494,8 @@ class Link:
     ) -> None:
         """Queue a message of another program; raises a Refusal if it cannot be kept."""
         queue = self.sealed.sending if self.sealed.owns(room) else self.outgoing
+        if queue is self.outgoing:
+            self._require_clear(room)
         queue.submit(room, text, told, action=action, key=key)
 
     def keeps(self, room: int) -> bool:

@@ -136,6 +136,13 @@ class Outgoing:
             sending.addErrback(self._unexpected, pending)
 
     async def _send(self, pending: Pending) -> None:
+        # Again: what was kept from an earlier run may be for a room that the server speaks of otherwise.
+        why = self._link.sealed.why_not_clear(pending.room)
+        if why is not None:
+            self._sending = False
+            self._refuse(pending, why)
+            self._next()
+            return
         self._remember(pending)
         body = catalog.encode_text(pending.text, action=pending.action)
         try:

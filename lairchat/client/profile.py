@@ -26,7 +26,7 @@ SOCKET_PATH_BYTES = 107
 _FILE_BYTES = 4 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: What ``_write`` calls a file of a profile until it is complete; the number is a process.
-_PARTIAL = re.compile(r"\.(outbox|session|settings)\.json\.\d+")
+_PARTIAL = re.compile(r"\.(encrypted|outbox|session|settings)\.json\.\d+")
 _TOKEN_BYTES = 16 + limits.TOKEN_BYTES
 
 
@@ -346,6 +346,21 @@ class Profile:
             _write(path, items)
         else:
             _remove(path)
+
+    def encrypted(self) -> set[int]:
+        """Return the numbers of rooms that were ever encrypted: readable while the store is locked."""
+        path = self.directory / "encrypted.json"
+        kept = _read(path)
+        if kept is None:
+            return set()
+        if not isinstance(kept, list) or not all(isinstance(room, int) for room in kept):
+            # To go on without would be to trust the server's word for what is plain.
+            raise _damaged(path)
+        return set(kept)
+
+    def keep_encrypted(self, rooms: set[int]) -> None:
+        """Keep the numbers of rooms that were ever encrypted, durably."""
+        _write(self.directory / "encrypted.json", sorted(rooms))
 
     def settings(self) -> dict[str, str]:
         """Return the settings that the user changed."""

@@ -96,7 +96,9 @@ class Requests:
                 self._deliver(inputs.CursorMoved(body.room, body.read, body.unread))
             case "room.joined":
                 self._link.rooms.joined(body.room)
-                self._deliver(inputs.RoomJoined(self._link.rooms.shown(body.room), show=False))
+                if not self._link.sealed.coming(body.room):
+                    shown = self._link.rooms.shown(body.room)
+                    self._deliver(inputs.RoomJoined(shown, show=False))
             case "room.left":
                 self._link.rooms.left(body.room)
                 self._deliver(inputs.RoomLeft(body.room, body.text))

@@ -72,6 +72,12 @@ class SealedSide(Protocol):
     def title(self, room: int) -> str:
         """Return what a room is called here."""
 
+    def is_direct(self, info: wire_rooms.RoomInfo) -> bool:
+        """Tell whether a room is a direct conversation."""
+
+    def listed(self, infos: Iterable[wire_rooms.RoomInfo]) -> None:
+        """Take what the server says of rooms, before anything can be typed there."""
+
 
 class Rooms:
     """What this device has of each of its rooms.
@@ -124,17 +130,18 @@ class Rooms:
         # Encrypted ones first: of two conversations with one person the other is from before.
         for info in sorted(self.infos.values(), key=lambda one: one.crypto == "plain"):
             title = self.title(info).lower()
-            if (
-                wanted == f"@{title}"
-                if info.kind == "direct"
-                else wanted.removeprefix("#") == title
-            ):
+            if wanted == f"@{title}" if self.is_direct(info) else wanted.removeprefix("#") == title:
                 return info
         return None
 
     def title(self, info: wire_rooms.RoomInfo) -> str:
         """Return what a room is called: an encrypted one as its members say."""
         return self._sealed.title(info.room) if self._sealed.owns(info.room) else info.name
+
+    def is_direct(self, info: wire_rooms.RoomInfo) -> bool:
+        """Tell whether a room is a direct conversation: of an encrypted one its group says so."""
+        owned = self._sealed.owns(info.room)
+        return self._sealed.is_direct(info) if owned else info.kind == "direct"
 
     def shown(
         self, info: wire_rooms.RoomInfo, sync: wire.RoomSync | None = None
@@ -164,6 +171,7 @@ class Rooms:
             else:
                 infos.setdefault(room, info)
         self.infos = infos
+        self._sealed.listed(infos.values())
         self.synced = True
         for gone in set(self.heads) - set(infos):
             del self.heads[gone]
@@ -310,6 +318,7 @@ class Rooms:
         if self._syncing:
             self._meanwhile[info.room] = info
         self.infos[info.room] = info
+        self._sealed.listed([info])
         position = self._sealed.position(info.room) if self._sealed.owns(info.room) else None
         self.heads.setdefault(info.room, info.head if position is None else position)
 

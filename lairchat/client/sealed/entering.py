@@ -195,23 +195,11 @@ class Entering:
         policy = policy_of(group.context.extensions, self._sealed.server_key)
         adder = identity_of(group.public.tree.member(signer)).account
         inside = accounts_in(group.public.tree)
+        self._sealed.partners.require(room, policy)
         if adder == own:
             return
-        if policy.kind == Kind.DIRECT:
-            self._require_partner(room, policy)
-        elif not self._sealed.invitations.agreed(room, inside):
+        if policy.kind == Kind.PRIVATE and not self._sealed.invitations.agreed(room, inside):
             raise refusals.GroupRefused(why="nobody here has accepted an invitation into it")
-
-    def _require_partner(self, room: int, policy: Policy) -> None:
-        """Refuse a conversation that is not the one with whom the server says it is."""
-        own = self._sealed.require_own().identity.account
-        name = self._sealed.peer_name(room)
-        (other,) = set(policy.parties) - {own} or {own}
-        pin = self._sealed.directory.pin(name)
-        if self._sealed.directory.name_of(other) != name.lower():
-            raise refusals.GroupRefused(why="it is the conversation of two other people")
-        if pin is not None and other not in (pin.account, pin.changed):
-            raise refusals.GroupRefused(why=f"it is not {name} who is in it")
 
     # -- by oneself
 

@@ -10,6 +10,7 @@ from lairchat.client import effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed_effects
 from lairchat.e2ee.fold import Message
 from lairchat.e2ee.payload import Delete, Edit, React, Target
+from lairchat.e2ee.room_code import room_code
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.rooms import messages as rooms
 from lairchat.model import faults, limits, refusals
@@ -73,7 +74,9 @@ class SealedRequests:
         """Make a private room."""
         self._sealed.require_own()
         request = rooms.CreateRoom("", access="private", crypto="mls")
+        before = set(self._link.rooms.infos)
         info: rooms.RoomInfo = await self._link.ask(rooms.CREATE, request, self._key())
+        self._sealed.partners.require_new(info, before)
         self._link.rooms.joined(info)
         await self._sealed.entering.found_private(info.room, effect.name)
         shown = self._link.rooms.shown(info)
@@ -93,6 +96,7 @@ class SealedRequests:
         info: rooms.RoomInfo = await self._link.ask(
             rooms.DIRECT, rooms.OpenDirect(effect.name, crypto="mls")
         )
+        self._sealed.partners.require_asked(info, effect.name)
         self._link.rooms.joined(info)
         try:
             await self._sealed.fetch_keys(info.room)
@@ -359,6 +363,15 @@ class SealedRequests:
         lines = tuple((room, self._sealed.show.line(message)) for room, message in found)
         self._deliver(inputs_sealed.Found(lines, effect.ref))
 
+    async def room_code(self, effect: sealed_effects.RoomCode) -> None:
+        """Tell the digits that all devices in a room's epoch have in common."""
+        state = self._sealed.following(effect.room).state
+        if state is None:
+            raise self._sealed.why_not(effect.room)
+        digits = " ".join(room_code(state.group))
+        title, epoch = self._sealed.title(effect.room), state.group.context.epoch
+        self._done(effect.ref, f"room code of {title}: {digits}  (epoch {epoch})")
+
     async def typing(self, effect: sealed_effects.Typing) -> None:
         """Tell the others that the user types."""
         self._sealed.typing.tell(effect.room, on=effect.on)
@@ -407,6 +420,7 @@ _HANDLERS: dict[type[effects.Effect], Handler] = {
     sealed_effects.TakeBack: SealedRequests.take_back,
     sealed_effects.React: SealedRequests.react,
     sealed_effects.Search: SealedRequests.search,
+    sealed_effects.RoomCode: SealedRequests.room_code,
     sealed_effects.Typing: SealedRequests.typing,
     sealed_effects.Refound: SealedRequests.refound,
     sealed_effects.Succeed: SealedRequests.succeed,

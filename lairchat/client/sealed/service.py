@@ -4,7 +4,7 @@ Nothing in here weakens for want of a store: without it encrypted rooms are list
 is typed for them is refused, never sent in the clear.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +29,7 @@ from lairchat.client.sealed.labels import Labels
 from lairchat.client.sealed.mailbox import Mailbox
 from lairchat.client.sealed.opening import Opening
 from lairchat.client.sealed.packages import Packages
+from lairchat.client.sealed.partners import Partners
 from lairchat.client.sealed.sending import Sending
 from lairchat.client.sealed.showing import Lines, Showing
 from lairchat.client.sealed.successors import Successors
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 
 ROUND_SECONDS = 60.0
 """seconds: between two looks at what has become due by time alone."""
+COMING_SECONDS = 3.0
+"""seconds: how long a room that one comes into may wait for its name before it is shown without."""
 AGAIN_SECONDS = 5.0
 """seconds: until this device comes up that a busy server has put off, unless it says a longer wait."""
 COPIED = "copied:"
@@ -100,18 +103,22 @@ class Sealed:
         self.typing = Typing(self)
         self.titles = Titles(self)
         self.successors = Successors(self)
+        self.partners = Partners(self)
         self.random = link.random
         self.now = link.now
         self._keyring = keyring or Keyring()
         self._opening: Opening | None = None
+        self._profile: Profile | None = None
         self._grant: Grant | None = None
         self._rooms: dict[int, Following] = {}
         self._names: dict[str, str] = {}
         self._users: dict[str, int] = {}
+        self._encrypted: set[int] = set()
         self._labels: dict[int, tuple[str, str]] = {}
         self._pins: dict[str, Pin] | None = None
         self._calls: set[Any] = set()
         self._fetching: set[int] = set()
+        self._unshown: set[int] = set()
         self.server_key = b""
         self.ready = False
 
@@ -182,10 +189,13 @@ class Sealed:
     def take(self, profile: Profile) -> None:
         """Begin with a profile that this process has just locked; opens its store if it can."""
         self._opening = Opening(profile, self._keyring, self.random)
+        self._profile = profile
+        self._encrypted = profile.encrypted()
         try:
             self.store = self._opening.by_itself()
         except Refusal as refusal:
             self.deliver(inputs.Notice(refusal.text, refusal.code))
+        self._pin_rooms()
 
     def release(self) -> None:
         """Close the store: the profile is about to be somebody else's."""
@@ -194,6 +204,7 @@ class Sealed:
         self._labels.clear()
         self._pins = None
         self._opening = None
+        self._profile = None
         store, self.store = self.store, None
         if store is not None:
             try:
@@ -216,6 +227,7 @@ class Sealed:
         assert self._opening is not None
         self.store = self._opening.by_password(SecretBytes(vault_key))
         self._pins = None
+        self._pin_rooms()
         self.deliver(inputs_sealed.StoreOpened())
 
     async def begin(self) -> None:
@@ -343,8 +355,45 @@ class Sealed:
         return (info is not None and info.crypto == "mls") or self.is_pinned(room)
 
     def is_pinned(self, room: int) -> bool:
-        """Tell whether this device has been in a room that was encrypted."""
-        return self.store is not None and room in self.store.was_encrypted()
+        """Tell whether a room has ever been an encrypted one, also while the store is locked."""
+        return room in self._encrypted
+
+    def listed(self, infos: Iterable[RoomInfo]) -> None:
+        """Keep which rooms are encrypted, before anything can be typed there."""
+        self._pin({info.room for info in infos if info.crypto == "mls"})
+
+    def _pin_rooms(self) -> None:
+        if self.store is not None:
+            self._pin(self.store.was_encrypted())
+
+    def _pin(self, rooms: set[int]) -> None:
+        if rooms <= self._encrypted:
+            return
+        self._encrypted |= rooms
+        try:
+            if self._profile is not None:
+                self._profile.keep_encrypted(self._encrypted)
+        except Refusal as refusal:
+            self.deliver(inputs.Notice(refusal.text, refusal.code))
+
+    def why_not_clear(self, room: int) -> Refusal | None:
+        """Return why nothing is sent into a room in the clear; None if it may be.
+
+        Only into public rooms that were never anything else: a server that calls a conversation plain
+        would have what is typed there.
+        """
+        info = self.link.rooms.infos.get(room)
+        public = info is None or (info.kind, info.access, info.crypto) == (
+            "room",
+            "public",
+            "plain",
+        )
+        if public and not self.is_pinned(room):
+            return None
+        return faults.RoomHeld(
+            why="the server says that this conversation or private room is not encrypted",
+            advice="Nothing is sent there. To talk: /msg NAME, or /new NAME",
+        )
 
     def following(self, room: int) -> Following:
         """Return what follows a room."""
@@ -390,14 +439,32 @@ class Sealed:
         self._start(self.entering.settle(info))
         self.adding.let_in(info.room)
 
+    def coming(self, info: RoomInfo) -> bool:
+        """Tell whether a room that the server lists from now on is shown once this device is in it.
+
+        Before, nobody could read it or say what it is called; if that takes long it is shown all the
+        same, with what it waits for on its lock.
+        """
+        if info.crypto != "mls" or not self.ready or self.position(info.room) is not None:
+            return False
+        self._unshown.add(info.room)
+        self.later(COMING_SECONDS, self.show_room, info.room)
+        return True
+
+    def show_room(self, room: int) -> None:
+        """Show a room that this device has come into."""
+        info = self.link.rooms.infos.get(room)
+        if room in self._unshown and info is not None:
+            self._unshown.discard(room)
+            self.deliver(inputs.RoomJoined(self.dress(info, None), show=False))
+
     def entered(self, state: Room) -> None:
         """Note that this device has come into a room."""
         room = state.room
         self.invitations.entered(room)
         self.link.rooms.read_again(room, state.followed.seq)
-        info = self.link.rooms.infos.get(room)
-        if info is not None:
-            self.deliver(inputs.RoomJoined(self.dress(info, None), show=False))
+        if state.policy.kind == Kind.DIRECT or self.opened.marks.title(room).name:
+            self.show_room(room)
         self.relabel(room)
         self.commits.tend(room)
         self.sending.wake(room)
@@ -521,10 +588,13 @@ class Sealed:
             return info.peer
         return self._users.get(name)
 
+    def is_direct(self, info: RoomInfo) -> bool:
+        """Tell whether a room is a direct conversation, by its group if there is one."""
+        return self.partners.is_direct(info.room)
+
     def peer_name(self, room: int) -> str:
-        """Return with whom a direct conversation is, as the server says; empty for another room."""
-        info = self.link.rooms.infos.get(room)
-        return info.name if info is not None and info.kind == "direct" else ""
+        """Return with whom a direct conversation is; empty for another room."""
+        return self.partners.name(room)
 
     def title(self, room: int) -> str:
         """Return what a room is called here."""
@@ -558,7 +628,7 @@ class Sealed:
         return inputs.RoomInfo(
             room,
             self.title(room),
-            direct=info.kind == "direct",
+            direct=self.partners.is_direct(room),
             topic=topic,
             role=role,
             access=info.access,

@@ -61,6 +61,7 @@ class Showing:
                 self._line(room, _nothing(event))
             case Named():
                 self._sealed.titles.named(room, event.seq)
+                self._sealed.show_room(room)
                 title = self._sealed.opened.marks.title(room)
                 self._sealed.deliver(
                     inputs.RoomChanged(room, name=self._sealed.title(room), topic=title.topic)
@@ -233,4 +234,5 @@ def finding_text(finding: Finding, who: str) -> str:
             return f"the server shows {who} another history of this room than you"
         case Repeated():
             return f"a device of {who} is in use twice: a copy of it, or a forgery"
-    return f"a device of {who} claims to know what has not been said yet"
+    # What it has seen, the server has not given us, or has given us in another place.
+    return f"the server hides something of this room from you that {who} has seen"

@@ -53,8 +53,10 @@ class Successors:
     async def _found(self, name: str, topic: str, people: list[str], ref: int) -> None:
         key = command_id(self._sealed.link.server_now(), self._sealed.random(10))
         request = rooms.CreateRoom("", access="private", crypto="mls")
-        made: rooms.RoomInfo = await self._sealed.ask(rooms.CREATE, request, key)
         link = self._sealed.link
+        before = set(link.rooms.infos)
+        made: rooms.RoomInfo = await self._sealed.ask(rooms.CREATE, request, key)
+        self._sealed.partners.require_new(made, before)
         link.rooms.joined(made)
         await self._sealed.entering.found_private(made.room, name)
         if topic:
