@@ -311,6 +311,14 @@ COMMANDS = (
         sealed.succeed,
     ),
     Command(
+        "roomcode",
+        "/roomcode",
+        "digits that all devices in this room have in common, to read to each other",
+        "/roomcode",
+        "trust",
+        sealed.room_code,
+    ),
+    Command(
         "refound",
         "/refound",
         "found a room anew that is held for good, with the same people",

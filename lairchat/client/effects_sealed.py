@@ -27,6 +27,7 @@ __all__ = [
     "React",
     "Refound",
     "RevokeDevice",
+    "RoomCode",
     "Search",
     "ShowIdentity",
     "Succeed",
@@ -195,6 +196,13 @@ class Refound(Effect):
 
 class Succeed(Effect):
     """Open the encrypted successor of a room from before encryption; ``RoomJoined`` follows."""
+
+    ref: int
+    room: int
+
+
+class RoomCode(Effect):
+    """Ask for the digits that all devices in a room's epoch have in common; answered as text."""
 
     ref: int
     room: int

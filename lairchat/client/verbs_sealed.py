@@ -92,6 +92,13 @@ def join_by_code(state: AppState, call: Call, text: str) -> list[Effect]:
 # -- successors --------------------------------------------------------------------------------------
 
 
+def room_code(state: AppState, call: Call) -> list[Effect]:
+    """Show the digits that the devices in a room have in common."""
+    call.end()
+    room = need_sealed(state)
+    return [effects.RoomCode(request(state, call.typed), room.id)]
+
+
 def refound(state: AppState, call: Call) -> list[Effect]:
     """Found a successor of a room that is held for good."""
     call.end()
