@@ -393,6 +393,45 @@ def identities(width: int = 80, height: int = 24) -> Person:
     return person
 
 
+def readme() -> Person:
+    """Return the picture in the README: a private room, as its members see it."""
+    person = Person()
+    talk = (
+        i.Message(2, NOON, "", "alice added bob", "state"),
+        i.Message(3, NOON + MINUTE, "", "alice added carol", "state"),
+        said(4, 2, "you", "deploy finished, see https://example.org/run/42"),
+        said(5, 3, "bob", "can you check the backup job?"),
+        said(6, 4, "carol", TALK[2].text),
+        said(7, 6, "bob", "ah, that explains it. thanks!"),
+        said(8, 7, "you", "I will move it back after the upgrade"),
+        said(9, 7, "carol", "perfect"),
+    )
+    attic = i.RoomInfo(
+        7,
+        "attic",
+        topic="deploys and alarms",
+        members=3,
+        here=3,
+        read_seq=9,
+        head_seq=9,
+        label="E2E",
+    )
+    bob = i.RoomInfo(5, "bob", direct=True, unread=1, head_seq=1, label="E2E+")
+    person.state.wanted = "#attic"
+    person.link(
+        i.Connecting("lair.example", 7023),
+        i.Connected(),
+        i.HelloReceived(WORDS, FINGERPRINT, True, "0.1.0"),
+        i.LoggedIn("you", 1),
+        i.Latency(6),
+        i.RoomsSynced((i.RoomInfo(1, "lobby"), attic, bob)),
+        i.HistoryPage(7, talk, older=False, replace=True),
+        i.Tick(NOON + 8 * MINUTE),
+    )
+    person.types("now writing")
+    return person
+
+
 SCENES = {
     scene.__name__: scene
     for scene in (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lairchat.client import markup
-from tests.client.scenes import SCENES, SIZES
+from tests.client.scenes import SCENES, SIZES, readme
 
 # Half blocks, in which QR codes are drawn, as characters that every editor shows.
 BLOCKS = str.maketrans({"\u2588": "#", "\u2580": "^", "\u2584": "_"})
@@ -37,6 +37,13 @@ def test_screen_is_the_golden_one(name: str, width: int, height: int) -> None:
 
 def test_no_golden_file_is_left_over() -> None:
     assert {one.name for one in GOLDEN.iterdir()} == {path_of(*case).name for case in CASES}
+
+
+def test_the_readme_shows_what_the_program_paints() -> None:
+    lines = [line.rstrip() for line in readme().canvas().lines()]
+    picture = "\n".join(f"   {line}".rstrip() for line in lines).rstrip()
+    text = (Path(__file__).parents[2] / "README.rst").read_text(encoding="utf-8")
+    assert f"as it is on the screen::\n\n{picture}\n\n" in text
 
 
 def test_text_share_of_the_screen() -> None:
