@@ -11,6 +11,7 @@ from lairchat.e2ee.room import Room
 from lairchat.mls.suites import HYBRID
 from lairchat.model import limits
 from lairchat.trust.locks import Cause, Hold, holds
+from lairchat.trust.log import shown_name
 from lairchat.trust.pins import Pin, Sureness
 from lairchat.trust.policy import Kind
 
@@ -35,7 +36,13 @@ class Line(NamedTuple):
 
 def report(store: Store, now_ms: int) -> list[Line]:
     """Return what there is to say of a store."""
-    lines = [_device(store), *_words(store), *_packages(store), *_pins(store.people.pins())]
+    lines = [
+        _device(store),
+        *_devices(store),
+        *_words(store),
+        *_packages(store),
+        *_pins(store.people.pins()),
+    ]
     rooms = [room for number in store.rooms() if (room := store.room(number)) is not None]
     lines.append(Line(OK, "suite", f"{_SUITE}; {HYBRID.id:#06x}, {len(rooms)} encrypted rooms"))
     pins = store.people.pins()
@@ -57,6 +64,20 @@ def _device(store: Store) -> Line:
         )
     others = len(log.in_force) - 1
     return Line(OK, "device", f"{name}, certified by entry {found.position}, {others} others")
+
+
+def _devices(store: Store) -> list[Line]:
+    own = store.people.own()
+    log = None if own is None else store.people.logs.get(own.identity.account)
+    if log is None:
+        return []
+    named = [f"{shown_name(one.body)} ({one.body.id.hex()[:8]})" for one in log.in_force]
+    gone = sum(one.revoked is not None for one in log.devices)
+    lines = [Line(OK, "devices", f"{', '.join(named)}; {gone} revoked")]
+    if log.exposed:
+        text = "a revoked device could still certify others: type /recover with your words"
+        lines.append(Line(NOTE, "devices", text))
+    return lines
 
 
 def _words(store: Store) -> list[Line]:

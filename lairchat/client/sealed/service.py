@@ -70,6 +70,10 @@ _COPY = (
     "a copy of this device has taken its place in a room: another lair uses the same profile. Revoke"
     " this device with another one of yours, and link it anew: /devices, /revoke"
 )
+NO_KEYS = (
+    "there are no keys of {name} yet: {name} has to open lair once. What you type waits, and leaves when"
+    " they are here; it is tried each minute"
+)
 HELD_FOR_KEYS = (
     "keys of {name} are being fetched; what you type waits, and leaves when they are here"
 )
@@ -119,6 +123,7 @@ class Sealed:
         self._calls: set[Any] = set()
         self._fetching: set[int] = set()
         self._unshown: set[int] = set()
+        self._keyless: set[int] = set()
         self.server_key = b""
         self.ready = False
 
@@ -202,6 +207,7 @@ class Sealed:
         self.lost()
         self._rooms.clear()
         self._labels.clear()
+        self._keyless.clear()
         self._pins = None
         self._opening = None
         self._profile = None
@@ -279,6 +285,8 @@ class Sealed:
                 self.deliver(inputs_sealed.MessagesGone(room, (message.said.seq,)))
         for room in self.store.rooms():
             self.commits.tend(room)
+        for room in list(self._keyless):
+            self._start(self.fetch_keys(room))
         self.later(ROUND_SECONDS, self._round)
 
     def lost(self) -> None:
@@ -527,6 +535,10 @@ class Sealed:
                 await self.adding.add_partner(room)
         finally:
             self._fetching.discard(room)
+            if self.is_waiting(room):
+                self._keyless.add(room)
+            else:
+                self._keyless.discard(room)
         self.relabel(room)
 
     def is_waiting(self, room: int) -> bool:
@@ -549,7 +561,8 @@ class Sealed:
         if state is not None and state.behind is not None:
             return "this device was away for long: it comes in again by itself"
         name = self.peer_name(room)
-        return HELD_FOR_KEYS.format(name=name or "the room")
+        text = NO_KEYS if room in self._keyless else HELD_FOR_KEYS
+        return text.format(name=name or "the room")
 
     def why_not(self, room: int) -> Refusal:
         """Return why a room cannot be changed now."""
