@@ -142,7 +142,7 @@ class Adding:
             waiting: joining.Joiners = await self._sealed.ask(
                 joining.JOINERS, joining.AskJoiners(room, after)
             )
-            users = [one.user for one in (*waiting.people, *waiting.knocks)]
+            users = [one.user for one in waiting.people] + [one.user for one in waiting.knocks]
             if not users:
                 return
             # One device does it; the others find it done.
