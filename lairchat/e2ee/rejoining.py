@@ -69,7 +69,7 @@ def rejoin(
     Raises MLSError or TrustError if the room is not what it should be, LogNeededError if an account's
     log has to be read further first.
     """
-    stated = _stated(info)
+    stated = read_info(info)
     if before is not None:
         _check_same(before, stated)
     public = public_group(stated, tree)
@@ -106,7 +106,8 @@ def _leaf_of(group: PublicGroup, wanted: LeafIdentity) -> int | None:
     )
 
 
-def _stated(info: bytes) -> GroupInfo:
+def read_info(info: bytes) -> GroupInfo:
+    """Return group information as the server gives it; raises MalformedError if it is none."""
     found = decode_message(info)
     if not isinstance(found, GroupInfo):
         raise MalformedError("this is no group information")
@@ -119,7 +120,7 @@ def check_info(group: Group, info: bytes) -> None:
     For members, after a commit of somebody else's: only they know the external key.
     """
     try:
-        found = _stated(info)
+        found = read_info(info)
     except MalformedError as error:
         raise InvalidError("the group information of this epoch is none") from error
     right = group.group_info(with_tree=False)

@@ -13,12 +13,12 @@ from twisted.python.failure import Failure
 from lairchat.client import inputs
 from lairchat.client.sealed.report import LAST_RESORT
 from lairchat.e2ee.following import Followed
-from lairchat.e2ee.rejoining import Rejoined, rejoin
+from lairchat.e2ee.rejoining import Rejoined, read_info, rejoin
 from lairchat.e2ee.room import Room, entered
 from lairchat.features.delivery import messages as wire
 from lairchat.mls.errors import MLSError
 from lairchat.mls.group import Group
-from lairchat.mls.joining import join, open_welcome
+from lairchat.mls.joining import join, open_welcome, public_group
 from lairchat.mls.messages import Welcome, decode_message, encode_message
 from lairchat.model import faults, limits, refusals
 from lairchat.model.ids import command_id
@@ -32,7 +32,7 @@ from lairchat.trust.policy import (
     policy_of,
     private_policy,
 )
-from lairchat.trust.structure import accounts_in, identity_of
+from lairchat.trust.structure import check_group, identity_of
 
 if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from lairchat.features.rooms.messages import RoomInfo
     from lairchat.mls.transition import PublicGroup
 
+WELCOME_SECONDS = 2.0
+"""seconds: how long a welcome may take after the commit that it belongs to."""
 TRIES = 4
 """count: how often a device tries to come in by itself while others change the room."""
 
@@ -53,6 +55,7 @@ class Entering:
         self._sealed = sealed
         self._rooms: dict[bytes, int] = {}
         self._coming: set[int] = set()
+        self._put_off: dict[int, tuple[InboxEntry, list[bytes]]] = {}
 
     # -- founding
 
@@ -138,8 +141,9 @@ class Entering:
             if store.keys.is_last_resort(package.reference) and store.keys.one_time():
                 store.marks.keep_fact(LAST_RESORT, b"1")
             locator = self._sealed.codes.leads_into(group, admissions)
-            if locator is None:
-                self._require_wanted(room, group, info.signer)
+            if locator is None and not await self._is_wanted(room, group, info.signer):
+                self._put_off[room] = entry, admissions
+                return
             followed = await self._place(room, info.context.epoch)
             self._enter(
                 room,
@@ -185,30 +189,59 @@ class Entering:
                 needed.append(account)
         await self._sealed.directory.read_all(dict.fromkeys(needed))
 
-    def _require_wanted(self, room: int, group: Group, signer: int) -> None:
-        """Refuse a room that nobody here agreed to; raises GroupRefused.
+    async def _is_wanted(self, room: int, group: Group, signer: int) -> bool:
+        """Tell whether the person has agreed to be in a room, on this device or on another.
 
-        Else a server, or anybody with a key package of ours, could lead us into a room of theirs that
-        looks like another.
+        Raises GroupRefused if it is not the conversation that it is said to be.
         """
         own = self._sealed.require_own().identity.account
         policy = policy_of(group.context.extensions, self._sealed.server_key)
         adder = identity_of(group.public.tree.member(signer)).account
-        inside = accounts_in(group.public.tree)
         self._sealed.partners.require(room, policy)
-        if adder == own:
-            return
-        if policy.kind == Kind.PRIVATE and not self._sealed.invitations.agreed(room, inside):
-            raise refusals.GroupRefused(why="nobody here has accepted an invitation into it")
+        if adder == own or policy.kind == Kind.DIRECT:
+            return True
+        if self._sealed.consent.is_given(room, group.public, signer):
+            return True
+        # Another device of ours, which was added with this one, may have said so since.
+        told: wire.GroupInformation = await self._sealed.ask(wire.INFO, wire.AskGroup(room))
+        tree = await self._sealed.transfer.tree(room, told.epoch)
+        now = await self._public(told.info, tree)
+        if now.context.group_id != group.context.group_id:
+            return False
+        return self._sealed.consent.is_taking_part(now, read_info(told.info).signer)
+
+    async def _public(self, info: bytes, tree: bytes) -> "PublicGroup":
+        """Return a group as the server states it, all of it checked; raises MLSError or TrustError."""
+        public = public_group(read_info(info), tree)
+        asked: set[bytes] = set()
+        while True:
+            try:
+                check_group(public, self._sealed.server_key, self._sealed.opened.people.logs)
+            except LogNeededError as needed:
+                if needed.account in asked:
+                    raise
+                asked.add(needed.account)
+                await self._sealed.directory.read(needed.account)
+            else:
+                return public
 
     # -- by oneself
+
+    def changed(self, room: int) -> None:
+        """Note that a room has changed that this device is not in, though its account is.
+
+        Another device of ours may have come in by that, and so have said that we want to be there.
+        """
+        self._sealed.later(WELCOME_SECONDS, self.come_back, room)
 
     def come_back(self, room: int) -> None:
         """Come into a room by oneself: as a new device, or after falling behind."""
         if room in self._coming or not self._sealed.ready:
             return
         self._coming.add(room)
-        coming = Deferred.fromCoroutine(self._come_in(room))
+        welcome = self._put_off.pop(room, None)
+        work = self._come_in(room) if welcome is None else self.welcomed(*welcome)
+        coming = Deferred.fromCoroutine(work)
         coming.addErrback(self._stayed_out, room)
         coming.addBoth(lambda _: self._coming.discard(room))
 
@@ -235,8 +268,11 @@ class Entering:
         told: wire.GroupInformation = await self._sealed.ask(wire.INFO, wire.AskGroup(room))
         tree = await self._sealed.transfer.tree(room, told.epoch)
         try:
+            if before is None and not await self._may_come(room, told.info, tree):
+                self.log.info("a room was not entered: nobody here has agreed to be in it")
+                return True
             found = await self._rejoined(room, told.info, tree, before)
-        except (MLSError, TrustError) as error:
+        except (MLSError, TrustError, refusals.GroupRefused) as error:
             self.log.info("a room was not entered: {why}", why=str(error))
             return True
         message, blob = await self._sealed.transfer.put(found.message)
@@ -250,6 +286,15 @@ class Entering:
         store = self._sealed.opened
         self._sealed.entered(store.enter(found.entered(followed, self._sealed.now())))
         return True
+
+    async def _may_come(self, room: int, info: bytes, tree: bytes) -> bool:
+        """Tell whether this device may come in where it has not been; raises as ``_is_wanted`` does."""
+        public = await self._public(info, tree)
+        policy = policy_of(public.context.extensions, self._sealed.server_key)
+        self._sealed.partners.require(room, policy)
+        return policy.kind == Kind.DIRECT or self._sealed.consent.is_given(
+            room, public, read_info(info).signer
+        )
 
     async def _rejoined(self, room: int, info: bytes, tree: bytes, before: Room | None) -> Rejoined:
         asked: set[bytes] = set()
@@ -290,5 +335,8 @@ class Entering:
             if info.kind == "direct":
                 await self.found_direct(room, info.name)
                 await self._sealed.adding.add_partner(room)
+            else:
+                # Another device of ours is about to found it.
+                self.changed(room)
             return
         self.come_back(room)

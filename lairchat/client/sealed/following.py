@@ -143,7 +143,11 @@ class Following:
         """Work one event through; raises a Refusal if something it needs cannot be had now."""
         state = self.state
         event = event_of(logged)
-        if state is None or logged.seq <= state.followed.seq:
+        if state is None:
+            if event is not None and event.kind == EventClass.COMMIT:
+                self._sealed.entering.changed(self.number)
+            return
+        if logged.seq <= state.followed.seq:
             return
         if event is None:
             raise refusals.Internal(incident="class")

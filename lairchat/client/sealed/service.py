@@ -19,6 +19,7 @@ from lairchat.client.sealed.adding import Adding
 from lairchat.client.sealed.codes import Codes
 from lairchat.client.sealed.commits import Commits
 from lairchat.client.sealed.comparing import Comparing
+from lairchat.client.sealed.consent import Consent
 from lairchat.client.sealed.device import ThisDevice
 from lairchat.client.sealed.directory import Directory
 from lairchat.client.sealed.entering import Entering
@@ -103,6 +104,7 @@ class Sealed:
         self.mailbox = Mailbox(self)
         self.invitations = Invitations(self)
         self.codes = Codes(self)
+        self.consent = Consent(self)
         self.comparing = Comparing(self)
         self.typing = Typing(self)
         self.titles = Titles(self)
@@ -283,8 +285,12 @@ class Sealed:
             message = self.store.messages.find(room, (author, identity))
             if message is not None:
                 self.deliver(inputs_sealed.MessagesGone(room, (message.said.seq,)))
-        for room in self.store.rooms():
+        inside = self.store.rooms()
+        for room in inside:
             self.commits.tend(room)
+        for info in list(self.link.rooms.infos.values()):
+            if (info.crypto, info.kind) == ("mls", "room") and info.room not in inside:
+                self._start(self.entering.settle(info))
         for room in list(self._keyless):
             self._start(self.fetch_keys(room))
         self.later(ROUND_SECONDS, self._round)

@@ -1,0 +1,43 @@
+"""Into which private rooms this device lets itself be led: where the person has agreed to be.
+
+A server, or anybody with a key package of ours, could lead us into a room of theirs that looks like
+another.  What was agreed to on one device counts on all others: it says so in the room itself.
+"""
+
+from typing import TYPE_CHECKING
+
+from lairchat.mls.objects import Lifetime
+from lairchat.mls.transition import PublicGroup
+from lairchat.trust.structure import accounts_in, identity_of
+
+if TYPE_CHECKING:
+    from lairchat.client.sealed.service import Sealed
+
+
+class Consent:
+    """What this account has agreed to."""
+
+    def __init__(self, sealed: "Sealed") -> None:
+        self._sealed = sealed
+
+    def is_given(self, room: int, group: PublicGroup, signer: int) -> bool:
+        """Tell whether somebody of this account has agreed to be in a group; its tree was checked.
+
+        signer: the leaf that signed what led here: a welcome's or the server's group information.
+        """
+        return self._sealed.invitations.agreed(
+            room, accounts_in(group.tree)
+        ) or self.is_taking_part(group, signer)
+
+    def is_taking_part(self, group: PublicGroup, signer: int) -> bool:
+        """Tell whether a device of this account takes part in a group, or has before a crash.
+
+        It has signed something for this very group: what led here, or its leaf, once it has committed.
+        Who only has its key package can add it, and can make neither.
+        """
+        own = self._sealed.require_own().identity.account
+        return any(
+            index == signer or not isinstance(leaf.source, Lifetime)
+            for index, leaf in group.tree.members()
+            if identity_of(leaf).account == own
+        )
