@@ -269,6 +269,11 @@ class Store:
         with self._database.writing() as connection:
             return store_outbox.take_back(connection, message)
 
+    def blank(self, message: bytes) -> bool:
+        """Let a message that was sealed and refused say nothing when it is sealed again."""
+        with self._database.writing() as connection:
+            return store_outbox.blank(connection, message)
+
     # Following.
 
     def hash_at(self, room: int) -> Callable[[int], bytes | None]:

@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from lairchat.client.store_database import Connection
-from lairchat.e2ee.payload import Known, Unknown, encode_body, read_body
+from lairchat.e2ee.payload import Known, Receipt, Unknown, encode_body, read_body
 from lairchat.mls.errors import MalformedError, MisuseError
 from lairchat.model import limits
 from lairchat.trust.locks import Audience, Lock
@@ -165,6 +165,18 @@ def take_back(connection: Connection, message: bytes) -> bool:
     """Forget a message that was typed and never sealed; return whether it was one."""
     done = connection.execute(
         "DELETE FROM outbox WHERE id = ? AND state = ?", (message, State.QUEUED)
+    )
+    return bool(done.rowcount)
+
+
+def blank(connection: Connection, message: bytes) -> bool:
+    """Let a message that was sealed and refused say nothing any more; return whether it was one.
+
+    It still leaves, under its number: others count, and would take a gap for something withheld.
+    """
+    done = connection.execute(
+        "UPDATE outbox SET body = ?, sealed = NULL WHERE id = ? AND state = ?",
+        (bytes(encode_body(Receipt(0))), message, State.REFUSED),
     )
     return bool(done.rowcount)
 

@@ -114,13 +114,18 @@ class Sending:
                     self.wake(letter.room)
 
     def discard(self, ticket: int) -> None:
-        """Forget a message that was never sealed; one that was, others count, and it is sent."""
+        """Forget a message; of one that was sealed, which others count, the number is sent."""
         message = self._message_of(ticket)
         if message is None:
             return
+        store = self._sealed.opened
+        room = next((one.room for one in store.outbox() if one.id == message), 0)
         self._failed.discard(message)
-        if self._sealed.opened.take_back(message):
-            del self._tickets[message]
+        del self._tickets[message]
+        if not store.take_back(message) and store.blank(message):
+            # Nothing of it is left; its number has to come, whoever is there.
+            self._confirmed.add(message)
+            self.wake(room)
 
     # -- life
 
