@@ -255,6 +255,8 @@ class Entering:
             self._sealed.later(refusal.retry_after or 15.0, self.come_back, room)
 
     async def _come_in(self, room: int) -> None:
+        # By a welcome this device reads what has been said since; by itself only what comes later.
+        await self._sealed.mailbox.through()
         for _ in range(TRIES):
             before = self._sealed.following(room).state
             if before is not None and before.behind is None:

@@ -23,6 +23,7 @@ class Mailbox:
         self._sealed = sealed
         self._reading = False
         self._again = False
+        self._waiting: list[Deferred[None]] = []
 
     def wake(self) -> None:
         """Read what is new."""
@@ -37,6 +38,17 @@ class Mailbox:
         if self._again:
             self._again = False
             self.wake()
+            return
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
+
+    async def through(self) -> None:
+        """Wait until what is there has been worked through, or cannot be for now."""
+        if self._reading:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            await waiting
 
     def _stopped(self, failure: Failure) -> None:
         refusal = failure.value
