@@ -121,14 +121,20 @@ class Invitation(Body, frozen=True, tag="invite"):
         return f"Invitation(locator={self.locator.hex()}, secret redacted, uses={self.uses})"
 
 
+class Asked(Body, frozen=True, tag="asked"):
+    """Somebody is invited by name: the account that members' devices may add once it has accepted."""
+
+    account: Bytes32
+
+
 class Unknown(Body, frozen=True, tag=""):
     """Something of a version that this program does not know."""
 
 
-Known = Text | Edit | Delete | React | Receipt | Poll | Vote | RoomState | Invitation
+Known = Text | Edit | Delete | React | Receipt | Poll | Vote | RoomState | Invitation | Asked
 _KNOWN: Final = frozenset(
     kind.__struct_config__.tag
-    for kind in (Text, Edit, Delete, React, Receipt, Poll, Vote, RoomState, Invitation)
+    for kind in (Text, Edit, Delete, React, Receipt, Poll, Vote, RoomState, Invitation, Asked)
 )
 
 

@@ -161,6 +161,10 @@ class Adding:
         log = await self._sealed.directory.read(joiner.account)
         if log is None or log.genesis.name != name_key(joiner.name):
             return []
+        if not self._sealed.invitations.is_asked(room, log.account):
+            # A server could say of anybody that they were invited, and have accepted.
+            self.log.info("nobody that this device knows of has invited who waits to come in")
+            return []
         pin = self._sealed.directory.sighted(joiner.name, log.account)
         if pin.account != log.account:
             # Somebody else goes by that name now: a person decides, not this program.

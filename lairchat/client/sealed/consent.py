@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lairchat.mls.objects import Lifetime
 from lairchat.mls.transition import PublicGroup
-from lairchat.trust.structure import accounts_in, identity_of
+from lairchat.trust.structure import identity_of
 
 if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
@@ -26,7 +26,7 @@ class Consent:
         signer: the leaf that signed what led here: a welcome's or the server's group information.
         """
         return self._sealed.invitations.agreed(
-            room, accounts_in(group.tree)
+            room, taking_part(group, signer)
         ) or self.is_taking_part(group, signer)
 
     def is_taking_part(self, group: PublicGroup, signer: int) -> bool:
@@ -35,9 +35,16 @@ class Consent:
         It has signed something for this very group: what led here, or its leaf, once it has committed.
         Who only has its key package can add it, and can make neither.
         """
-        own = self._sealed.require_own().identity.account
-        return any(
-            index == signer or not isinstance(leaf.source, Lifetime)
-            for index, leaf in group.tree.members()
-            if identity_of(leaf).account == own
-        )
+        return self._sealed.require_own().identity.account in taking_part(group, signer)
+
+
+def taking_part(group: PublicGroup, signer: int) -> set[bytes]:
+    """Return the accounts that have signed something for a group, beyond the key packages of theirs.
+
+    So has an inviter, too: else whoever added us could add the inviter's key package as well.
+    """
+    return {
+        identity_of(leaf).account
+        for index, leaf in group.tree.members()
+        if index == signer or not isinstance(leaf.source, Lifetime)
+    }

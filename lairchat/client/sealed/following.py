@@ -249,6 +249,7 @@ class Following:
     def _changed(self, logged: wire.LogEvent, change: Change) -> None:
         if change.added or change.rejoined:
             self._sealed.titles.newcomers(self.number, logged.seq, change)
+            self._sealed.invitations.came(self.number, {one.account for one in change.added})
         self._sealed.show.changed(self.number, logged, change)
         self._sealed.relabel(self.number)
 

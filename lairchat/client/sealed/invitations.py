@@ -1,20 +1,28 @@
 """Invitations by name into encrypted rooms: which there are, and which have been accepted here.
 
 What was accepted is kept: a welcome into any other room is refused, whoever sends it.
+So is whom members have invited, and they tell each other: that somebody has accepted is the server's word,
+and on that word alone nobody is let in.
 """
 
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from lairchat.client import inputs_sealed
+from lairchat.e2ee.fold import Said
+from lairchat.e2ee.payload import Asked
 from lairchat.features.joining import messages as wire
 from lairchat.model import refusals
 from lairchat.model.ids import command_id
 from lairchat.model.names import name_key
+from lairchat.trust.policy import Role
+from lairchat.trust.structure import accounts_in
 
 if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
 
 _ACCEPTED = "accepted:"
+_ASKED = "asked:"
 
 
 class Invitations:
@@ -25,9 +33,37 @@ class Invitations:
 
     async def invite(self, room: int, name: str) -> None:
         """Invite somebody; they come in once they have accepted. Raises a Refusal."""
-        await self._sealed.directory.person(name)
+        account = (await self._sealed.directory.person(name)).log.account
         key = command_id(self._sealed.link.server_now(), self._sealed.random(10))
+        # Before the server hears of it: who is invited may be quick to accept.
+        self._keep_asked(room, account, self._sealed.require_own().identity.account)
         await self._sealed.ask(wire.INVITE, wire.InviteMember(room, name), key)
+        self._sealed.sending.say(room, Asked(account))
+
+    def _keep_asked(self, room: int, account: bytes, by: bytes | None) -> None:
+        self._sealed.opened.marks.keep_fact(f"{_ASKED}{room}:{account.hex()}", by)
+
+    def asked(self, room: int, said: Said, told: Asked) -> None:
+        """Keep whom a member has invited, if that member may."""
+        state = self._sealed.following(room).state
+        if state is None or said.role < Role(state.policy.adders):
+            return
+        self._keep_asked(room, told.account, said.author)
+        self._sealed.adding.let_in(room)
+
+    def is_asked(self, room: int, account: bytes) -> bool:
+        """Tell whether somebody was invited by who is in the room, and may add people there, now."""
+        state = self._sealed.following(room).state
+        by = self._sealed.opened.marks.fact(f"{_ASKED}{room}:{account.hex()}")
+        if state is None or by is None:
+            return False
+        inside = accounts_in(state.group.public.tree)
+        return by in inside and state.policy.role(by) >= state.policy.adders
+
+    def came(self, room: int, accounts: Iterable[bytes]) -> None:
+        """Forget the invitations of who is in the room: whoever goes again has to be invited anew."""
+        for account in accounts:
+            self._keep_asked(room, account, None)
 
     def heard(self, event: wire.GroupInvited) -> None:
         """Tell of an invitation."""
@@ -60,8 +96,8 @@ class Invitations:
                 return invitation
         raise refusals.UserUnknown(name=name)
 
-    def agreed(self, room: int, inside: set[bytes]) -> bool:
-        """Tell whether an invitation into a room was accepted here from somebody who is inside."""
+    def agreed(self, room: int, inside: Collection[bytes]) -> bool:
+        """Tell whether an invitation into a room was accepted here from somebody of these."""
         inviter = self._sealed.opened.marks.fact(f"{_ACCEPTED}{room}")
         return inviter is not None and inviter in inside
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lairchat.client import inputs, inputs_sealed
 from lairchat.e2ee.fold import Key, Message, Named
 from lairchat.e2ee.following import Finding, Forked, Impossible, Repeated, Withheld
-from lairchat.e2ee.payload import Invitation, Poll, Text, Unknown
+from lairchat.e2ee.payload import Asked, Invitation, Poll, Text, Unknown
 from lairchat.e2ee.room import Opened
 from lairchat.features.messages import messages as wire
 from lairchat.trust.policy import Because, Kind, Policy, Role
@@ -51,6 +51,8 @@ class Showing:
         body = opened.said.body
         if isinstance(body, Invitation):
             self._sealed.codes.heard(room, opened.said, body)
+        if isinstance(body, Asked):
+            self._sealed.invitations.asked(room, opened.said, body)
         self._changed_by(room, event, changed)
         if opened.finding is not None:
             self._found(room, opened)
