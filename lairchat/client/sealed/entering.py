@@ -197,7 +197,7 @@ class Entering:
         own = self._sealed.require_own().identity.account
         policy = policy_of(group.context.extensions, self._sealed.server_key)
         adder = identity_of(group.public.tree.member(signer)).account
-        self._sealed.partners.require(room, policy)
+        await self._require_right(room, policy)
         if adder == own or policy.kind == Kind.DIRECT:
             return True
         if self._sealed.consent.is_given(room, group.public, signer):
@@ -209,6 +209,13 @@ class Entering:
         if now.context.group_id != group.context.group_id:
             return False
         return self._sealed.consent.is_taking_part(now, read_info(told.info).signer)
+
+    async def _require_right(self, room: int, policy: Policy) -> None:
+        """Refuse a group that is not what the server calls the room; raises GroupRefused."""
+        logs = self._sealed.opened.people.logs
+        # One of the two may not be in it yet.
+        await self._sealed.directory.read_all([one for one in policy.parties if one not in logs])
+        self._sealed.partners.require(room, policy)
 
     async def _public(self, info: bytes, tree: bytes) -> "PublicGroup":
         """Return a group as the server states it, all of it checked; raises MLSError or TrustError."""
@@ -293,7 +300,7 @@ class Entering:
         """Tell whether this device may come in where it has not been; raises as ``_is_wanted`` does."""
         public = await self._public(info, tree)
         policy = policy_of(public.context.extensions, self._sealed.server_key)
-        self._sealed.partners.require(room, policy)
+        await self._require_right(room, policy)
         return policy.kind == Kind.DIRECT or self._sealed.consent.is_given(
             room, public, read_info(info).signer
         )
