@@ -204,11 +204,6 @@ class Requests:
         info = await self._link.ask(rooms.CREATE, request, self._key())
         self._entered(effect.ref, info)
 
-    async def open_direct(self, effect: effects.OpenDirect) -> None:
-        """Open a direct conversation."""
-        info = await self._link.ask(rooms.DIRECT, rooms.OpenDirect(effect.name))
-        self._entered(effect.ref, info)
-
     def _entered(self, ref: int, info: rooms.RoomInfo) -> None:
         self._link.rooms.joined(info)
         self._deliver(inputs.RoomJoined(self._link.rooms.shown(info), show=True, ref=ref))
@@ -372,7 +367,6 @@ _HANDLERS: dict[type[effects.Effect], Callable[[Requests, Any], Awaitable[None]]
     effects.MoveCursor: Requests.move_cursor,
     effects.Join: Requests.join,
     effects.Create: Requests.create,
-    effects.OpenDirect: Requests.open_direct,
     effects.Leave: Requests.leave,
     effects.ListRooms: Requests.list_rooms,
     effects.ListMembers: Requests.list_members,

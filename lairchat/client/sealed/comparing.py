@@ -208,7 +208,7 @@ class Comparing:
             agreed = Deferred.fromCoroutine(self._agreed(one, one.step.agreed))
             agreed.addErrback(self._not_agreed, one)
         else:
-            self._end(one, same=False, text=_DIFFERED)
+            self._end(one, same=False, text=_DIFFERED, differed=True)
 
     def cancel(self, number: int) -> None:
         """End a comparison without a result."""
@@ -390,9 +390,10 @@ class Comparing:
             inputs_sealed.Comparing(one.number, one.name, one.link, words, numbers, one.ref)
         )
 
-    def _end(self, one: Comparison, *, same: bool, text: str) -> None:
+    def _end(self, one: Comparison, *, same: bool, text: str, differed: bool = False) -> None:
         if self._held.pop(one.number, None) is not None:
-            self._sealed.deliver(inputs_sealed.ComparisonEnded(one.number, same, text))
+            ended = inputs_sealed.ComparisonEnded(one.number, same, text, differed)
+            self._sealed.deliver(ended)
 
     # -- carrying
 
