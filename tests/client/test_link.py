@@ -779,25 +779,59 @@ class BusyForAMoment(NetworkTest):
         for name in ("identity.publish", "device.prove", "keys.publish"):
             self._comes_up_without(name)
 
-    def _comes_up_without(self, name):
-        alice = self.person(name.replace(".", "-")).start()
+    def _registered(self, name, put_off, fault):
+        """Register; the first of these commands fails as said."""
+        alice = self.person(name).start()
         alice.trust()
-        ask, put_off = alice.link.ask, []
+        ask, failed = alice.link.ask, []
 
-        def busy(command, request, key=None):
-            if command.name == name and not put_off:
-                put_off.append(name)
-                return fail(refusals.Busy(retry_after=1.0))
+        def failing(command, request, key=None):
+            if command.name == put_off and not failed:
+                failed.append(command)
+                return fail(fault)
             return ask(command, request, key)
 
-        alice.link.ask = busy
+        alice.link.ask = failing
         alice.register()
-        assert put_off
+        assert failed
         assert alice.link.online
+        return alice
+
+    def _comes_up_without(self, name):
+        alice = self._registered(name.replace(".", "-"), name, refusals.Busy(retry_after=1.0))
         assert alice.link.sealed.ready == (name == "keys.publish")
         self.network.wait(10)
         assert alice.link.sealed.ready
-        left = self.network.server.result(ask(key_packages.COUNT, key_packages.CountKeys()))
+        left = self._left(alice)
         assert (left.one_time, left.last_resort is None) == (KEY_PACKAGES, False)
         assert not alice.of(inputs.Notice)
         assert not alice.of(inputs.Disconnected)
+
+    def _left(self, person):
+        count = person.link.ask(key_packages.COUNT, key_packages.CountKeys())
+        return self.network.server.result(count)
+
+    def test_what_no_wait_mends_is_said_and_the_plain_rooms_are_there(self):
+        alice = self._registered("alice", "device.prove", refusals.DeviceUnproven())
+        assert alice.last(inputs.Notice).code == refusals.DeviceUnproven.code
+        self.network.wait(60)
+        assert not alice.link.sealed.ready
+        ticket = alice.say("hello")
+        self.settle()
+        assert ticket in alice.acknowledged
+
+    def test_key_packages_that_the_server_does_not_take(self):
+        refused = refusals.KeyPackagesMax(limit=KEY_PACKAGES)
+        alice = self._registered("alice", "keys.publish", refused)
+        self.network.wait(60)
+        assert alice.link.sealed.ready
+        assert self._left(alice).one_time == 0
+        # The next connection brings what is here already.
+        self.network.pipe.cut()
+        self.network.wait(5)
+        assert self._left(alice).one_time == KEY_PACKAGES
+
+    def test_a_fault_of_ours_is_in_the_log(self):
+        alice = self._registered("alice", "keys.count", ZeroDivisionError())
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+        assert alice.link.sealed.ready
