@@ -180,7 +180,10 @@ class Entering:
         return self._rooms.get(group_id)
 
     async def _learn(self, group: "PublicGroup") -> None:
-        """Read the logs that a tree refers to, as far as its leaves need them."""
+        """Look at a whole tree, reading the logs that it refers to as far as its leaves need them.
+
+        Raises MLSError or TrustError if the group is not what a room here is.
+        """
         logs = self._sealed.opened.people.logs
         needed = []
         for _, leaf in group.tree.members():
@@ -188,6 +191,15 @@ class Entering:
             if account not in logs:
                 needed.append(account)
         await self._sealed.directory.read_all(dict.fromkeys(needed))
+        asked: set[bytes] = set()
+        while True:
+            try:
+                return check_group(group, self._sealed.server_key, self._sealed.opened.people.logs)
+            except LogNeededError as behind:
+                if behind.account in asked:
+                    raise
+                asked.add(behind.account)
+                await self._sealed.directory.read(behind.account)
 
     async def _is_wanted(self, room: int, group: Group, signer: int) -> bool:
         """Tell whether the person has agreed to be in a room, on this device or on another.
@@ -220,17 +232,8 @@ class Entering:
     async def _public(self, info: bytes, tree: bytes) -> "PublicGroup":
         """Return a group as the server states it, all of it checked; raises MLSError or TrustError."""
         public = public_group(read_info(info), tree)
-        asked: set[bytes] = set()
-        while True:
-            try:
-                check_group(public, self._sealed.server_key, self._sealed.opened.people.logs)
-            except LogNeededError as needed:
-                if needed.account in asked:
-                    raise
-                asked.add(needed.account)
-                await self._sealed.directory.read(needed.account)
-            else:
-                return public
+        await self._learn(public)
+        return public
 
     # -- by oneself
 
