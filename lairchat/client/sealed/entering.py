@@ -194,12 +194,14 @@ class Entering:
         asked: set[bytes] = set()
         while True:
             try:
-                return check_group(group, self._sealed.server_key, self._sealed.opened.people.logs)
+                check_group(group, self._sealed.server_key, self._sealed.opened.people.logs)
             except LogNeededError as behind:
                 if behind.account in asked:
                     raise
                 asked.add(behind.account)
                 await self._sealed.directory.read(behind.account)
+            else:
+                return
 
     async def _is_wanted(self, room: int, group: Group, signer: int) -> bool:
         """Tell whether the person has agreed to be in a room, on this device or on another.
