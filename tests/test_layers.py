@@ -30,7 +30,7 @@ CLIENT_LINK = (
 CLIENT_LOCAL = ("boot", "plain", "profile", "screen")
 # What it keeps, sealed.
 CLIENT_STORE = (
-    "store", "store_codes", "store_database", "store_disk", "store_file", "store_keys",
+    "store", "store_backups", "store_codes", "store_database", "store_disk", "store_file", "store_keys",
     "store_marks", "store_messages", "store_outbox", "store_people", "store_rooms", "store_schema",
     "store_search", "store_vault",
 )  # fmt: skip

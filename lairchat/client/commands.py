@@ -295,6 +295,23 @@ COMMANDS = (
         trust.link,
     ),
     Command(
+        "recover",
+        "/recover",
+        "bring back what is in your encrypted backup, with your recovery words, in a form",
+        "/recover",
+        "trust",
+        trust.recover,
+    ),
+    Command(
+        "backup",
+        "/backup on|off",
+        "keep an encrypted backup for your other devices, or delete it and keep none",
+        "/backup off",
+        "trust",
+        trust.backup,
+        ("onoff",),
+    ),
+    Command(
         "unlock",
         "/unlock",
         "type the password that opens encrypted rooms on this device, in a form",

@@ -18,6 +18,7 @@ __all__ = [
     "DeclineInvite",
     "EndCode",
     "JoinByCode",
+    "KeepBackup",
     "LinkByWords",
     "LinkDevice",
     "ListDevices",
@@ -25,6 +26,7 @@ __all__ = [
     "MakeCode",
     "MarkCompared",
     "React",
+    "Recover",
     "Refound",
     "RevokeDevice",
     "RoomCode",
@@ -58,6 +60,20 @@ class LinkByWords(Effect):
 
     ref: int
     words: Secret
+
+
+class Recover(Effect):
+    """Take in what is backed up, by the recovery words; answered by ``BackupTaken``."""
+
+    ref: int
+    words: Secret
+
+
+class KeepBackup(Effect):
+    """Back encrypted rooms up from now on, or delete the backup: on all devices."""
+
+    ref: int
+    on: bool
 
 
 class LinkDevice(Effect):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lairchat.client.dialogs import Field, Form
-from lairchat.client.effects_sealed import LinkByWords, Unlock
+from lairchat.client.effects_sealed import LinkByWords, Recover, Unlock
 from lairchat.client.kit import request
 from lairchat.client.secret import Secret, Trace, WordsTrace
 
@@ -55,4 +55,8 @@ def submit_words(state: AppState, form: Form) -> list[Effect]:
         state.words_trace = WordsTrace(words, state.trace_key)
     form.ref = request(state)
     form.busy, form.typed_over = True, False
-    return [LinkByWords(form.ref, Secret(" ".join(words)))]
+    secret = Secret(" ".join(words))
+    if state.unlinked is None:
+        # The device is one of the account's: they are typed for what is backed up.
+        return [Recover(form.ref, secret)]
+    return [LinkByWords(form.ref, secret)]

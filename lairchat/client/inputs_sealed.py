@@ -9,6 +9,7 @@ from lairchat.client.inputs import Input, Message
 from lairchat.client.values import Value
 
 __all__ = [
+    "BackupTaken",
     "CodeMade",
     "Comparing",
     "ComparisonAsked",
@@ -63,6 +64,13 @@ class DeviceUnlinked(Input):
 class DeviceLinked(Input):
     """This device is one of the account's from now on."""
 
+    ref: int = 0
+
+
+class BackupTaken(Input):
+    """Answer to ``Recover``: so many messages were not on this device."""
+
+    count: int
     ref: int = 0
 
 

@@ -15,6 +15,7 @@ from lairchat.client.secret import WordsTrace
 from lairchat.client.state import Item
 from lairchat.client.wording import date_of
 from lairchat.client.wording_sealed import device_lines, recovery_lines
+from lairchat.model.phrases import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lairchat.client.state import AppState
 
 __all__ = [
+    "backup_taken",
     "device_linked",
     "device_unlinked",
     "devices_listed",
@@ -198,6 +200,17 @@ def device_linked(state: AppState, event: i.DeviceLinked) -> list[Effect]:
     if page is not None:
         drop(state, page)
     notice(state, "this device is one of yours now: encrypted rooms open by and by")
+    return []
+
+
+def backup_taken(state: AppState, event: i.BackupTaken) -> list[Effect]:
+    """What was backed up is here."""
+    state.pending.pop(event.ref, None)
+    form = find(state, LINK_WORDS)
+    if form is not None:
+        close_form(state, form)
+    new = counted(event.count, "message") if event.count else "nothing that was not here"
+    notice(state, f"from your backup: {new}")
     return []
 
 

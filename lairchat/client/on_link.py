@@ -38,6 +38,7 @@ from lairchat.client.on_connection import (
     trust_question,
 )
 from lairchat.client.on_device import (
+    backup_taken,
     device_linked,
     device_unlinked,
     devices_listed,
@@ -208,6 +209,7 @@ LINK: dict[type[i.Input], Callable[[AppState, Any], list[Effect]]] = {
     sealed.StoreOpened: store_opened,
     sealed.DeviceUnlinked: device_unlinked,
     sealed.DeviceLinked: device_linked,
+    sealed.BackupTaken: backup_taken,
     sealed.DevicesListed: devices_listed,
     sealed.ComparisonAsked: comparison_asked,
     sealed.Comparing: comparing,

@@ -35,6 +35,7 @@ AT_ONCE = frozenset({"quit", "help", "status", "reconnect", "plain", "version", 
 
 ANYWHERE = AT_ONCE | {
     "accept",
+    "backup",
     "decline",
     "devices",
     "fingerprint",
@@ -42,6 +43,7 @@ ANYWHERE = AT_ONCE | {
     "link",
     "logout",
     "password",
+    "recover",
     "revoke",
     "rooms",
     "search",

@@ -37,9 +37,15 @@ class Backups:
             return None if found is None else SecretBytes(found)
 
     def keep_key(self, key: SecretBytes) -> None:
-        """Keep the backup's key."""
+        """Keep the backup's key; under another one than before nothing is backed up yet."""
+        if key == self.key():
+            return
         with self._database.writing() as connection:
             keep_fact(connection, KEY, key.reveal())
+            for name in (SEEN, OFF):
+                keep_fact(connection, name, None)
+            connection.execute("DELETE FROM saved")
+        self.mark()
 
     def seen(self) -> Seen | None:
         """Return the newest index that this device has seen."""

@@ -34,22 +34,22 @@ class Messages:
 
     def before(self, room: int, seq: int, count: int) -> list[Message]:
         """Return up to so many messages of a room that stand before a place, in order."""
-        return self._page("seq < ? ORDER BY seq DESC", room, seq, count)[::-1]
+        return self._page("seq < ? ORDER BY seq DESC", room, seq, count=count)[::-1]
 
     def after(self, room: int, seq: int, count: int) -> list[Message]:
         """Return up to so many messages of a room that stand after a place, in order."""
-        return self._page("seq > ? ORDER BY seq", room, seq, count)
+        return self._page("seq > ? ORDER BY seq", room, seq, count=count)
 
     def around(self, room: int, seq: int, count: int) -> list[Message]:
         """Return up to so many messages of a room: half before a place, half from it on, in order."""
         half = count // 2
         return self.before(room, seq, half) + self.after(room, seq - 1, count - half)
 
-    def _page(self, which: str, room: int, seq: int, count: int) -> list[Message]:
+    def _page(self, which: str, room: int, *values: int, count: int) -> list[Message]:
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT {COLUMNS} FROM {FROM} WHERE room = ? AND {which} LIMIT ?",  # noqa: S608
-                (room, seq, count),
+                (room, *values, count),
             ).fetchall()
             return [store_messages.read(connection, row) for row in rows]
 
@@ -89,6 +89,11 @@ class Messages:
                 "SELECT coalesce(max(seq), 0) FROM messages WHERE room = ?", (room,)
             ).fetchone()
             return int(found)
+
+    def last_restored(self, room: int) -> Message | None:
+        """Return the last message of a room that is known from the backup alone."""
+        found = self._page("hash = x'' ORDER BY seq DESC", room, count=1)
+        return found[0] if found else None
 
     def unread(self, room: int, seq: int, author: bytes) -> int:
         """Return how many messages of others have come after a place; from a backup none comes."""

@@ -44,6 +44,43 @@ def link(state: AppState, call: Call) -> list[Effect]:
     return link_page(state)
 
 
+def recover(state: AppState, call: Call) -> list[Effect]:
+    """Take in what is backed up, by the recovery words: in a form, never in the input."""
+    from lairchat.client.forms_sealed import words_form
+
+    if call.rest():
+        raise CommandError("type /recover alone: it asks in a form where nobody can read along")
+    _need_linked(state)
+    need_online(state)
+    words_form(state)
+    return []
+
+
+def backup(state: AppState, call: Call) -> list[Effect]:
+    """Back encrypted rooms up, or delete the backup."""
+    word = call.word("on or off")
+    call.end()
+    if word not in {"on", "off"}:
+        raise CommandError(f"on or off? {call.command.usage}")
+    _need_linked(state)
+    need_online(state)
+    typed = call.typed
+
+    def really(state: AppState) -> list[Effect]:
+        return [effects.KeepBackup(request(state, typed), word == "on")]
+
+    if word == "on":
+        return really(state)
+    text = "Delete the backup? A device that you link later then shows nothing from before."
+    ask(state, text, really)
+    return []
+
+
+def _need_linked(state: AppState) -> None:
+    if state.unlinked is not None:
+        raise CommandError("this device is not one of yours yet: /link")
+
+
 def devices(state: AppState, call: Call) -> list[Effect]:
     """List the account's devices."""
     call.end()

@@ -254,6 +254,13 @@ class WordsBad(Refusal):
     sample = sample_of(why="word 3 is not on the list")
 
 
+class BackupKeyless(Refusal):
+    """The backup is asked for on a device that does not have its key."""
+
+    code = "LC-BACKUP-KEY"
+    text = "this device does not have the key of your backup. Take your recovery words, and type /recover"
+
+
 class StoreShut(Refusal):
     """Encrypted rooms are asked for while this device's store has not been opened."""
 

@@ -28,6 +28,8 @@ def test_every_command_explains_itself(command: commands.Command) -> None:
 def test_every_example_runs(command: commands.Command) -> None:
     person = secret()
     person.state.locked, person.state.unlinked = True, ()
+    if command.name in {"recover", "backup"}:
+        person.state.unlinked = None
     if command.name == "edit":
         person.link(i.MessageArrived(7, said(120, 7, "you", "at six")))
     elif command.name in {"delete", "react"}:

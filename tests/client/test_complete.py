@@ -48,12 +48,12 @@ def test_several_choices_are_listed_and_then_cycled_both_ways() -> None:
     person.types("/ro")
     person.key("tab")
     assert person.input == "/ro"
-    assert "/rooms  /role" in person.screen()
+    assert "/rooms  /roomcode  /role" in person.screen()
     person.key("tab")
     assert person.input == "/rooms"
     assert "[/rooms]" in person.screen()
     person.key("tab")
-    assert person.input == "/role"
+    assert person.input == "/roomcode"
     person.key("shift-tab")
     assert person.input == "/rooms"
     person.types(" ")
@@ -64,7 +64,7 @@ def test_shift_tab_first_takes_the_last_choice() -> None:
     person = attic()
     person.types("/ro")
     person.key("tab", "shift-tab", "shift-tab")
-    assert person.input == "/rooms"
+    assert person.input == "/roomcode"
 
 
 def test_the_common_beginning_is_filled_in() -> None:

@@ -411,3 +411,54 @@ def test_words_that_were_shown_are_held_after_another_login_too() -> None:
     person.wait()
     person.enter(" ".join(RECOVERY))
     assert person.sent() == []
+
+
+# -- the backup --------------------------------------------------------------------------------------
+
+
+def test_the_words_bring_back_what_was_backed_up() -> None:
+    person = in_lobby()
+    person.enter("/recover")
+    person.types(" ".join(RECOVERY))
+    (recover,) = person.key("enter")
+    assert isinstance(recover, es.Recover)
+    assert recover.words.reveal() == " ".join(RECOVERY)
+    person.link(i.CommandFailed(recover.ref, "LC-WORDS", "they belong to another account"))
+    assert "LC-WORDS" in person.screen()
+    (again,) = person.key("enter")
+    assert isinstance(again, es.Recover)
+    person.link(s.BackupTaken(3, again.ref))
+    assert person.state.dialogs == []
+    assert "from your backup: 3 messages" in person.screen()
+    person.link(s.BackupTaken(0))
+    assert "nothing that was not here" in person.screen()
+
+
+@pytest.mark.parametrize("line", ["/recover", "/backup off"])
+def test_a_device_that_is_not_linked_links_first(line: str) -> None:
+    person = in_lobby()
+    person.link(s.DeviceUnlinked(("laptop",)))
+    person.wait()
+    person.key("esc")
+    assert person.enter(line) == []
+    assert "not one of yours yet: /link" in person.screen()
+
+
+def test_the_words_are_never_typed_behind_the_command() -> None:
+    person = in_lobby()
+    assert not any(isinstance(one, es.Recover) for one in person.enter("/recover abandon"))
+    assert person.state.dialogs == []
+    assert "in a form" in person.screen()
+
+
+def test_the_backup_is_turned_off_after_a_question() -> None:
+    person = in_lobby()
+    assert person.enter("/backup off") == []
+    (off,) = person.types("y")
+    assert isinstance(off, es.KeepBackup)
+    assert not off.on
+    (on,) = person.enter("/backup on")
+    assert isinstance(on, es.KeepBackup)
+    assert on.on
+    assert person.enter("/backup maybe") == []
+    assert "on or off?" in person.screen()

@@ -104,7 +104,7 @@ FULL = Index(
     4,
     False,
     tuple(entry(Place(ROOM, DAY, part)) for part in range(3)),
-    (RoomName(ROOM, "räum".encode(), b"what it is about"),),
+    (RoomName(ROOM, "r\u00e4um".encode(), b"what it is about"),),
     (Pin("bob", BOB, Sureness.COMPARED),),
 )
 

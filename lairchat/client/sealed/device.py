@@ -33,7 +33,7 @@ from lairchat.trust.errors import RuleError, TrustError, WordsError
 from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.log import AccountLog, encode_log, shown_name
 from lairchat.trust.proof import sign_proof
-from lairchat.trust.root import Root
+from lairchat.trust.root import Root, backup_key
 from lairchat.trust.secret import SecretBytes
 from lairchat.trust.signing import KEY_BYTES, SigningKey
 from lairchat.trust.words import ENTROPY_BYTES, format_words, parse_words
@@ -184,6 +184,7 @@ class ThisDevice:
         log = AccountLog.begin(genesis, link.server)
         # First the words: an identity whose words nobody ever saw would be lost with this device.
         self._sealed.opened.marks.keep_fact(WORDS, entropy.reveal())
+        self._sealed.opened.backups.keep_key(backup_key(entropy))
         own = self.make(log.account, certifies=True)
         data = encode_log(genesis, self._signed(log, root, bodies_of(own)))
         self._sealed.opened.people.learn_log(data)
@@ -248,6 +249,7 @@ class ThisDevice:
             raise refusals.IdentityUnknown
         if log.genesis.root != root.public:
             raise faults.WordsBad(why="they belong to another account")
+        self._sealed.opened.backups.keep_key(backup_key(entropy))
         own = self.make(log.account, certifies=True)
         await self.say(bodies_of(own), root)
         await self._sealed.linked()

@@ -192,6 +192,21 @@ class SealedRequests:
             effect.words.clear()
         self._done(effect.ref)
 
+    async def recover(self, effect: sealed_effects.Recover) -> None:
+        """Take in what is backed up, by the recovery words."""
+        try:
+            count = await self._sealed.backup.recover(effect.words.reveal())
+        finally:
+            effect.words.clear()
+        self._deliver(inputs_sealed.BackupTaken(count, effect.ref))
+
+    async def keep_backup(self, effect: sealed_effects.KeepBackup) -> None:
+        """Begin to back up, or delete the backup."""
+        await self._sealed.backup.turn(on=effect.on)
+        text = "your encrypted rooms are backed up from now on"
+        gone = "the backup is deleted, and none of your devices makes one"
+        self._done(effect.ref, text if effect.on else gone)
+
     async def link_device(self, effect: sealed_effects.LinkDevice) -> None:
         """Begin to compare with another device of ours."""
         await self._sealed.comparing.link(effect.ref)
@@ -399,6 +414,8 @@ _HANDLERS: dict[type[effects.Effect], Handler] = {
     sealed_effects.Unlock: SealedRequests.unlock,
     sealed_effects.WordsKept: SealedRequests.words_kept,
     sealed_effects.LinkByWords: SealedRequests.link_by_words,
+    sealed_effects.Recover: SealedRequests.recover,
+    sealed_effects.KeepBackup: SealedRequests.keep_backup,
     sealed_effects.LinkDevice: SealedRequests.link_device,
     sealed_effects.BeginAnew: SealedRequests.begin_anew,
     sealed_effects.ListDevices: SealedRequests.list_devices,

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from lairchat.client import inputs, inputs_sealed
 from lairchat.client.profile import Profile
 from lairchat.client.sealed.adding import Adding
+from lairchat.client.sealed.backup import Backup
 from lairchat.client.sealed.codes import Codes
 from lairchat.client.sealed.commits import Commits
 from lairchat.client.sealed.comparing import Comparing
@@ -109,7 +110,9 @@ class Sealed:
         self.typing = Typing(self)
         self.titles = Titles(self)
         self.successors = Successors(self)
+        self.backup = Backup(self)
         self.partners = Partners(self)
+        self.way_in = WayIn(self)
         self.random = link.random
         self.now = link.now
         self._keyring = keyring or Keyring()
@@ -202,7 +205,7 @@ class Sealed:
             self.store = self._opening.by_itself()
         except Refusal as refusal:
             self.deliver(inputs.Notice(refusal.text, refusal.code))
-        self._pin_rooms()
+        self.pin_rooms()
 
     def release(self) -> None:
         """Close the store: the profile is about to be somebody else's."""
@@ -235,7 +238,7 @@ class Sealed:
         assert self._opening is not None
         self.store = self._opening.by_password(SecretBytes(vault_key))
         self._pins = None
-        self._pin_rooms()
+        self.pin_rooms()
         self.deliver(inputs_sealed.StoreOpened())
 
     async def begin(self) -> None:
@@ -275,6 +278,7 @@ class Sealed:
         self.mailbox.wake()
         self.packages.wake()
         self._start(self.invitations.show())
+        self.backup.online()
         self._round()
 
     def _round(self) -> None:
@@ -305,7 +309,10 @@ class Sealed:
                 call.cancel()
         for following in self._rooms.values():
             following.lost()
+        self.commits.lost()
         self.comparing.lost()
+        self.way_in.lost()
+        self.backup.lost()
 
     def _start(self, work: Any) -> None:
         Deferred.fromCoroutine(work).addErrback(self._not_done)
@@ -376,7 +383,8 @@ class Sealed:
         """Keep which rooms are encrypted, before anything can be typed there."""
         self._pin({info.room for info in infos if info.crypto == "mls"})
 
-    def _pin_rooms(self) -> None:
+    def pin_rooms(self) -> None:
+        """Keep which rooms the store knows to be encrypted."""
         if self.store is not None:
             self._pin(self.store.was_encrypted())
 

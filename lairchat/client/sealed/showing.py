@@ -138,7 +138,8 @@ class Showing:
         """Return a page of what this device has of a room, ascending; the latest one by default."""
         store = self._sealed.opened
         state = store.room(room)
-        head = 0 if state is None else state.followed.seq
+        # What was read in a room that this device is not in stays readable.
+        head = store.messages.last(room) if state is None else state.followed.seq
         if after is not None:
             found = store.messages.after(room, after, limit + 1)
             notes = store.messages.notes_after(room, after, limit + 1)
