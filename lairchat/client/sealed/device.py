@@ -240,10 +240,11 @@ class ThisDevice:
     async def link_by_words(self, text: str) -> None:
         """Make this device one of the account's by its recovery words; raises a Refusal."""
         try:
-            root = Root(parse_words(text))
+            entropy = parse_words(text)
         except WordsError as error:
             # Not what was typed: only what kind of mistake it is.
             raise faults.WordsBad(why=str(error)) from None
+        root = Root(entropy)
         log = await self._account()
         if log is None:
             raise refusals.IdentityUnknown
