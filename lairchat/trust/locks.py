@@ -54,6 +54,8 @@ class Cause(Enum):
     """Somebody changed the group against its rules; it has to be founded anew."""
     NEWCOMER = "newcomer"
     """Somebody is in the group of whose joining nothing has been seen."""
+    ROOM_CUT = "room cut"
+    """The server has less of the room's log than has been followed here."""
     ROOM_FORKED = "room forked"
     """Members are shown different histories of the room, or a device in it is used twice."""
 

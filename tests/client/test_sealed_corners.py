@@ -102,6 +102,43 @@ class Successors(SealedTest):
         assert isinstance(alice.request(sealed.Succeed, joined.room.id), inputs.CommandFailed)
 
 
+class PutBack(SealedTest):
+    """A server that was put back to an older state."""
+
+    def network_options(self) -> dict[str, Any]:
+        return {"url": f"sqlite:///{self.root}/server.db"}
+
+    def test_a_room_whose_end_is_lost_is_held(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        self.say(alice, "one", room)
+        self.network.down()
+        files = [self.root / f"server.db{end}" for end in ("", "-wal")]
+        kept = {path: path.read_bytes() for path in files if path.exists()}
+        self.network.up()
+        self.network.wait(15)
+        self.say(alice, "two", room)
+        assert bob.texts(room) == ["one", "two"]
+        self.network.down()
+        for path in files:
+            path.unlink(missing_ok=True)
+        for path, content in kept.items():
+            path.write_bytes(content)
+        self.network.up()
+        self.network.wait(15)
+        for one in (alice, bob):
+            if not one.link.online:
+                one.login()
+                self.network.wait(3)
+            assert self.label(one, room) == "E2E!"
+            assert "lost the end" in one.link.sealed.labels.of(room)[1]
+        ticket = alice.say("nobody would take this", room)
+        self.network.wait(3)
+        assert alice.refused[ticket] == "LC-HELD"
+        assert isinstance(alice.request(sealed.Refound, room), inputs.CommandDone)
+
+
 class Answers(SealedTest):
     """What other programs are told, and what becomes of what was typed."""
 

@@ -42,6 +42,10 @@ _TEXTS = {
         "somebody is in the room of whose coming nothing was seen: {name}",
         "Look at the members: /names. If that is all right: /trust {name}",
     ),
+    Cause.ROOM_CUT: (
+        "the server has lost the end of this room, or hides it",
+        "Ask the operator whether the server was put back. A private room goes on anew: /refound",
+    ),
     Cause.ROOM_FORKED: (
         "the server shows the members different histories of this room",
         "Compare with the others by another way what was said; the operator has to explain it",

@@ -11,6 +11,7 @@ from lairchat.features.rooms import messages as rooms
 from lairchat.model import refusals
 from lairchat.model.ids import command_id
 from lairchat.model.refusal import Refusal
+from lairchat.trust.locks import Cause
 from lairchat.trust.policy import Kind
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Successors:
         """Found a successor of a private room that is held for good; raises a Refusal."""
         self._sealed.require_own()
         state = self._sealed.following(room).state
-        if state is None or state.halted is None:
+        if state is None or (state.halted is None and not self._is_lost(room)):
             raise refusals.GroupRefused(why="the room is not held for good")
         if state.policy.kind == Kind.DIRECT:
             raise refusals.RoomDirect
@@ -35,6 +36,11 @@ class Successors:
         accounts = {one.account for one in state.members} - {state.own.account}
         names = sorted(self._sealed.directory.name_of(one) for one in accounts)
         await self._found(title.name or f"room-{room}", title.topic, names, 0)
+
+    def _is_lost(self, room: int) -> bool:
+        """Tell whether a room's log is not what its members had."""
+        causes = {one.cause for one in self._sealed.opened.people.holds(room)}
+        return bool(causes & {Cause.ROOM_CUT, Cause.ROOM_FORKED})
 
     async def succeed(self, room: int, ref: int) -> None:
         """Open the encrypted successor of a plain room; raises a Refusal."""
