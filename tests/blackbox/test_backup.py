@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from lairchat.client import effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed
+from lairchat.client.sealed import service
 from lairchat.client.secret import Secret
 from lairchat.e2ee.backup import INDEX
 from lairchat.features.keepsakes import messages as wire
@@ -97,6 +98,26 @@ class TwoDevices(BackupTest):
             await alice.say(room, "after")
             await second.hears(room, "after")
             await self.has(second, room, *said, "after")
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_it_is_made_by_itself(self) -> None:
+        self.patch(service, "ROUND_SECONDS", 0.2)
+        alice, bob, room = await self.talk("one")
+        try:
+            await alice.say(room, "two")
+            await bob.hears(room, "two")
+            for _ in range(100):
+                if bob.link.sealed.opened.backups.unsaved() == {}:
+                    break
+                await bob.pause(0.1)
+            second = await self.second(bob)
+            await self.has(second, room, "one", "two")
+            # Nothing is written while nothing changes.
+            version = bob.link.sealed.opened.backups.seen()
+            await bob.pause(1)
+            assert bob.link.sealed.opened.backups.seen() == version
         finally:
             await self.everybody_leaves()
 

@@ -297,6 +297,7 @@ class Sealed:
                 self._start(self.entering.settle(info))
         for room in list(self._keyless):
             self._start(self.fetch_keys(room))
+        self.backup.round()
         self.later(ROUND_SECONDS, self._round)
 
     def lost(self) -> None:
