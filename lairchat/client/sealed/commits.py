@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 TRIES = 8
 """count: how often a change is made anew because others were quicker."""
+ECHO_SECONDS = 5.0
+"""seconds: within which the log says what became of a commit; else it is read again."""
+ECHOES = 4
+"""count: how often it is, before who waits for the commit is told."""
+_UNDECIDED = (
+    "the server does not say what became of a change of this device's here; it is asked again."
+    " If that stays, ask the operator"
+)
 SOON_SECONDS = 3.0
 """seconds: within which new keys come that no message waits for; spread, or many would come at once."""
 
@@ -130,7 +138,7 @@ class Commits:
         except refusals.EpochStale as refusal:
             # Somebody else's, or this very one, whose answer was lost: the log says which.
             await self._sealed.catch_up(room, refusal)
-            await following.until(lambda: self._is_decided(room, pending.digest))
+            await self._decided(room, pending.digest)
             return self._has_won(room, pending)
         except _FOR_GOOD as refusal:
             # An answer to this very commit: it stands nowhere, and never will.
@@ -142,8 +150,19 @@ class Commits:
                 await self._sealed.catch_up(room, refusal)
                 return False
             raise
-        await following.until(lambda: self._is_decided(room, pending.digest))
+        await self._decided(room, pending.digest)
         return self._has_won(room, pending)
+
+    async def _decided(self, room: int, digest: bytes) -> None:
+        """Wait until the log says who has won; raises EpochStale if it does not, and then the lock says so."""
+        following = self._sealed.following(room)
+        for _ in range(ECHOES):
+            if await following.until(lambda: self._is_decided(room, digest), ECHO_SECONDS):
+                return
+            following.say(_UNDECIDED)
+            self._sealed.reread(room)
+        self._sealed.later(2 * ECHO_SECONDS, self.tend, room)
+        raise refusals.EpochStale(epoch=0, retry_after=2 * ECHO_SECONDS)
 
     def _is_decided(self, room: int, digest: bytes) -> bool:
         state = self._sealed.following(room).state
@@ -156,6 +175,10 @@ class Commits:
             == pending.group.context.confirmed_transcript_hash
             or state.group.context.epoch > pending.group.context.epoch
         )
+
+    def lost(self) -> None:
+        """Forget what was to be done soon: the connection is gone, and its timers with it."""
+        self._soon.clear()
 
     # -- what is wanted
 

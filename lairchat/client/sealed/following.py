@@ -39,7 +39,12 @@ if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
 
 RETRY_SECONDS = 5.0
-"""seconds: until a room is read on again that could not be, unless the server says another wait."""
+"""seconds: until a room is read on again that could not be; twice as long after each further time."""
+RETRY_SECONDS_MAX = 60.0
+_CANNOT = (
+    "the server does not give what this room's log says was said or changed here; it is asked again."
+    " If that stays, ask the operator"
+)
 _TOMBSTONE = "tombstone"
 _CLASSES = {
     "app": EventClass.APP,
@@ -62,7 +67,10 @@ def event_of(event: wire.LogEvent, content: bytes | None = None) -> Event | None
 
 
 class Following:
-    """One encrypted room: what has come of its log and is not worked through yet."""
+    """One encrypted room: what has come of its log and is not worked through yet.
+
+    trouble: what keeps the room from going on, for its lock; empty while nothing does.
+    """
 
     log = Logger()
 
@@ -71,7 +79,9 @@ class Following:
         self.number = number
         self._events: deque[wire.LogEvent] = deque()
         self._working = False
-        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+        self._failed = 0
+        self._waiting: list[tuple[Callable[[], bool], Deferred[bool]]] = []
+        self.trouble = ""
 
     @property
     def state(self) -> Room | None:
@@ -91,13 +101,30 @@ class Following:
             self._working = True
             Deferred.fromCoroutine(self._work()).addErrback(self._stuck)
 
-    async def until(self, done: Callable[[], bool]) -> None:
-        """Wait until something holds, asked after each event; raises NetLost if the connection goes."""
+    async def until(self, done: Callable[[], bool], seconds: float | None = None) -> bool:
+        """Wait until something holds, asked after each event; False if it does not come about in time.
+
+        Raises NetLost if the connection goes.
+        """
         if done():
-            return
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append((done, waiting))
-        await waiting
+            return True
+        waiting: Deferred[bool] = Deferred()
+        one = done, waiting
+        self._waiting.append(one)
+        if seconds is not None:
+            self._sealed.later(seconds, self._too_long, one)
+        return await waiting
+
+    def _too_long(self, one: tuple[Callable[[], bool], "Deferred[bool]"]) -> None:
+        if one in self._waiting:
+            self._waiting.remove(one)
+            one[1].callback(one[0]())
+
+    def say(self, trouble: str) -> None:
+        """Have the lock say what keeps the room from going on; empty: nothing any more."""
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._sealed.relabel(self.number)
 
     def lost(self) -> None:
         """Forget what has come: the connection is gone, and it is read again from where we stand."""
@@ -110,7 +137,7 @@ class Following:
         for one in [one for one in self._waiting if one[0]()]:
             if one in self._waiting:
                 self._waiting.remove(one)
-                one[1].callback(None)
+                one[1].callback(True)
 
     # -- working through
 
@@ -121,6 +148,8 @@ class Following:
                 await self._follow(event)
                 if self._events and self._events[0] is event:
                     self._events.popleft()
+                self._failed = 0
+                self.say("")
                 self._told()
         finally:
             self._working = False
@@ -131,13 +160,18 @@ class Following:
         """Read on later what cannot be read now."""
         refusal = failure.value
         self._events.clear()
-        if not isinstance(refusal, Refusal):
-            self.log.failure("an encrypted room could not be followed", failure)
-            self._sealed.tell_fault(self.number)
         if isinstance(refusal, faults.NetLost):
             return
+        if not isinstance(refusal, Refusal):
+            self.log.failure("an encrypted room could not be followed", failure)
+            if not self._failed:
+                self._sealed.tell_fault(self.number)
         wait = refusal.retry_after if isinstance(refusal, Refusal) else None
-        self._sealed.later(wait or RETRY_SECONDS, self._sealed.reread, self.number)
+        wait = max(wait or 0.0, min(RETRY_SECONDS * 2**self._failed, RETRY_SECONDS_MAX))
+        self._failed += 1
+        if self._failed > 1:
+            self.say(_CANNOT)
+        self._sealed.later(wait, self._sealed.reread, self.number)
 
     async def _follow(self, logged: wire.LogEvent) -> None:
         """Work one event through; raises a Refusal if something it needs cannot be had now."""
@@ -149,8 +183,8 @@ class Following:
             return
         if logged.seq <= state.followed.seq:
             return
-        if event is None:
-            raise refusals.Internal(incident="class")
+        if event is None or logged.seq != state.followed.seq + 1:
+            raise refusals.Internal(incident="log")
         self._sealed.note_name(logged.user, logged.name)
         store = self._sealed.opened
         mine = store.sealed_here(self.number, event.digest)
@@ -199,6 +233,10 @@ class Following:
                 event = Event(
                     event.seq, event.kind, event.sender, event.body, event.digest, content
                 )
+            except ValueError as error:
+                # Not what stood there when its place in the chain was made.
+                self.log.info("an event could not be taken: {why}", why=str(error))
+                raise refusals.Internal(incident="log") from None
             else:
                 return room, happening, event
 

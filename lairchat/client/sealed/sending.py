@@ -30,6 +30,9 @@ Told = Callable[["wire.Sent | Refusal"], None]
 _FOREIGN = -2_000_000_000
 """Tickets of messages that are nobody's on this screen."""
 _KEEPS_TRYING = (refusals.EpochStale, refusals.GroupMissing)
+QUICK_TRIES = 4
+"""count: how often a message is sealed anew at once; then each time after twice as long."""
+WAIT_SECONDS_MAX = 60.0
 
 
 class Sending:
@@ -44,6 +47,7 @@ class Sending:
         self._failed: set[bytes] = set()
         self._confirmed: set[bytes] = set()
         self._busy: set[int] = set()
+        self._tried: dict[int, int] = {}
         self._restored = 0
         self._shown = False
 
@@ -201,7 +205,10 @@ class Sending:
             sent = await self._leave(letter, sealed)
         except _KEEPS_TRYING as refusal:
             self._sealed.opened.refused(letter.id)
+            before = self._sealed.position(letter.room)
             await self._sealed.catch_up(letter.room, refusal)
+            if self._sealed.position(letter.room) == before:
+                self._hold_back(letter)
             return True
         except faults.NetLost:
             raise
@@ -214,6 +221,18 @@ class Sending:
             return True
         self._taken(letter, sent, sealed)
         return True
+
+    def _hold_back(self, letter: Letter) -> None:
+        """Count a refusal that nothing in the log explains; raises EpochStale if they are too many.
+
+        A server that says so for ever would have us seal for ever.
+        """
+        tried = self._tried[letter.room] = self._tried.get(letter.room, 0) + 1
+        if tried > QUICK_TRIES:
+            wait = min(2.0 ** (tried - QUICK_TRIES), WAIT_SECONDS_MAX)
+            stale = refusals.EpochStale(epoch=0, retry_after=wait)
+            self._wait(letter, stale)
+            raise stale
 
     async def _seal(self, letter: Letter) -> bytes | None:
         """Seal a message and keep that; None if it may not leave now."""
@@ -271,6 +290,7 @@ class Sending:
 
     def _taken(self, letter: Letter, sent: wire.Sent, sealed: bytes) -> None:
         """Note where a message stands; it comes as an answer instead of an event."""
+        self._tried.pop(letter.room, None)
         self._sealed.opened.accepted(letter.id, sent.seq)
         link, session = self._sealed.link, self._sealed.session
         ticket = self.ticket_of(letter.id)

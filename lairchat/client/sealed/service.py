@@ -558,8 +558,9 @@ class Sealed:
 
     def is_waiting(self, room: int) -> bool:
         """Tell whether keys are missing that a room needs before anything is sent there."""
-        state = self.following(room).state
-        if state is None or not self.ready or state.behind is not None:
+        following = self.following(room)
+        state = following.state
+        if state is None or not self.ready or state.behind is not None or following.trouble:
             return True
         if state.policy.kind != Kind.DIRECT:
             return False
@@ -575,6 +576,8 @@ class Sealed:
         state = self.following(room).state
         if state is not None and state.behind is not None:
             return "this device was away for long: it comes in again by itself"
+        if self.following(room).trouble:
+            return self.following(room).trouble
         name = self.peer_name(room)
         text = NO_KEYS if room in self._keyless else HELD_FOR_KEYS
         return text.format(name=name or "the room")
