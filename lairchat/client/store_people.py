@@ -34,6 +34,8 @@ class People:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._logs: dict[bytes, AccountLog] | None = None
+        #: How many logs have been read on; what was found out of them is so old.
+        self.learned = 0
 
     def own(self) -> OwnDevice | None:
         """Return this device; None before it has been made."""
@@ -97,6 +99,7 @@ class People:
                 (log.account, data, log.head.position, log.head.hash),
             )
         self._logs = {**self.logs, log.account: log}
+        self.learned += 1
         return log
 
     def stored_log(self, account: bytes) -> StoredLog | None:
@@ -142,6 +145,11 @@ class People:
                 "INSERT INTO holds (room, cause, name) VALUES (?, ?, ?)",
                 {(room, hold.cause.value, hold.name) for hold in held},
             )
+
+
+def forget_own(connection: Connection) -> None:
+    """Erase this device, its private keys among it."""
+    connection.execute("DELETE FROM device")
 
 
 def own_device(connection: Connection) -> OwnDevice | None:

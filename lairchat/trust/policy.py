@@ -9,6 +9,7 @@ server as the one external sender.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from lairchat.mls.codec import U8, U16, Choice, Fixed, Struct, Vector, decode
@@ -161,12 +162,18 @@ def policy_of(extensions: Sequence[Extension], server_key: bytes) -> Policy:
     Raises PolicyError unless they are exactly those of a room on this server: another extension
     could mean anything to another program; MalformedError if the policy is no encoding of one.
     """
+    return _policy_of(tuple(extensions), server_key)
+
+
+@lru_cache(maxsize=256)
+def _policy_of(extensions: tuple[Extension, ...], server_key: bytes) -> Policy:
+    # Asked for a dozen times with each message, of the same few rooms.
     found = [extension for extension in extensions if extension.type == ROOM_POLICY]
     if len(found) != 1:
         raise PolicyError("a room has one policy")
     policy: Policy = decode(_VERSIONS, found[0].data)
     policy.check()
-    if tuple(extensions) != context_extensions(policy, server_key):
+    if extensions != context_extensions(policy, server_key):
         raise PolicyError("a room has extensions that it should not have")
     return policy
 

@@ -68,6 +68,7 @@ class Commits:
         self._sealed = sealed
         self._turns: dict[int, DeferredLock] = {}
         self._soon: set[int] = set()
+        self._looked: dict[int, tuple[object, int, list[Any]]] = {}
 
     async def change(self, room: int, make: Make, admissions: "Admissions | None" = None) -> bool:
         """Make a change; False if it was not wanted any more.  Raises a Refusal."""
@@ -262,7 +263,18 @@ class Commits:
         await self.change(room, make)
 
     def _revoked(self, state: Room) -> list[Any]:
-        """Return the removals of devices that their accounts have revoked, and nobody has proposed."""
+        """Return the removals of devices that their accounts have revoked, and nobody has proposed.
+
+        Looked for anew when the group or a log has changed: a room may have a thousand devices, and this
+        is asked with each message.
+        """
+        public, learned = state.group.public, self._sealed.opened.people.learned
+        known = self._looked.get(state.room)
+        if known is None or known[0] is not public or known[1] != learned:
+            known = self._looked[state.room] = public, learned, self._find_revoked(state)
+        return known[2]
+
+    def _find_revoked(self, state: Room) -> list[Any]:
         logs = self._sealed.opened.people.logs
         proposed = {
             getattr(one.proposal, "removed", None) for one in state.group.public.pending.values()

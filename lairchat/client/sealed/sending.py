@@ -291,7 +291,6 @@ class Sending:
     def _taken(self, letter: Letter, sent: wire.Sent, sealed: bytes) -> None:
         """Note where a message stands; it comes as an answer instead of an event."""
         self._tried.pop(letter.room, None)
-        self._sealed.opened.accepted(letter.id, sent.seq)
         link, session = self._sealed.link, self._sealed.session
         ticket = self.ticket_of(letter.id)
         if ticket:
@@ -308,6 +307,9 @@ class Sending:
             body=sealed,
         )
         link.rooms.acknowledged(event)
+        if (self._sealed.position(letter.room) or 0) < sent.seq:
+            # Something before it has to be read first; until then it is known to be on its way only.
+            self._sealed.opened.accepted(letter.id, sent.seq)
         for told in self._told.pop(letter.id, ()):
             told(sent)
 
