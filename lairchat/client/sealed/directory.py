@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.logger import Logger
 
 from lairchat.features.identities import messages as wire
@@ -89,12 +89,15 @@ class Directory:
         return None if person is None else person.log
 
     async def read_all(self, accounts: Collection[bytes]) -> None:
-        """Read the logs of many accounts, so many at a time."""
+        """Read the logs of many accounts, so many at a time; raises a Refusal."""
         wanted = list(accounts)
         for start in range(0, len(wanted), _READS_AT_ONCE):
             part = wanted[start : start + _READS_AT_ONCE]
             reads = [Deferred.fromCoroutine(self.read(one)) for one in part]
-            await gatherResults(reads, consumeErrors=True)
+            try:
+                await gatherResults(reads, consumeErrors=True)
+            except FirstError as first:
+                first.subFailure.raiseException()
 
     async def person(self, name: str) -> Person:
         """Read the log that a name goes by now, and note the identity; raises a Refusal."""

@@ -45,6 +45,8 @@ WELCOME_SECONDS = 2.0
 TRIES = 4
 """count: how often a device tries to come in by itself while others change the room."""
 
+_LATER = (faults.NetLost, refusals.Internal)
+
 
 class Entering:
     """Brings this device into rooms."""
@@ -153,11 +155,19 @@ class Entering:
                 inbox=entry.seq,
                 locator=locator,
             )
-        except (MLSError, TrustError, refusals.GroupRefused) as error:
-            self.log.info("a welcome was not taken: {why}", why=str(error))
-            self._sealed.deliver(
-                inputs.Notice(f"an invitation was not taken: {error}", "LC-GROUP-REFUSED")
-            )
+        except (MLSError, TrustError) as error:
+            self._not_taken(str(error))
+        except Refusal as refusal:
+            if refusal.retry_after is not None or isinstance(refusal, _LATER):
+                raise
+            # Nothing makes it right: one such entry must not keep all behind it from being read.
+            self._not_taken(refusal.text)
+
+    def _not_taken(self, why: str) -> None:
+        self.log.info("a welcome was not taken: {why}", why=why)
+        self._sealed.deliver(
+            inputs.Notice(f"an invitation was not taken: {why}", "LC-GROUP-REFUSED")
+        )
 
     def _is_behind(self, room: int) -> bool:
         state = self._sealed.following(room).state

@@ -172,6 +172,8 @@ class Following:
         if self._failed > 1:
             self.say(_CANNOT)
         self._sealed.later(wait, self._sealed.reread, self.number)
+        # What waited for the end of this is told now why nothing leaves, not once it can be read.
+        self._told()
 
     async def _follow(self, logged: wire.LogEvent) -> None:
         """Work one event through; raises a Refusal if something it needs cannot be had now."""

@@ -38,16 +38,14 @@ from lairchat.client.sealed.successors import Successors
 from lairchat.client.sealed.titles import Titles
 from lairchat.client.sealed.transfer import Transfer
 from lairchat.client.sealed.typing import Typing
+from lairchat.client.sealed.wayin import WayIn
 from lairchat.client.store import Store
 from lairchat.client.store_people import OwnDevice
 from lairchat.e2ee.payload import RoomState
-from lairchat.e2ee.rejoining import check_info
 from lairchat.e2ee.room import Room
 from lairchat.features.accounts.messages import Grant
-from lairchat.features.delivery import messages as delivery
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms.messages import RoomInfo
-from lairchat.mls.errors import MLSError
 from lairchat.model import faults, refusals
 from lairchat.model.names import name_key
 from lairchat.model.refusal import Refusal
@@ -515,19 +513,11 @@ class Sealed:
 
     def check_info(self, room: int) -> None:
         """Look whether the way in that the last committer left is the group's own."""
-        self._start(self._check_info(room))
+        self._start(self.way_in.check(room))
 
-    async def _check_info(self, room: int) -> None:
-        told: delivery.GroupInformation = await self.ask(delivery.INFO, delivery.AskGroup(room))
-        state = self.following(room).state
-        if state is None or told.epoch != state.group.context.epoch:
-            return
-        try:
-            check_info(state.group, told.info)
-        except MLSError as error:
-            self.log.info("the way into a room is not its own: {why}", why=str(error))
-            # The next commit brings a right one; a device that comes in by this one is refused.
-            await self.commits.change(room, lambda _: {})
+    def mend_way_in(self, room: int) -> None:
+        """Bring a right way into a room, if it still has a false one."""
+        self._start(self.way_in.mend(room))
 
     def suspect(self, room: int) -> None:
         """Hold a room whose log is not the same for everybody."""
