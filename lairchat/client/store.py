@@ -37,7 +37,7 @@ from lairchat.client.store_file import open_database
 from lairchat.client.store_keys import Keys
 from lairchat.client.store_marks import Marks
 from lairchat.client.store_outbox import Letter
-from lairchat.client.store_people import People
+from lairchat.client.store_people import OwnDevice, People
 from lairchat.client.store_search import Messages
 from lairchat.e2ee.fold import Key, Message, Named, Said, fold
 from lairchat.e2ee.room import PAST_GRACE_MS, Event, Halted, Happening, Opened, Out, Room
@@ -107,6 +107,19 @@ class Store:
             self.purge()
         finally:
             self._database.close()
+
+    def begin_device(self, own: OwnDevice) -> None:
+        """Be another device from now on: the one before was revoked, or of an identity that is over.
+
+        Its keys go, in all rooms too; what was read there stays.
+        """
+        with self._database.writing() as connection:
+            for room in store_rooms.numbers(connection):
+                _abandon(connection, room)
+            store_keys.forget(connection)
+            store_people.forget_own(connection)
+        self._rooms.clear()
+        self.people.keep_own(own)
 
     # Rooms.
 

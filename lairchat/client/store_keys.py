@@ -117,6 +117,12 @@ def spend(connection: Connection, reference: bytes) -> None:
     )
 
 
+def forget(connection: Connection) -> None:
+    """Erase all key packages, and begin an inbox anew: both were another device's."""
+    connection.execute("DELETE FROM key_packages")
+    connection.execute("UPDATE profile SET inbox = 0")
+
+
 def passed(connection: Connection, entry: int) -> None:
     """Note that an entry of the inbox, and all before it, have been worked through."""
     connection.execute("UPDATE profile SET inbox = ? WHERE inbox < ?", (entry, entry))

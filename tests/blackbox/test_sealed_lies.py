@@ -12,7 +12,9 @@ from lairchat.client.sealed import commits, following
 from lairchat.client.secret import Secret
 from lairchat.e2ee.following import Followed
 from lairchat.e2ee.room import entered
+from lairchat.features.accounts import messages as accounts
 from lairchat.features.delivery import messages as delivery
+from lairchat.features.identities import messages as identities
 from lairchat.features.joining import messages as joining
 from lairchat.features.key_packages import messages as keys
 from lairchat.features.messages import messages as wire
@@ -522,5 +524,83 @@ class Silence(SealedLiesTest):
                     return
                 await carol.pause(0.1)
             raise AssertionError("its keys were never renewed")
+        finally:
+            await self.everybody_leaves()
+
+
+class Devices(SealedLiesTest):
+    """A device that was none of the account's becomes one, whatever came before."""
+
+    async def second(self, bob: Client) -> Client:
+        """Return another device of somebody, which is none of the account's yet."""
+        second = self.client("bob", "-second")
+        await second.log_in()
+        await second.until(lambda: second.of(inputs_sealed.DeviceUnlinked))
+        assert bob.words
+        return second
+
+    @awaited
+    async def test_words_link_for_good_a_device_that_was_to_be_linked_by_codes(self) -> None:
+        _, bob = await self.people("alice", "bob")
+        try:
+            second = await self.second(bob)
+            await second.do(lambda ref: sealed.LinkDevice(ref))
+            (one,) = second.of(inputs_sealed.Comparing)
+            second.perform(sealed.CancelComparison(one.number))
+            await second.until(lambda: second.of(inputs_sealed.ComparisonEnded))
+            words = Secret(" ".join(bob.words))
+            await second.do(lambda ref: sealed.LinkByWords(ref, words))
+            await second.again()
+            assert second.link.sealed.ready
+            assert not second.of(inputs_sealed.DeviceUnlinked)
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_device_that_was_revoked_is_linked_anew(self) -> None:
+        alice, bob = await self.people("alice", "bob")
+        try:
+            room = await alice.direct("bob")
+            await alice.say(room, "one")
+            second = await self.second(bob)
+            words = " ".join(bob.words)
+            await second.do(lambda ref: sealed.LinkByWords(ref, Secret(words)))
+            await second.in_room(room)
+            before = second.link.sealed.require_own().identity
+            await bob.do(lambda ref: sealed.RevokeDevice(ref, before.device.hex(), True))
+            second.heard.clear()
+            await second.until(lambda: second.of(inputs_sealed.DeviceUnlinked))
+            assert second.label(room) == "E2E?"
+            await second.do(lambda ref: sealed.LinkByWords(ref, Secret(words)))
+            assert second.link.sealed.require_own().identity != before
+            await second.in_room(room)
+            await alice.say(room, "two")
+            await second.hears(room, "two")
+            await second.say(room, "three")
+            await alice.hears(room, "three")
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_words_of_an_identity_that_came_too_late_are_not_shown(self) -> None:
+        (alice,) = await self.people("alice")
+        try:
+            rule = self.malice.on_request(
+                identities.PUBLISH, lambda _, __: refusals.IdentitySoon(retry_after=9_000.0), "bob"
+            )
+            invite = await alice.link.ask(accounts.CREATE_INVITE, accounts.CreateInvite())
+            bob = self.client("bob")
+            await bob.register(invite.code)
+            assert not bob.words
+            rule.end()
+            # Another device of the account has begun its identity meanwhile.
+            other = self.client("bob", "-other")
+            await other.log_in()
+            assert other.words
+            await bob.again()
+            assert not bob.words
+            assert bob.of(inputs_sealed.DeviceUnlinked)
+            await bob.do(lambda ref: sealed.LinkByWords(ref, Secret(" ".join(other.words))))
+            assert bob.link.sealed.ready
         finally:
             await self.everybody_leaves()

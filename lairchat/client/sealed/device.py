@@ -88,18 +88,15 @@ class ThisDevice:
     async def begin(self) -> None:
         """Become a device of the account if that needs nobody, and prove it to the server."""
         self.proven = False
-        self._show_words()
         own = self.own
-        if own is None:
-            found = await self._account()
-            if found is not None:
-                self.say_unlinked(found)
-                return
-            await self.begin_identity()
-            own = self.own
-            assert own is not None
-        else:
-            await self._catch_up(own)
+        found = await self._account() if own is None else await self._catch_up(own)
+        if found is None:
+            found = await self._begin()
+        own = self.own
+        if own is None or (found is not None and found.account != own.identity.account):
+            self.say_unlinked(found)
+            return
+        self._show_words()
         if not self.certified or not self._is_wanted(own):
             self.say_unlinked(await self._account())
             return
@@ -113,8 +110,22 @@ class ThisDevice:
             return None
         return person.log
 
-    async def _catch_up(self, own: OwnDevice) -> None:
-        """Bring the server what it lacks of our own log, and take what other devices have added."""
+    async def _begin(self) -> AccountLog | None:
+        """Begin an identity; returns the one that another device has begun meanwhile, if it was quicker."""
+        try:
+            await self.begin_identity()
+        except (refusals.IdentitySoon, refusals.IdentitiesMax):
+            found = await self._account()
+            if found is None:
+                raise
+            return found
+        return None
+
+    async def _catch_up(self, own: OwnDevice) -> AccountLog | None:
+        """Bring the server what it lacks of our own log, and take what other devices have added.
+
+        Returns the log that the account goes by; None if it has none, and ours was never whole.
+        """
         people = self._sealed.opened.people
         known = people.logs.get(own.identity.account)
         try:
@@ -122,15 +133,21 @@ class ThisDevice:
                 wire.READ, wire.ReadLog(account=own.identity.account)
             )
         except refusals.IdentityUnknown:
+            found = await self._account()
+            if found is not None:
+                # Another device was quicker, and ours never came to be: nobody needs its words.
+                return found
             # A crash between keeping and publishing, or a server that was put back to before.
             stored = people.stored_log(own.identity.account)
-            if stored is not None:
-                await self._publish(stored.encode())
-            return
+            if stored is None:
+                return None
+            await self._publish(stored.encode())
+            return self.account_log
         if known is not None and part.position < known.head.position:
             await self._append_missing(own.identity.account, part.position)
         else:
             await self._sealed.directory.read(own.identity.account)
+        return people.logs.get(own.identity.account)
 
     async def _append_missing(self, account: bytes, after: int) -> None:
         """Bring again what a server has lost that was put back to before."""
@@ -192,15 +209,28 @@ class ThisDevice:
         self._show_words()
 
     def make(self, account: bytes, *, certifies: bool) -> OwnDevice:
-        """Return this device, drawn and kept if it was not; certifies: with a device-signing key."""
-        own = self.own
-        if own is None:
-            random = self._sealed.random
-            signer = SecretBytes(random(KEY_BYTES)) if certifies else None
+        """Return this device, drawn and kept if it was not; certifies: with a device-signing key.
+
+        Drawn anew if the one before is over: no key that was revoked comes back.
+        """
+        own, store, random = self.own, self._sealed.opened, self._sealed.random
+        if own is None or self._is_over(own, account):
             identity = LeafIdentity(account, random(DEVICE_ID_BYTES))
-            own = OwnDevice(identity, SecretBytes(random(KEY_BYTES)), signer)
-            self._sealed.opened.people.keep_own(own)
+            own = OwnDevice(identity, SecretBytes(random(KEY_BYTES)), None)
+            store.begin_device(own)
+            store.marks.keep_fact(LINKED, None)
+        if certifies and own.signer is None:
+            signer = SecretBytes(random(KEY_BYTES))
+            own = OwnDevice(own.identity, own.signing, signer, own.number)
+            store.people.keep_own(own)
         return own
+
+    def _is_over(self, own: OwnDevice, account: bytes) -> bool:
+        """Tell whether a device can be none of the account's any more."""
+        log = self._sealed.opened.people.logs.get(own.identity.account)
+        found = None if log is None else log.device(own.identity.device)
+        revoked = found is not None and found.revoked is not None
+        return revoked or own.identity.account != account
 
     def _signed(
         self, log: AccountLog, by: Root | SigningKey, bodies: Iterable[Body]
@@ -252,7 +282,10 @@ class ThisDevice:
             raise faults.WordsBad(why="they belong to another account")
         self._sealed.opened.backups.keep_key(backup_key(entropy))
         own = self.make(log.account, certifies=True)
-        await self.say(bodies_of(own), root)
+        known = self.certified
+        await self.say(
+            [one for one in bodies_of(own) if not known or isinstance(one, Signer)], root
+        )
         await self._sealed.linked()
 
     async def say(self, bodies: Iterable[Body], by: Root | SigningKey) -> None:
