@@ -44,6 +44,7 @@ from lairchat.client.store_people import OwnDevice
 from lairchat.e2ee.payload import RoomState
 from lairchat.e2ee.room import Room
 from lairchat.features.accounts.messages import Grant
+from lairchat.features.delivery import messages as delivery
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms.messages import RoomInfo
 from lairchat.model import faults, refusals
@@ -446,14 +447,15 @@ class Sealed:
 
     async def catch_up(self, room: int, refusal: Refusal) -> None:
         """Wait for what the server has in a room and this device has not yet."""
-        following = self.following(room)
-        before = self.position(room)
-        self.reread(room)
         self.log.debug("behind in a room: {code}", code=refusal.code)
-        await self.pause(0.05 + self.random(1)[0] / 1_000)
+        following = self.following(room)
+        there: delivery.GroupState = await self.ask(delivery.STATE, delivery.AskGroup(room))
+        if (self.position(room) or 0) < there.seq:
+            self.reread(room)
+            await following.until(lambda: (self.position(room) or there.seq) >= there.seq)
         await following.until(lambda: following.idle)
-        if self.position(room) == before:
-            await self.pause(0.5)
+        # Those who were turned away together do not come again together.
+        await self.pause(0.02 + self.random(1)[0] / 2_000)
 
     def _settle(self, info: RoomInfo) -> None:
         self.relabel(info.room)
@@ -633,6 +635,8 @@ class Sealed:
     def dress(self, info: RoomInfo, sync: wire.RoomSync | None) -> inputs.RoomInfo:
         """Return what the screen shows of an encrypted room."""
         room = info.room
+        if sync is not None:
+            self._compare_head(room, sync.head)
         lock, hold = self.labels.of(room)
         store = self.store
         state = None if store is None else store.room(room)
@@ -661,6 +665,19 @@ class Sealed:
             archived=info.archived,
             hold=hold,
         )
+
+    def _compare_head(self, room: int, head: int) -> None:
+        """Hold a room of which the server has less than this device has followed.
+
+        What it would append now stands where others had something else: nobody would take it.
+        """
+        position = self.position(room)
+        if position is None:
+            return
+        cut = Hold(Cause.ROOM_CUT)
+        held = set(self.opened.people.holds(room))
+        if (cut in held) != (head < position):
+            self.opened.people.keep_holds(room, held ^ {cut})
 
     def _own_account(self) -> bytes:
         own = self.own
