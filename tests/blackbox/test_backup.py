@@ -10,6 +10,7 @@ from lairchat.client import effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed
 from lairchat.client.sealed import service
 from lairchat.client.secret import Secret
+from lairchat.e2ee import handing
 from lairchat.e2ee.backup import INDEX
 from lairchat.features.keepsakes import messages as wire
 from lairchat.model import refusals
@@ -98,6 +99,34 @@ class TwoDevices(BackupTest):
             await alice.say(room, "after")
             await second.hears(room, "after")
             await self.has(second, room, *said, "after")
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_device_that_was_linked_by_comparing_gets_the_key_from_the_other(self) -> None:
+        alice, bob, room = await self.talk("before", "the second")
+        try:
+            await self.saved(bob)
+            second = self.client("bob", "-second")
+            await second.log_in()
+            await second.until(lambda: second.of(inputs_sealed.DeviceUnlinked))
+            await second.do(lambda ref: sealed.LinkDevice(ref))
+            asked = await bob.until(lambda: bob.of(inputs_sealed.ComparisonAsked))
+            bob.perform(sealed.AnswerComparison(asked[0].number, True))
+            for one in (bob, second):
+                shown = await one.until(
+                    lambda one=one: [c for c in one.of(inputs_sealed.Comparing) if c.words]
+                )
+                one.perform(sealed.Verdict(shown[0].number, True))
+            await second.until(lambda: second.of(inputs_sealed.DeviceLinked))
+            await self.has(second, room, "before", "the second")
+            assert second.link.sealed.opened.backups.key() == bob.link.sealed.opened.backups.key()
+            # A note that comes again, or one of nobody's, changes nothing.
+            assert await second.link.sealed.backup.handing.noted(handing.NOTE + b"x")
+            assert not await second.link.sealed.backup.handing.noted(b"of another kind")
+            await second.link.sealed.backup.handing.ask()
+            await alice.say(room, "after")
+            await second.hears(room, "after")
         finally:
             await self.everybody_leaves()
 
@@ -255,7 +284,7 @@ class Words(BackupTest):
 
     @awaited
     async def test_a_device_without_the_key_asks_for_the_words(self) -> None:
-        """As one that was linked by comparing codes."""
+        """As one that was linked by comparing codes with another that is not there any more."""
         _alice, bob, room = await self.talk("old news")
         try:
             await self.saved(bob)
@@ -265,6 +294,7 @@ class Words(BackupTest):
             kept, second.link.sealed.backup.online = second.link.sealed.backup.online, lambda: None
             words = Secret(" ".join(bob.words))
             await second.do(lambda ref: sealed.LinkByWords(ref, words))
+            await bob.leave()
             store = second.link.sealed.opened
             store.marks.keep_fact("backup key", None)
             kept()

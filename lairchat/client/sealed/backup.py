@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from lairchat.client import inputs
 from lairchat.client.sealed.device import WORDS
+from lairchat.client.sealed.handing import Handing
 from lairchat.client.sealed.keepsakes import Keepsakes
 from lairchat.client.store_backups import Backups
 from lairchat.e2ee.backup import (
@@ -61,8 +62,8 @@ _FOREIGN = (
 )
 _BROKEN = "a part of your backup is missing or spoilt ({why}): what was in it is not restored"
 _KEYLESS = (
-    "what was said before this device was linked is in your backup, and it has not its key: /recover asks"
-    " for the recovery words"
+    "what was said before this device was linked comes from your backup as soon as another device of"
+    " yours is here; without one, /recover asks for the recovery words"
 )
 _ABOVE = "what stands above comes from your backup"
 _TURNED_OFF = "the backup was turned off on another device of yours"
@@ -93,6 +94,7 @@ class Backup:
     def __init__(self, sealed: "Sealed") -> None:
         self._sealed = sealed
         self._objects = Keepsakes(sealed)
+        self.handing = Handing(sealed)
         self._turn = DeferredLock()
         self._told: set[str] = set()
         self._collected = False
@@ -111,6 +113,7 @@ class Backup:
             self._kept.keep_key(backup_key(SecretBytes(entropy)))
         if self._kept.key() is None:
             self._tell(_KEYLESS)
+            Deferred.fromCoroutine(self.handing.ask()).addErrback(self._stopped)
         self._begin()
 
     def lost(self) -> None:
@@ -152,10 +155,12 @@ class Backup:
         except WordsError as error:
             # Not what was typed: only what kind of mistake it is.
             raise faults.WordsBad(why=str(error)) from None
+        root = Root(entropy)
         log = self._sealed.opened.people.logs[own.identity.account]
-        if log.genesis.root != Root(entropy).public:
+        if log.genesis.root != root.public:
             raise faults.WordsBad(why="they belong to another account")
         self._kept.keep_key(backup_key(entropy))
+        await self._sealed.device.end_exposed(root)
         return await self.sync()
 
     async def turn(self, *, on: bool) -> None:

@@ -77,6 +77,8 @@ class Mailbox:
         match entry.kind:
             case "welcome":
                 await self._sealed.entering.welcomed(entry, admissions)
+            case "link" if await self._sealed.backup.handing.noted(entry.body):
+                pass
             case "verify" | "link":
                 await self._sealed.comparing.noted(entry)
             case "admit":
