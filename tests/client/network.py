@@ -33,6 +33,7 @@ from lairchat.features.delivery import server as delivery_server
 from lairchat.features.identities import server as identities_server
 from lairchat.features.inbox import server as inbox_server
 from lairchat.features.joining import server as joining_server
+from lairchat.features.keepsakes import server as keepsakes_server
 from lairchat.features.key_packages import server as key_packages_server
 from lairchat.features.messages import server as messages_server
 from lairchat.features.moderation import server as moderation_server
@@ -204,6 +205,7 @@ class Network:
             transfer_server.make(),
             identities_server.make(lambda: ServerId.of_key(IDENTITY.public_key)),
             key_packages_server.make(),
+            keepsakes_server.make(),
             inbox_server.make(),
             delivery_server.make(lambda: IDENTITY),
             joining_server.make(lambda: IDENTITY),

@@ -269,6 +269,7 @@ class Devices(SealedTest):
             (True, True, False),
         ]
         first = listed[0].id
+        words = self.words(bob)
         done = other.request(sealed.RevokeDevice, first[:8], True)
         assert isinstance(done, inputs.CommandDone), done
         self.network.wait(10)
@@ -276,6 +277,13 @@ class Devices(SealedTest):
         assert "after it was lost" in other.texts(room)
         assert "after it was lost" not in bob.texts(room)
         assert isinstance(other.request(sealed.RevokeDevice, "nothing"), inputs.CommandFailed)
+        # What the lost device could certify by ends with the words, and with nothing less.
+        assert len(other.link.sealed.device.account_log.exposed) == 1
+        other.refs += 1
+        other.link.perform(sealed.Recover(other.refs, words))
+        self.network.wait(10)
+        assert isinstance(other.answer(other.refs), told.BackupTaken)
+        assert not other.link.sealed.device.account_log.exposed
 
     def test_the_words_are_shown_until_they_are_kept(self) -> None:
         (alice,) = self.enter("alice")

@@ -286,7 +286,14 @@ class ThisDevice:
         await self.say(
             [one for one in bodies_of(own) if not known or isinstance(one, Signer)], root
         )
+        await self.end_exposed(root)
         await self._sealed.linked()
+
+    async def end_exposed(self, root: Root) -> None:
+        """End device-signing keys whose devices are revoked: a thief could certify by them still."""
+        exposed = self.account_log.exposed
+        if exposed:
+            await self.say([Revocation(one.position, Reason.LOST) for one in exposed], root)
 
     async def say(self, bodies: Iterable[Body], by: Root | SigningKey) -> None:
         """Append entries to our own log; raises a Refusal."""
