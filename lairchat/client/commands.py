@@ -215,6 +215,14 @@ COMMANDS = (
         messages.react,
         ("reaction",),
     ),
+    Command(
+        "timer",
+        "/timer TIME|off",
+        "what you say here goes so long after it was read: 30m, 1h, 7d",
+        "/timer 1h",
+        "talk",
+        messages.timer,
+    ),
     Command("clear", "/clear", "empty the pane; nothing is deleted", "/clear", "talk", rooms.clear),
     Command(
         "verify",

@@ -31,6 +31,7 @@ __all__ = [
     "RevokeDevice",
     "RoomCode",
     "Search",
+    "SetTimer",
     "ShowIdentity",
     "Succeed",
     "TakeBack",
@@ -215,6 +216,14 @@ class Succeed(Effect):
 
     ref: int
     room: int
+
+
+class SetTimer(Effect):
+    """Let what one says in a room stay so many seconds once it is read; 0: it stays."""
+
+    ref: int
+    room: int
+    seconds: int
 
 
 class RoomCode(Effect):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lairchat.client import outbox
-from lairchat.client.effects_sealed import Change, React, TakeBack
+from lairchat.client.effects_sealed import Change, React, SetTimer, TakeBack
 from lairchat.client.kit import CommandError, ask, need_online, notice, request
 from lairchat.client.reading import selected_item
 from lairchat.client.verbs_sealed import need_sealed
-from lairchat.model.limits import REACTION_CHARS
+from lairchat.model.limits import EXPIRY_SECONDS_MAX, REACTION_CHARS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ __all__ = [
     "react_selected",
     "react_to_last",
     "reaction_in",
+    "seconds_in",
+    "timer",
 ]
 
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 MODERATES = frozenset({"moderator", "admin", "owner"})
 
 
@@ -53,6 +56,32 @@ def change(state: AppState, room: Room, seq: int, text: str) -> list[Effect]:
     need_online(state)
     ref = request(state, f"/edit #{seq} {text}")
     return [Change(ref, room.id, seq, text)]
+
+
+def timer(state: AppState, call: Call) -> list[Effect]:
+    """Let what is said from now on disappear some time after it was read."""
+    room = need_sealed(state)
+    word = call.word("how long").lower()
+    call.end()
+    seconds = seconds_in(word)
+    if seconds is None:
+        raise CommandError(f'"{word[:20]}" is no time. Try: /timer 1h, 30m, 7d, or off')
+    if seconds:
+        notice(state, f"what you say in {room.title} goes {word} after it was read")
+    else:
+        notice(state, f"what you say in {room.title} stays")
+    return [SetTimer(request(state, call.typed), room.id, seconds)]
+
+
+def seconds_in(word: str) -> int | None:
+    """Return the seconds that somebody means by 30s, 5m, 1h, 7d, 2w or off; None for anything else."""
+    if word == "off":
+        return 0
+    number, unit = word[:-1], UNITS.get(word[-1:])
+    if unit is None or not number.isascii() or not number.isdigit() or len(number) > 6:
+        return None
+    seconds = int(number) * unit
+    return seconds if 0 < seconds <= EXPIRY_SECONDS_MAX else None
 
 
 def delete(state: AppState, call: Call) -> list[Effect]:

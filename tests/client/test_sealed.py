@@ -7,6 +7,7 @@ from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
 from lairchat.client.secret import Secret
 from lairchat.e2ee.payload import Poll, Target, Vote
+from lairchat.storage import log
 from lairchat.trust.pins import Sureness
 from tests.client.network import NetworkTest, Person
 
@@ -133,6 +134,36 @@ class Talking(SealedTest):
         self.network.wait(3)
         info = next(one for one in bob.last(inputs.RoomsSynced).rooms if one.id == room)
         assert (info.unread, info.read_seq, info.label) == (6, middle, "E2E")
+
+    def test_what_disappears_goes_here_and_from_the_server(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.direct(alice, bob)
+        self.say(alice, "this stays", room)
+        assert isinstance(alice.request(sealed.SetTimer, room, 300), inputs.CommandDone)
+        self.say(alice, "this does not", room)
+        seq = self.seq(bob, room, "this does not")
+        for one in (alice, bob):
+            one.do(effects.MoveCursor(room, seq))
+        self.network.wait(240)
+        assert not bob.of(told.MessagesGone)
+        self.network.wait(180)
+        assert bob.last(told.MessagesGone) == told.MessagesGone(room, (seq,))
+        assert alice.last(told.MessagesGone) == told.MessagesGone(room, (seq,))
+        for one in (alice, bob):
+            assert one.request(sealed.Search, "does not").messages == ()
+            assert one.request(sealed.Search, "stays").messages
+        self.network.wait(5)
+        stored = self.network.server.result(
+            self.network.server.kernel.storage.read(
+                lambda c: log.page(c, room, after=seq - 1, limit=1)
+            )
+        )
+        assert stored[0].body is None, "the server has dropped it as well"
+        assert isinstance(alice.request(sealed.SetTimer, room, -1), inputs.CommandFailed)
+        alice.request(sealed.SetTimer, room, 0)
+        self.say(alice, "this stays too", room)
+        self.network.wait(600)
+        assert len(bob.of(told.MessagesGone)) == 1
 
     def test_typing_is_told_and_forgotten(self) -> None:
         alice, bob = self.enter("alice", "bob")

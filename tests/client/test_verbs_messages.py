@@ -6,7 +6,7 @@ from lairchat.client import effects as e
 from lairchat.client import effects_sealed as es
 from lairchat.client import inputs as i
 from lairchat.client import inputs_sealed as s
-from lairchat.client.verbs_messages import reaction_in
+from lairchat.client.verbs_messages import reaction_in, seconds_in
 from tests.client.scenes import NOON, Person, attic, said, secret
 
 
@@ -251,3 +251,40 @@ def test_an_edit_that_was_held_and_fails_says_why() -> None:
     person.types("y")
     assert "not connected" in person.note
     assert person.input == " /on it"
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds"),
+    [
+        ("off", 0),
+        ("30s", 30),
+        ("5m", 300),
+        ("1h", 3_600),
+        ("7d", 604_800),
+        ("52w", 31_449_600),
+        ("366d", None),
+        ("0s", None),
+        ("h", None),
+        ("", None),
+        ("1y", None),
+        ("-1h", None),
+        ("1.5h", None),
+        ("\N{ARABIC-INDIC DIGIT ONE}h", None),
+        ("9999999s", None),
+    ],
+)
+def test_how_long_a_message_stays(word: str, seconds: int | None) -> None:
+    assert seconds_in(word) == seconds
+
+
+def test_a_timer_is_for_encrypted_rooms_and_says_what_it_means() -> None:
+    person = secret()
+    (wanted,) = [one for one in person.enter("/timer 1h") if isinstance(one, es.SetTimer)]
+    assert (wanted.room, wanted.seconds) == (7, 3_600)
+    assert "1h after it was read" in person.note
+    (wanted,) = [one for one in person.enter("/timer off") if isinstance(one, es.SetTimer)]
+    assert wanted.seconds == 0
+    assert "stays" in person.note
+    assert not any(isinstance(one, es.SetTimer) for one in person.enter("/timer soon"))
+    assert "no time" in person.note
+    assert not any(isinstance(one, es.SetTimer) for one in attic().enter("/timer 1h"))
