@@ -106,12 +106,13 @@ class DeceivedTest(PrivateTest):
         text = one.link.sealed.labels.of(room)[1]
         assert why in text, text
         assert ". " in text, "no next step is named"
-        told = [
-            change.hold
-            for change in one.of(inputs.RoomChanged)
-            if change.room == room and change.label == "E2E!"
-        ]
-        assert told[-1:] == [text], "the screen was not told"
+        told: list[tuple[str, str]] = []
+        for heard in one.heard:
+            if isinstance(heard, inputs.RoomChanged) and heard.room == room and heard.label:
+                told.append((heard.label, heard.hold or ""))
+            elif isinstance(heard, inputs.RoomsSynced):
+                told += [(info.label, info.hold) for info in heard.rooms if info.id == room]
+        assert told[-1] == ("E2E!", text), "the screen was not told"
         await self.refused(one, room)
 
     async def refused(self, one: Client, room: int) -> str:

@@ -120,6 +120,11 @@ class OldKeyPackages:
         malice.on_request(keys.CLAIM, self._claim, *whose)
         malice.on_reply(keys.CLAIM, self._claimed)
 
+    @property
+    def devices(self) -> set[bytes]:
+        """Whose packages there are to give out again."""
+        return set(self._known)
+
     def _published(self, _client: Client, asked: Asked) -> Any:
         if self._last_resort and asked.args.last_resort:
             (package,) = asked.args.packages

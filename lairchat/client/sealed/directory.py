@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.logger import Logger
 
+from lairchat.client import inputs
 from lairchat.features.identities import messages as wire
 from lairchat.mls.codec import decode
 from lairchat.mls.errors import MLSError
@@ -26,6 +27,10 @@ from lairchat.trust.pins import Pin, first_sight, sight
 if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
 
+_CHANGED = (
+    "the identity of {name} has changed; often somebody lost the recovery words. Rooms go on without"
+    " the new one until somebody adds it. Compare: /verify {name}"
+)
 _READS_AT_ONCE = 16
 """count: logs that are asked for together; a room's members are many."""
 
@@ -182,6 +187,9 @@ class Directory:
         if after != before:
             self._sealed.opened.people.keep_pin(after)
             self._changed(after.name)
+            if after.changed is not None:
+                # Where that holds nothing it is said, or nobody would know who is left outside.
+                self._sealed.deliver(inputs.Notice(_CHANGED.format(name=after.name)))
         return after
 
     def keep(self, pin: Pin) -> None:

@@ -565,6 +565,8 @@ class Sealed:
             return faults.StoreShut().text
         if not self.device.certified:
             return faults.DeviceNew().text
+        if self.is_copied(room):
+            return _COPY
         state = self.following(room).state
         if state is not None and state.behind is not None:
             return "this device was away for long: it comes in again by itself"
