@@ -147,6 +147,7 @@ class Link:
         self.on_profile: Callable[[Profile], Callable[[], Deferred[Any]]] | None = None
         self.reason: Refusal | None = None
         self.outgoing = Outgoing(self)
+        self._keyring = keyring
         self.sealed = Sealed(self, keyring)
         self.rooms = Rooms(
             self.ask,
@@ -407,13 +408,19 @@ class Link:
         """Give the profile to others, once nothing of ours is in its place any more."""
         close, self._close_profile = self._close_profile, None
         profile = self.profile
-        self.sealed.release()
+        self._lock_sealed()
 
         def unlock(_: Any) -> None:
             if profile is not None:
                 profile.unlock()
 
         return (succeed(None) if close is None else close()).addBoth(unlock)
+
+    def _lock_sealed(self) -> None:
+        """Close the store, and begin anew: what still runs for one account never meets another's."""
+        self.sealed.release()
+        self.sealed = Sealed(self, self._keyring)
+        self.rooms.use(self.sealed)
 
     def _keep_setting(self, profile: Profile, name: str, value: str) -> None:
         try:
@@ -427,6 +434,9 @@ class Link:
                 self.profile.drop_session()
         except Refusal as refusal:
             self.deliver(inputs.Notice(refusal.text, refusal.code))
+        self._lock_sealed()
+        if self.profile is not None:
+            self.sealed.take(self.profile, shut=True)
         self.rooms.forget()
         self.requests.forget()
         self.people.forget()

@@ -347,7 +347,10 @@ class Requests:
             accounts.CHANGE_SECRET,
             accounts.ChangeSecret(old.authentication, new.authentication),
         )
-        link.sealed.lock_anew(new.vault)
+        try:
+            await link.sealed.change(old.vault, new.vault)
+        except Refusal as refusal:
+            self._deliver(inputs.Notice(refusal.text, refusal.code))
         self._deliver(
             inputs.CommandDone(effect.ref, "password changed; all other sessions have ended")
         )

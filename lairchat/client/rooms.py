@@ -117,6 +117,10 @@ class Rooms:
         self._meanwhile: dict[int, wire_rooms.RoomInfo | None] = {}
         self._syncing = False
 
+    def use(self, sealed: SealedSide) -> None:
+        """Have another encrypted side from now on."""
+        self._sealed = sealed
+
     def forget(self) -> None:
         """Forget everything: another account logs in."""
         self.heads.clear()

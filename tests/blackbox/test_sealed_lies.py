@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 
 from lairchat.client import effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed
@@ -20,7 +21,7 @@ from lairchat.features.key_packages import messages as keys
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as rooms
 from lairchat.mls.group import Group
-from lairchat.model import refusals
+from lairchat.model import faults, refusals
 from lairchat.trust.policy import context_extensions, private_policy
 from lairchat.wire.contract import Command, Nothing
 from tests.blackbox.daemon import awaited
@@ -602,5 +603,124 @@ class Devices(SealedLiesTest):
             assert bob.of(inputs_sealed.DeviceUnlinked)
             await bob.do(lambda ref: sealed.LinkByWords(ref, Secret(" ".join(other.words))))
             assert bob.link.sealed.ready
+        finally:
+            await self.everybody_leaves()
+
+
+class Accounts(SealedLiesTest):
+    """One program, one account after another: what is one's is locked before the other comes."""
+
+    async def log_out(self, one: Client, name: str) -> None:
+        """Log out, and in again as somebody."""
+        one.name, one.password = name, f"password of {name}"
+        one.heard.clear()
+        one.perform(effects.Logout(one.ref()))
+        await one.until(lambda: one.of(inputs.LoggedOut))
+        assert one.link.sealed.store is None
+        await one.until(lambda: one.of(inputs.RoomsSynced))
+
+    @awaited
+    async def test_logging_out_locks_the_store_and_the_password_opens_it(self) -> None:
+        alice, bob = await self.people("alice", "bob")
+        try:
+            room = await alice.direct("bob")
+            await alice.say(room, "one")
+            await self.log_out(alice, "alice")
+            assert alice.of(inputs_sealed.StoreOpened)
+            assert alice.link.sealed.ready
+            await bob.say(room, "two")
+            await alice.hears(room, "two")
+            lines = alice.link.sealed.lines(room, limit=9)
+            assert [one.text for one in lines.messages if one.kind == "text"] == ["one", "two"]
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_nothing_of_one_account_is_anothers(self) -> None:
+        alice, bob = await self.people("alice", "bob")
+        try:
+            room = await alice.create("attic")
+            await alice.until(lambda: alice.link.sealed.title(room) == "attic")
+            before = alice.link.sealed
+            late = before.later
+            turn = Deferred.fromCoroutine(before.pause(1.0))
+            await bob.leave()
+            await self.log_out(alice, "bob")
+            after = alice.link.sealed
+            assert after is not before
+            assert before.store is None
+            assert alice.link.rooms.name == "bob"
+            # What the other account's rooms still wanted to do has ended with it.
+            late(0.0, self.fail, "this was another account's")
+            with self.assertRaises(faults.NetLost):
+                await turn
+            with self.assertRaises(faults.NetLost):
+                await before.ask(delivery.STATE, delivery.AskGroup(room))
+            assert room not in after.opened.was_encrypted()
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_password_that_was_changed_elsewhere_opens_the_store_in_the_end(self) -> None:
+        alice, _ = await self.people("alice", "bob")
+        try:
+            second = self.client("alice", "-second")
+            await second.log_in()
+            old, new = alice.password, "another password of alice"
+            second.password = new
+            await alice.do(lambda ref: effects.ChangePassword(ref, Secret(old), Secret(new)))
+            second.heard.clear()
+            await second.until(lambda: second.of(inputs_sealed.StoreLocked))
+            second.perform(sealed.Unlock(Secret(old)))
+            await second.until(lambda: second.of(inputs_sealed.StoreOpened))
+            for one in (alice, second):
+                one.keyring = type(one.keyring)()
+                await one.again()
+                assert one.link.sealed.store is None
+                one.perform(sealed.Unlock(Secret(new)))
+                await one.until(lambda one=one: one.of(inputs_sealed.StoreOpened))
+        finally:
+            await self.everybody_leaves()
+
+
+class Partners(SealedLiesTest):
+    """The other one in a conversation."""
+
+    @awaited
+    async def test_a_conversation_that_was_founded_and_no_more_goes_on_by_itself(self) -> None:
+        alice, bob = await self.people("alice", "bob")
+        try:
+            rule = self.malice.on_request(keys.CLAIM, lambda _, __: None, "alice")
+            alice.perform(effects.OpenDirect(alice.ref(), "bob"))
+            store = alice.link.sealed.opened
+            while not store.rooms():
+                await alice.pause(0.05)
+            (room,) = store.rooms()
+            await alice.leave()
+            rule.end()
+            await alice.again()
+            await alice.until(lambda: alice.label(room) == "E2E")
+            await bob.in_room(room)
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_another_identity_under_a_name_is_said(self) -> None:
+        alice, bob, carol = await self.people("alice", "bob", "carol")
+        try:
+            room = await alice.create("attic")
+            await alice.do(lambda ref: effects.InviteUser(ref, room, "bob"))
+            await bob.until(lambda: bob.of(inputs_sealed.Invited))
+            await bob.do(lambda ref: sealed.AcceptInvite(ref, "alice"))
+            await bob.in_room(room)
+            await alice.until(lambda: alice.link.sealed.directory.pin("bob"))
+            false = carol.link.sealed.device.account_log
+            alice.link.sealed.directory.sighted("bob", false.account)
+            (told,) = [one for one in alice.of(inputs.Notice) if "identity" in one.text]
+            assert "/verify bob" in told.text
+            # Nobody verified bob: the room goes on, with the one who was there.
+            assert alice.label(room) == "E2E"
+            alice.link.sealed.directory.sighted("bob", false.account)
+            assert len([one for one in alice.of(inputs.Notice) if "identity" in one.text]) == 1
         finally:
             await self.everybody_leaves()

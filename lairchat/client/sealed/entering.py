@@ -350,6 +350,9 @@ class Entering:
         if state is not None:
             if state.behind is not None:
                 self.come_back(room)
+            elif self._sealed.is_waiting(room):
+                # Founded, and then something came between.
+                await self._sealed.fetch_keys(room)
             return
         if self._sealed.is_copied(room):
             return

@@ -166,7 +166,8 @@ class SealedRequests:
 
     async def unlock(self, effect: sealed_effects.Unlock) -> None:
         """Open the store by the password."""
-        link = self._link
+        # Before the keys are there another account may be: it is not opened with these.
+        link, sealed = self._link, self._sealed
         try:
             if link.server is None:
                 raise faults.NetLost(address=link.target.host)
@@ -174,7 +175,7 @@ class SealedRequests:
         finally:
             effect.password.clear()
         try:
-            await self._sealed.unlock(keys.vault)
+            await sealed.unlock(keys.vault)
         except Refusal as refusal:
             self._deliver(inputs_sealed.StoreLocked(refusal.code, refusal.text))
 
@@ -378,6 +379,11 @@ class SealedRequests:
         lines = tuple((room, self._sealed.show.line(message)) for room, message in found)
         self._deliver(inputs_sealed.Found(lines, effect.ref))
 
+    async def set_timer(self, effect: sealed_effects.SetTimer) -> None:
+        """Let what one says in a room disappear."""
+        self._sealed.expiring.set_timer(effect.room, effect.seconds)
+        self._done(effect.ref)
+
     async def room_code(self, effect: sealed_effects.RoomCode) -> None:
         """Tell the digits that all devices in a room's epoch have in common."""
         state = self._sealed.following(effect.room).state
@@ -437,6 +443,7 @@ _HANDLERS: dict[type[effects.Effect], Handler] = {
     sealed_effects.TakeBack: SealedRequests.take_back,
     sealed_effects.React: SealedRequests.react,
     sealed_effects.Search: SealedRequests.search,
+    sealed_effects.SetTimer: SealedRequests.set_timer,
     sealed_effects.RoomCode: SealedRequests.room_code,
     sealed_effects.Typing: SealedRequests.typing,
     sealed_effects.Refound: SealedRequests.refound,

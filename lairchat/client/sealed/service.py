@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,6 +24,7 @@ from lairchat.client.sealed.consent import Consent
 from lairchat.client.sealed.device import ThisDevice
 from lairchat.client.sealed.directory import Directory
 from lairchat.client.sealed.entering import Entering
+from lairchat.client.sealed.expiring import Expiring
 from lairchat.client.sealed.following import Following
 from lairchat.client.sealed.invitations import Invitations
 from lairchat.client.sealed.keyring import Keyring
@@ -107,6 +108,7 @@ class Sealed:
         self.consent = Consent(self)
         self.comparing = Comparing(self)
         self.typing = Typing(self)
+        self.expiring = Expiring(self)
         self.titles = Titles(self)
         self.successors = Successors(self)
         self.backup = Backup(self)
@@ -130,6 +132,8 @@ class Sealed:
         self._keyless: set[int] = set()
         self.server_key = b""
         self.ready = False
+        self._released = False
+        self._typed: bytes | None = None
 
     # -- what the parts stand on
 
@@ -141,10 +145,14 @@ class Sealed:
         self, command: Command[Any, Any], request: msgspec.Struct, key: bytes | None = None
     ) -> "Deferred[Any]":
         """Ask the server."""
+        if self._released:
+            return fail(faults.NetLost(address=self.link.target.host))
         return self.link.ask(command, request, key)
 
     def later(self, seconds: float, do: Callable[..., Any], *arguments: Any) -> None:
         """Do something later, unless this ends before."""
+        if self._released:
+            return
 
         def run() -> None:
             self._calls.discard(call)
@@ -154,8 +162,10 @@ class Sealed:
         self._calls.add(call)
 
     async def pause(self, seconds: float) -> None:
-        """Wait."""
+        """Wait; raises NetLost if another account has come meanwhile."""
         await deferLater(self.link.reactor, seconds)
+        if self._released:
+            raise faults.NetLost(address=self.link.target.host)
 
     @property
     def opened(self) -> Store:
@@ -195,20 +205,24 @@ class Sealed:
 
     # -- life
 
-    def take(self, profile: Profile) -> None:
-        """Begin with a profile that this process has just locked; opens its store if it can."""
+    def take(self, profile: Profile, *, shut: bool = False) -> None:
+        """Begin with a profile that this process has locked; opens its store if it can.
+
+        shut: only a password opens it, whatever is at hand.
+        """
         self._opening = Opening(profile, self._keyring, self.random)
         self._profile = profile
         self._encrypted = profile.encrypted()
         try:
-            self.store = self._opening.by_itself()
+            self.store = None if shut else self._opening.by_itself()
         except Refusal as refusal:
             self.deliver(inputs.Notice(refusal.text, refusal.code))
         self.pin_rooms()
 
     def release(self) -> None:
-        """Close the store: the profile is about to be somebody else's."""
+        """Close the store, for good: nothing of this goes on, whatever still waits for something."""
         self.lost()
+        self._released = True
         self._rooms.clear()
         self._labels.clear()
         self._keyless.clear()
@@ -230,11 +244,14 @@ class Sealed:
             try:
                 self._open(vault_key)
             except Refusal as refusal:
+                # Changed elsewhere: once the password from before has opened it, this one does.
+                self._typed = vault_key
                 self.deliver(inputs.Notice(refusal.text, refusal.code))
 
     def _open(self, vault_key: bytes) -> None:
         """Open the store by a password's vault key; raises a Refusal."""
-        assert self._opening is not None
+        if self._opening is None:
+            raise faults.StoreShut
         self.store = self._opening.by_password(SecretBytes(vault_key))
         self._pins = None
         self.pin_rooms()
@@ -284,10 +301,7 @@ class Sealed:
         """Do what time alone makes due, and again after a while."""
         if self.store is None:
             return
-        for room, (author, identity) in self.store.expire(self.now()):
-            message = self.store.messages.find(room, (author, identity))
-            if message is not None:
-                self.deliver(inputs_sealed.MessagesGone(room, (message.said.seq,)))
+        self.expiring.round()
         inside = self.store.rooms()
         for room in inside:
             self.commits.tend(room)
@@ -345,10 +359,19 @@ class Sealed:
         if self.store is not None:
             return
         self._open(vault_key)
+        if self._typed is not None:
+            self.lock_anew(self._typed)
+            self._typed = None
         if self.link.online:
             await self.begin()
             await self.link.rooms.sync()
             self.online()
+
+    async def change(self, old: bytes, new: bytes) -> None:
+        """Have a new password open the store in place of an old one, which opens it if it is locked."""
+        if self.store is None:
+            await self.unlock(old)
+        self.lock_anew(new)
 
     def lock_anew(self, vault_key: bytes) -> None:
         """Have a new password open the store from now on."""
