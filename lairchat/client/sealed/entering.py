@@ -309,6 +309,9 @@ class Entering:
         followed = await self._place(room, committed.epoch, committed.seq)
         store = self._sealed.opened
         self._sealed.entered(store.enter(found.entered(followed, self._sealed.now())))
+        if self._sealed.is_waiting(room):
+            # Founded by a device of ours that something kept from adding the other one.
+            await self._sealed.fetch_keys(room)
         return True
 
     async def _may_come(self, room: int, info: bytes, tree: bytes) -> bool:
