@@ -108,6 +108,8 @@ class Following:
         """
         if done():
             return True
+        if not self._sealed.link.online:
+            raise faults.NetLost(address=self._sealed.link.target.host)
         waiting: Deferred[bool] = Deferred()
         one = done, waiting
         self._waiting.append(one)
