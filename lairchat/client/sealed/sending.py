@@ -48,6 +48,7 @@ class Sending:
         self._confirmed: set[bytes] = set()
         self._busy: set[int] = set()
         self._tried: dict[int, int] = {}
+        self._put_off: dict[int, int] = {}
         self._restored = 0
         self._shown = False
 
@@ -170,7 +171,9 @@ class Sending:
             self._sealed.tell_fault(room)
         elif not isinstance(refusal, faults.NetLost):
             self.log.info("sending waits: {code}", code=refusal.code)
-            self._sealed.later(refusal.retry_after or 2.0, self.wake, room)
+            tried = self._put_off[room] = self._put_off.get(room, 0) + 1
+            wait = refusal.retry_after or min(2.0**tried, WAIT_SECONDS_MAX)
+            self._sealed.later(wait, self.wake, room)
 
     # -- sending
 
@@ -291,6 +294,10 @@ class Sending:
     def _taken(self, letter: Letter, sent: wire.Sent, sealed: bytes) -> None:
         """Note where a message stands; it comes as an answer instead of an event."""
         self._tried.pop(letter.room, None)
+        self._put_off.pop(letter.room, None)
+        if sent.seq <= (self._sealed.position(letter.room) or 0) and self._is_out(letter):
+            self._misplaced(letter, sent)
+            return
         link, session = self._sealed.link, self._sealed.session
         ticket = self.ticket_of(letter.id)
         if ticket:
@@ -312,6 +319,18 @@ class Sending:
             self._sealed.opened.accepted(letter.id, sent.seq)
         for told in self._told.pop(letter.id, ()):
             told(sent)
+
+    def _is_out(self, letter: Letter) -> bool:
+        return any(one.id == letter.id for one in self._sealed.opened.outbox(letter.room))
+
+    def _misplaced(self, letter: Letter, sent: wire.Sent) -> None:
+        """Hold a room in which a message is said to stand where something else was followed.
+
+        A server that throws it away says so; the message is not sent again and again.
+        """
+        self._sealed.opened.accepted(letter.id, sent.seq)
+        self._sealed.suspect(letter.room)
+        self._fail(letter, self._why_not(letter.room))
 
     def stands(self, message: bytes, event: wire.LogEvent) -> None:
         """Note that a message stands in the log, whatever became of the answer."""
