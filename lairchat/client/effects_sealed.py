@@ -203,6 +203,10 @@ class JoinByCode(Effect):
     ref: int
     code: str
 
+    def __repr__(self) -> str:
+        """Keep the code out of logs and tracebacks."""
+        return f"JoinByCode(ref={self.ref}, redacted)"
+
 
 class Refound(Effect):
     """Found a successor of a room that is held for good, with the same people."""

@@ -40,6 +40,10 @@ class RecoveryWords(Input):
 
     words: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Keep them out of logs and tracebacks."""
+        return "RecoveryWords(redacted)"
+
 
 class StoreLocked(Input):
     """Encrypted rooms need the password first; with a ``code`` the one that was typed was wrong."""
@@ -178,6 +182,10 @@ class CodeMade(Input):
     code: str
     note: str
     ref: int = 0
+
+    def __repr__(self) -> str:
+        """Keep the code out of logs and tracebacks."""
+        return f"CodeMade(redacted, ref={self.ref})"
 
 
 class MessageChanged(Input):

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from lairchat.client import effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed
+from lairchat.client.cli import wall_clock
 from lairchat.client.sealed import commits, following
 from lairchat.client.secret import Secret
 from lairchat.e2ee.following import Followed
@@ -22,6 +23,7 @@ from lairchat.features.messages import messages as wire
 from lairchat.features.rooms import messages as rooms
 from lairchat.mls.group import Group
 from lairchat.model import faults, refusals
+from lairchat.trust.entry import ENTRIES, StoredLog
 from lairchat.trust.policy import context_extensions, private_policy
 from lairchat.wire.contract import Command, Nothing
 from tests.blackbox.daemon import awaited
@@ -724,3 +726,58 @@ class Partners(SealedLiesTest):
             assert len([one for one in alice.of(inputs.Notice) if "identity" in one.text]) == 1
         finally:
             await self.everybody_leaves()
+
+    @awaited
+    async def test_a_clock_that_is_wrong_keeps_nobody_from_talking(self) -> None:
+        alice, bob = await self.people("alice", "bob")
+        try:
+            room = await alice.direct("bob")
+            await alice.say(room, "hello bob")
+            await bob.hears(room, "hello bob")
+            late = 10 * 60_000
+            bob.link.now = bob.link.sealed.now = lambda: wall_clock() + late
+            alice.perform(sealed.Typing(room, True))
+            await bob.until(lambda: bob.of(inputs_sealed.SomebodyTypes))
+            bob.perform(sealed.Typing(room, True))
+            await alice.until(lambda: alice.of(inputs_sealed.SomebodyTypes))
+            await bob.say(room, "hello alice")
+            await alice.hears(room, "hello alice")
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_log_without_end_is_not_read_to_its_end(self) -> None:
+        alice, bob = await self.people("alice", "bob")
+        try:
+            asked: list[int] = []
+
+            def more(_: Connection, one: Asked, part: identities.LogPart) -> identities.LogPart:
+                if one.args.after is not None:
+                    asked.append(one.args.after)
+                    entries = StoredLog.decode(whole).entries
+                    return replace(part, data=ENTRIES.write(entries * 4), more=True)
+                return replace(part, more=True)
+
+            own = bob.link.sealed.device.account_log.account
+            stored = bob.link.sealed.opened.people.stored_log(own)
+            assert stored is not None
+            whole = stored.encode()
+            self.malice.on_reply(identities.READ, more, "alice")
+            ref = alice.ref()
+            alice.perform(sealed.ShowIdentity(ref, "bob"))
+            answer = await alice.until(
+                lambda: next((one for one in alice.heard if getattr(one, "ref", 0) == ref), None)
+            )
+            assert isinstance(answer, inputs.CommandFailed), answer
+            assert 0 < len(asked) < 200
+        finally:
+            await self.everybody_leaves()
+
+
+def test_no_secret_is_in_what_is_said_of_an_input() -> None:
+    said = [
+        repr(inputs_sealed.RecoveryWords(("diet", "enjoy"))),
+        repr(inputs_sealed.CodeMade("C0DE", "It lets in 1 person.", 3)),
+        repr(sealed.JoinByCode(4, "C0DE")),
+    ]
+    assert not [one for one in said if "diet" in one or "C0DE" in one]

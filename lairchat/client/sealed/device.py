@@ -90,13 +90,15 @@ class ThisDevice:
         self.proven = False
         own = self.own
         found = await self._account() if own is None else await self._catch_up(own)
+        known = found is not None
         if found is None:
             found = await self._begin()
         own = self.own
         if own is None or (found is not None and found.account != own.identity.account):
             self.say_unlinked(found)
             return
-        self._show_words()
+        if known:
+            self._show_words()
         if not self.certified or not self._is_wanted(own):
             self.say_unlinked(await self._account())
             return

@@ -14,8 +14,8 @@ from twisted.logger import Logger
 from lairchat.client import inputs
 from lairchat.features.identities import messages as wire
 from lairchat.mls.codec import decode
-from lairchat.mls.errors import MLSError
-from lairchat.model import refusals
+from lairchat.mls.errors import MalformedError, MLSError
+from lairchat.model import limits, refusals
 from lairchat.model.names import name_key
 from lairchat.model.refusal import Refusal
 from lairchat.trust.entry import ENTRIES, StoredLog
@@ -149,6 +149,9 @@ class Directory:
         data = part.data
         while part.more:
             log = StoredLog.decode(data)
+            if len(data) > limits.LOG_BYTES or len(log.entries) > limits.LOG_ENTRIES:
+                # Nobody has so many: a server could go on like that until our memory is full.
+                raise MalformedError("a log without end")
             request = wire.ReadLog(account=part.account, after=len(log.entries))
             part = await self._sealed.ask(wire.READ, request)
             more = decode(ENTRIES, part.data)

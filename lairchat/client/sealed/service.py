@@ -301,6 +301,8 @@ class Sealed:
         """Do what time alone makes due, and again after a while."""
         if self.store is None:
             return
+        # First: a full disk, say, ends this round, and not all that would follow.
+        self.later(ROUND_SECONDS, self._round)
         self.expiring.round()
         inside = self.store.rooms()
         for room in inside:
@@ -311,7 +313,6 @@ class Sealed:
         for room in list(self._keyless):
             self._start(self.fetch_keys(room))
         self.backup.round()
-        self.later(ROUND_SECONDS, self._round)
 
     def lost(self) -> None:
         """Note that the connection is gone."""

@@ -28,7 +28,7 @@ class Typing:
         if state is None or not self._sealed.ready:
             return
         doing = Doing.TYPING if on else Doing.NOTHING
-        body = seal(state.group, doing, self._sealed.now(), self._sealed.random)
+        body = seal(state.group, doing, self._sealed.link.server_now(), self._sealed.random)
         telling: Deferred[Any] = self._sealed.ask(wire.EPHEMERAL, wire.SendEphemeral(room, body))
         telling.addErrback(self._not_told)
 
@@ -41,7 +41,7 @@ class Typing:
         if state is None:
             return
         try:
-            leaf, doing = open_ephemeral(state.group, told.body, self._sealed.now())
+            leaf, doing = open_ephemeral(state.group, told.body, self._sealed.link.server_now())
         except MLSError:
             return  # of another epoch, stale, or nobody's
         account = identity_of(state.group.public.tree.member(leaf)).account
