@@ -1,5 +1,6 @@
 """The encrypted backup: what comes back on another device, what never does, and a server that lies about it."""
 
+from dataclasses import replace as replace_pin
 from typing import Any
 
 import pytest
@@ -8,12 +9,14 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from lairchat.client import effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed
-from lairchat.client.sealed import service
+from lairchat.client.sealed import backup, service
 from lairchat.client.secret import Secret
 from lairchat.e2ee import handing
 from lairchat.e2ee.backup import INDEX
+from lairchat.features.inbox import messages as inbox
 from lairchat.features.keepsakes import messages as wire
-from lairchat.model import refusals
+from lairchat.model import faults, refusals
+from lairchat.trust.pins import Pin, Sureness
 from tests.blackbox.daemon import awaited
 from tests.blackbox.malice import Asked, Malice
 from tests.blackbox.malice import Client as Connection
@@ -475,6 +478,143 @@ class ALyingServer(BackupTest):
             self.malice.on_reply(wire.GET, hide)
             third = await self.second(bob, "-third")
             await third.until(lambda: "not on the server" in self.notices(third))
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_full_or_busy_server_is_told_of_once_and_asked_again(self) -> None:
+        alice, bob, room = await self.talk("one")
+        try:
+            refused: list[str] = []
+
+            def refuse(_: Connection, asked: Asked) -> Any:
+                refused.append("full")
+                raise refusals.KeepsakesFull(limit=1)
+
+            rule = self.malice.on_request(wire.PUT, refuse, "bob")
+            for _ in range(2):
+                bob.link.sealed.backup.round()
+                await bob.until(lambda: "backup is full" in self.notices(bob))
+                while bob.link.sealed.backup._turn.locked:
+                    await bob.pause(0.05)
+            assert len(refused) == 2
+            assert self.notices(bob).count("backup is full") == 1
+            rule.end()
+            busy = [refusals.RateLimited(retry_after=0.05)] * 2
+
+            def wait(_: Connection, asked: Asked) -> Any:
+                if busy:
+                    raise busy.pop()
+                return asked.args
+
+            self.malice.on_request(wire.PUT, wait, "bob")
+            await self.saved(bob)
+            assert busy == []
+            assert alice.label(room) == "E2E"
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_connection_that_goes_in_the_midst_costs_nothing(self) -> None:
+        self.patch(backup, "CHUNKS", 1)
+        alice, bob, room = await self.talk("one")
+        try:
+            attic = await bob.create("attic")
+            await bob.say(attic, "up here")
+            came: Deferred[None] = Deferred()
+
+            def cut(client: Connection, asked: Asked, reply: Any) -> Any:
+                if not came.called:
+                    client.cut()
+                    came.callback(None)
+                return reply
+
+            rule = self.malice.on_reply(wire.PUT, cut, "bob")
+            with pytest.raises(faults.NetLost):
+                await bob.link.sealed.backup.sync()
+            rule.end()
+            await bob.again()
+            await self.saved(bob)
+            second = await self.second(bob)
+            await self.has(second, room, "one")
+            await self.has(second, attic, "up here")
+            assert alice.label(room) == "E2E"
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_an_object_that_grows_shorter_while_it_is_read_is_none(self) -> None:
+        _, bob, _ = await self.talk("one")
+        try:
+            await self.saved(bob)
+
+            def longer(_: Connection, asked: Asked, reply: Any) -> Any:
+                return replace(reply, total=reply.total + 1)
+
+            self.malice.on_reply(wire.GET, longer)
+            # What came is the whole of it, as it happens, and is believed for its seal alone.
+            assert await bob.link.sealed.backup.sync() == 0
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_another_alice_than_the_other_devices_know_is_for_a_person_to_decide(
+        self,
+    ) -> None:
+        _, bob, room = await self.talk("one")
+        try:
+            of = bob.link.sealed.directory
+            seen = of.pin("alice")
+            assert seen is not None
+            restore = bob.link.sealed.backup._restore_pin
+            # On a device that has a backup already, what was seen here stands.
+            other = Pin("alice", b"o" * 32, Sureness.COMPARED)
+            restore(other, first=False)
+            assert of.pin("alice") == seen
+            restore(Pin("alice", seen.account, Sureness.LINK), first=False)
+            now = of.pin("alice")
+            assert now is not None
+            assert now.sureness is Sureness.LINK
+            restore(other, first=True)
+            assert of.pin("alice") == now
+            of.keep(seen)
+            restore(other, first=True)
+            assert of.pin("alice") == replace_pin(other, changed=seen.account)
+            assert bob.label(room) == "E2E!"
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_key_that_cannot_be_handed_over_is_asked_for_again(self) -> None:
+        _, bob, room = await self.talk("one")
+        try:
+            await self.saved(bob)
+            second = await self.second(bob)
+            await self.has(second, room, "one")
+            # It has lost the key, and Bob's answer does not come through at first.
+            store = second.link.sealed.opened
+            store.marks.keep_fact("backup key", None)
+            refused: list[str] = []
+
+            def refuse(client: Connection, asked: Asked) -> Any:
+                refused.append(client.name)
+                raise refusals.DeviceGone
+
+            await second.link.sealed.backup.handing.ask()
+            rule = self.malice.on_request(inbox.SEND, refuse, "bob")
+            while not refused:
+                await bob.pause(0.05)
+            rule.end()
+            assert store.backups.key() is None
+            await second.link.sealed.backup.handing.ask()
+            while store.backups.key() is None:
+                await bob.pause(0.05)
+            # One who has none itself says nothing.
+            bob.link.sealed.opened.marks.keep_fact("backup key", None)
+            await second.link.sealed.backup.handing.ask()
+            await bob.say(room, "goes on")
+            await second.hears(room, "goes on")
+            assert bob.link.sealed.opened.backups.key() is None
         finally:
             await self.everybody_leaves()
 

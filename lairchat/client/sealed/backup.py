@@ -74,7 +74,7 @@ class _Found:
     """The index as it was given.
 
     data: the object, None without one.  believed: whether it is what a device of ours put there last.
-    broken: places whose chunk could not be had.  held: what is in chunks that were read now.
+    broken: places whose chunk could not be had.  held: what was read of places that changed here too.
     restored: how many messages of each room are new here.
     """
 
@@ -285,7 +285,8 @@ class Backup:
             found.broken.add(entry.place)
             self._tell(_BROKEN.format(why=error))
             return
-        found.held[entry.place] = messages
+        if entry.place in self._kept.unsaved():
+            found.held[entry.place] = messages
         new = self._kept.restore(entry.place, entry.name, messages)
         if new:
             found.restored[entry.room] = found.restored.get(entry.room, 0) + new
