@@ -8,7 +8,8 @@ import os
 import pytest
 from msgspec.structs import replace
 
-from lairchat.client import catalog, effects
+from lairchat.client import catalog, effects, inputs, inputs_sealed
+from lairchat.client import effects_sealed as sealed
 from lairchat.features.messages import messages as wire
 from tests.blackbox.daemon import awaited
 from tests.blackbox.deceived import FORKED, DeceivedTest, forged
@@ -119,6 +120,28 @@ class Messages(DeceivedTest):
             await self.held(one, room, FORKED)
 
     @awaited
+    async def test_a_forked_room_goes_on_anew_once_the_truth_is_told(self) -> None:
+        room, (alice, bob) = await self.gather("alice", "bob")
+        lie = FalseLog(self.malice, room, "alice")
+        await alice.again()
+        await bob.say(room, "one")
+        await alice.hears(room, "one")
+        lie.insert(lie.events[-1])
+        for words in ("two", "three"):
+            await bob.say(room, words)
+        await self.held(alice, room, FORKED)
+        assert "/refound" in alice.link.sealed.labels.of(room)[1]
+        lie.end()
+        await alice.do(lambda ref: sealed.Refound(ref, room))
+        new = alice.of(inputs.RoomJoined)[-1].room.id
+        await bob.until(lambda: bob.of(inputs_sealed.Invited))
+        await bob.do(lambda ref: sealed.AcceptInvite(ref, "alice"))
+        await bob.in_room(new)
+        await alice.say(new, "where were we?")
+        await bob.hears(new, "where were we?")
+        assert alice.label(room) == "E2E!"
+
+    @awaited
     async def test_what_is_said_elsewhere_is_not_shown_here(self) -> None:
         room, (alice, bob) = await self.talk("alice", "bob")
         other = await alice.create("other")
@@ -140,11 +163,11 @@ class Messages(DeceivedTest):
         inside = catalog.encode_text("from the server")
         await alice.say(room, "sealed")
         await bob.hears(room, "sealed")
-        sealed = lie.events[-1].body
+        real = lie.events[-1].body
         user = lie.events[-1].user
         before = self.shown(bob, room)
         for kind in ("app", "commit", "proposal", "state", "text"):
-            for body in (inside, b"from the server", b"", bytes(300), sealed[:-1], sealed):
+            for body in (inside, b"from the server", b"", bytes(300), real[:-1], real):
                 lie.insert(forged(kind, body, "alice", user))
         await bob.pause(1.0)
         assert self.shown(bob, room) == before

@@ -48,7 +48,7 @@ _TEXTS = {
     ),
     Cause.ROOM_FORKED: (
         "the server shows the members different histories of this room",
-        "Compare with the others by another way what was said; the operator has to explain it",
+        "Compare with the others by another way what was said. A private room goes on anew: /refound",
     ),
 }
 
