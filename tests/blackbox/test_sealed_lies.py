@@ -1,10 +1,12 @@
 """A server that lies to the real client, link and store: what it cannot make that client say, or believe."""
 
 import os
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from lairchat.client import effects, inputs, inputs_sealed
@@ -467,6 +469,56 @@ class Silence(SealedLiesTest):
             await alice.until(
                 lambda: [one for one in alice.of(inputs.SendAcknowledged) if one.ticket == 2_000]
             )
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_a_server_that_speaks_of_more_than_it_gives(self) -> None:
+        self.patch(following, "GIVEN_SECONDS", 1.0)
+        alice, _ = await self.people("alice", "bob")
+        try:
+            room = await alice.direct("bob")
+            await alice.say(room, "hello bob")
+            await alice.pause(1.0)
+
+            def ahead(_: Connection, __: Asked, state: delivery.GroupState) -> Any:
+                return replace(state, seq=state.seq + 5)
+
+            rules = [
+                self.malice.on_reply(delivery.STATE, ahead, "alice"),
+                self.malice.on_request(
+                    wire.SEND, lambda _, __: refusals.EpochStale(epoch=9), "alice"
+                ),
+            ]
+            alice.perform(effects.Send(2_000, room, "are you there?"))
+            await alice.until(lambda: "does not give" in alice.link.sealed.labels.of(room)[1])
+            assert alice.label(room) == "E2E?"
+            for rule in rules:
+                rule.end()
+            await alice.until(
+                lambda: [one for one in alice.of(inputs.SendAcknowledged) if one.ticket == 2_000]
+            )
+            assert alice.label(room) == "E2E"
+        finally:
+            await self.everybody_leaves()
+
+    @awaited
+    async def test_commits_that_are_refused_for_ever_are_made_ever_more_rarely(self) -> None:
+        (alice,) = await self.people("alice")
+        try:
+            made: list[float] = []
+
+            def refuse(_: Connection, __: Asked) -> Any:
+                made.append(reactor.seconds())
+                return refusals.GroupRemoves(count=1)
+
+            self.malice.on_request(delivery.COMMIT, refuse, "alice")
+            await alice.create("attic")
+            await alice.pause(12.0)
+            # Bursts of tries, and a longer rest after each.
+            rests = [b - a for a, b in pairwise(made) if b - a > 1.0]
+            assert len(rests) >= 2, rests
+            assert rests[1] > 1.5 * rests[0]
         finally:
             await self.everybody_leaves()
 

@@ -106,9 +106,13 @@ class Codes:
             return [delivery.Admission(knock.user, body)]
 
         await self._sealed.adding.add(room, packages, admission)
-        self._used(invitation)
+        self._used(knock.locator)
 
-    def _used(self, invitation: Invitation) -> None:
+    def _used(self, locator: bytes) -> None:
+        # As it is by now: others were let in meanwhile, or it was ended.
+        invitation = self._sealed.opened.codes.invitations(self._sealed.now()).get(locator)
+        if invitation is None:
+            return
         left = Invitation(invitation.room, invitation.code, invitation.uses - 1, invitation.until)
         self._sealed.opened.codes.keep_invitation(left)
 

@@ -36,6 +36,9 @@ _UNDECIDED = (
     "the server does not say what became of a change of this device's here; it is asked again."
     " If that stays, ask the operator"
 )
+TEND_SECONDS = 10.0
+TEND_SECONDS_MAX = 120.0
+"""seconds: until what is due is tried again that was refused, and at most."""
 SOON_SECONDS = 3.0
 """seconds: within which new keys come that no message waits for; spread, or many would come at once."""
 
@@ -68,6 +71,7 @@ class Commits:
         self._sealed = sealed
         self._turns: dict[int, DeferredLock] = {}
         self._soon: set[int] = set()
+        self._refused: dict[int, int] = {}
         self._looked: dict[int, tuple[object, int, list[Any]]] = {}
 
     async def change(self, room: int, make: Make, admissions: "Admissions | None" = None) -> bool:
@@ -233,7 +237,10 @@ class Commits:
         if not isinstance(refusal, Refusal):
             self.log.failure("a room could not be tended", failure)
         elif not isinstance(refusal, faults.NetLost):
-            self._sealed.later(refusal.retry_after or 10.0, self.tend, room)
+            # Ever more rarely: a server that refuses for ever would have us commit for ever.
+            tried = self._refused[room] = self._refused.get(room, 0) + 1
+            wait = max(refusal.retry_after or TEND_SECONDS, min(2.0**tried, TEND_SECONDS_MAX))
+            self._sealed.later(wait, self.tend, room)
 
     def _is_due(self, room: int) -> bool:
         state = self._sealed.following(room).state
@@ -261,6 +268,7 @@ class Commits:
             return None if due is None else {}
 
         await self.change(room, make)
+        self._refused.pop(room, None)
 
     def _revoked(self, state: Room) -> list[Any]:
         """Return the removals of devices that their accounts have revoked, and nobody has proposed.

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 5.0
 """seconds: until a room is read on again that could not be; twice as long after each further time."""
 RETRY_SECONDS_MAX = 60.0
+GIVEN_SECONDS = 10.0
+"""seconds: within which the server gives what it says that a room's log has."""
 _CANNOT = (
     "the server does not give what this room's log says was said or changed here; it is asked again."
     " If that stays, ask the operator"
@@ -117,6 +119,23 @@ class Following:
             self._sealed.later(seconds, self._too_long, one)
         return await waiting
 
+    async def reach(self, seq: int) -> bool:
+        """Wait until the room has been followed to a place; if it is not given, the lock says so a while."""
+
+        def there() -> bool:
+            state = self.state
+            return state is None or state.followed.seq >= seq
+
+        if await self.until(there, GIVEN_SECONDS):
+            return True
+        self.say(_CANNOT)
+        self._sealed.later(RETRY_SECONDS, self._again)
+        return False
+
+    def _again(self) -> None:
+        self.say("")
+        self._sealed.sending.wake(self.number)
+
     def _too_long(self, one: tuple[Callable[[], bool], "Deferred[bool]"]) -> None:
         if one in self._waiting:
             self._waiting.remove(one)
@@ -131,6 +150,7 @@ class Following:
     def lost(self) -> None:
         """Forget what has come: the connection is gone, and it is read again from where we stand."""
         self._events.clear()
+        self._failed, self.trouble = 0, ""
         waiting, self._waiting = self._waiting, []
         for _, one in waiting:
             one.errback(faults.NetLost(address=self._sealed.link.target.host))

@@ -25,7 +25,7 @@ from lairchat.client.sealed.device import ThisDevice
 from lairchat.client.sealed.directory import Directory
 from lairchat.client.sealed.entering import Entering
 from lairchat.client.sealed.expiring import Expiring
-from lairchat.client.sealed.following import Following
+from lairchat.client.sealed.following import RETRY_SECONDS, Following
 from lairchat.client.sealed.invitations import Invitations
 from lairchat.client.sealed.keyring import Keyring
 from lairchat.client.sealed.labels import Labels
@@ -476,7 +476,9 @@ class Sealed:
         there: delivery.GroupState = await self.ask(delivery.STATE, delivery.AskGroup(room))
         if (self.position(room) or 0) < there.seq:
             self.reread(room)
-            await following.until(lambda: (self.position(room) or there.seq) >= there.seq)
+            if not await following.reach(there.seq):
+                # It speaks of what it does not give: nothing is built on that.
+                raise refusals.EpochStale(epoch=there.epoch, retry_after=RETRY_SECONDS)
         await following.until(lambda: following.idle)
         # Those who were turned away together do not come again together.
         await self.pause(0.02 + self.random(1)[0] / 2_000)
