@@ -48,7 +48,7 @@ from lairchat.features.accounts.messages import Grant
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.messages import messages as wire
 from lairchat.features.rooms.messages import RoomInfo
-from lairchat.model import faults, refusals
+from lairchat.model import faults, limits, refusals
 from lairchat.model.names import name_key
 from lairchat.model.refusal import Refusal
 from lairchat.trust.locks import Cause, Hold
@@ -514,6 +514,10 @@ class Sealed:
         self.link.rooms.read_again(room, state.followed.seq)
         if state.policy.kind == Kind.DIRECT or self.opened.marks.title(room).name:
             self.show_room(room)
+        if self.opened.messages.last(room) > state.followed.seq:
+            # The backup knows what is about to be followed: that is shown when it comes.
+            page = self.show.page(room, limit=limits.HISTORY_PAGE)
+            self.deliver(inputs.HistoryPage(room, page.messages, older=page.older, replace=True))
         self.relabel(room)
         self.commits.tend(room)
         self.sending.wake(room)
