@@ -258,6 +258,7 @@ STORAGE: dict[str, list[Test]] = {
         (f"{ROOM}test_backup.py", "test_bytes_that_the_key_seals_are_an_index_or_refused"),
     ],
     "a hint to delete another's message": [
+        (SHOWN, "test_a_hint_of_the_servers_deletes_nothing_here"),
         (
             f"{DELIVERY}test_speaking.py",
             "test_of_others_only_moderators_delete_and_only_of_those_below",

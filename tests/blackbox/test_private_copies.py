@@ -134,6 +134,7 @@ class Copies(DeceivedTest):
         await bob.pause(1.0)
         assert "who was that" not in alice.texts(room)
 
+    @pytest.mark.slow
     @awaited
     async def test_hundreds_of_missed_commits_are_followed(self) -> None:
         room, (alice, bob) = await self.talk("alice", "bob")
@@ -203,6 +204,7 @@ class Passwords(DeceivedTest):
         assert store_vault.unlock(profile, SecretBytes(keys.vault), os.urandom)
 
 
+@pytest.mark.slow
 class Killed(DeceivedTest):
     """``lair send``, killed again and again."""
 

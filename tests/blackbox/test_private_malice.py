@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lairchat.client import catalog, effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed
+from lairchat.features.delivery.rules import hint
 from lairchat.features.messages import messages as wire
 from tests.blackbox.daemon import awaited
 from tests.blackbox.deceived import FORKED, DeceivedTest, forged
@@ -198,3 +199,16 @@ class Messages(DeceivedTest):
             for one in alice.heard
             if getattr(getattr(one, "message", None), "text", "") == "I owe you ten"
         )
+
+    @awaited
+    async def test_a_hint_of_the_servers_deletes_nothing_here(self) -> None:
+        room, (alice, bob) = await self.talk("alice", "bob")
+        lie = FalseLog(self.malice, room, "bob")
+        sent = await alice.say(room, "keep this")
+        await bob.hears(room, "keep this")
+        user = self.malice.client("alice").user
+        lie.insert(forged("hint", hint(sent.seq), "alice", user))
+        await alice.say(room, "and this")
+        await bob.hears(room, "and this")
+        page = bob.link.sealed.lines(room, limit=10)
+        assert [one.text for one in page.messages][-2:] == ["keep this", "and this"]
