@@ -1,6 +1,7 @@
 """A person at a terminal: the real client in a real pty, and what pyte shows of it; or on pipes."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -68,6 +69,8 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.output = b""
+        self.home = home
+        self._unlocked = False
         self.master, slave = pty.openpty()
         self._set_size(columns, rows)
         self.process = subprocess.Popen(
@@ -113,8 +116,19 @@ class Terminal:
         while time.monotonic() < deadline:
             if all(map(self.shows, texts)) and not (gone and self.shows(gone)):
                 return
+            self._unlock(texts)
             self.read()
         raise AssertionError(f"waited for {texts} without {gone!r}:\n{self.text}")
+
+    def _unlock(self, wanted: Sequence[str]) -> None:
+        """Give the password where the kernel keeps no keys, as in a sandbox that forbids it."""
+        asked = "Encrypted rooms: your password"
+        if self._unlocked or asked in wanted or not self.shows(asked):
+            return
+        self._unlocked = True
+        (last,) = self.home.rglob("last.json")
+        self.think()
+        self.line(f"long password of {json.loads(last.read_text())['account']}")
 
     def matches(self, pattern: str, seconds: float = PATIENCE) -> str:
         """Wait until something on the screen matches; return the screen, without blanks at ends."""
@@ -123,6 +137,7 @@ class Terminal:
             shown = "\n".join(line.rstrip() for line in self.screen.display)
             if re.search(pattern, shown, re.MULTILINE):
                 return shown
+            self._unlock(())
             self.read()
         raise AssertionError(f"never saw {pattern!r}:\n{self.text}")
 

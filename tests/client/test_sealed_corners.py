@@ -240,7 +240,9 @@ class Keys(SealedTest):
         secret = SecretBytes(os.urandom(32))
         assert ring.find(profile) is None
         if not ring.keep(profile, secret):
-            self.skipTest("the kernel's keyring is closed here: run outside of a sandbox")
+            # A sandbox that forbids it: then nothing is kept, and nothing else happens.
+            assert ring.find(profile) is None
+            return
         self.addCleanup(ring.drop, profile)
         assert Keyring().find(profile) == secret
         assert ring.find(Profile(self.root / "elsewhere", SERVER, "alice")) is None
