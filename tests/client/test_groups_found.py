@@ -72,3 +72,26 @@ def test_an_invitation_of_nobody_is_refused_with_its_name(chat: Conversations) -
     alice = chat.register("alice")
     chat.accept(alice, "bob")
     chat.pause()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_whoever_leaves_stays_out_though_nobody_was_there_to_see_to_it(
+    chat: Conversations, linked: bool
+) -> None:
+    """No device brings them back: neither the one that asked for it, nor one that is new."""
+    alice, bob = chat.register("alice"), chat.register("bob")
+    room = chat.create(alice)
+    assert room is not None
+    chat.invite(alice, room, "bob")
+    chat.accept(bob, "alice")
+    chat.pause()
+    chat.stop(alice)
+    chat.leave(bob, room)
+    assert chat.books[room].members == {"alice"}
+    if linked:
+        chat.link("bob")
+    else:
+        chat.stop(bob)
+        chat.start(bob)
+    chat.pause()
+    chat.everybody()

@@ -46,6 +46,8 @@ TRIES = 4
 """count: how often a device tries to come in by itself while others change the room."""
 
 _LATER = (faults.NetLost, refusals.Internal)
+_NOT_NOW = (faults.NetLost, refusals.GroupMissing, refusals.NotMember, refusals.RoomUnknown)
+"""After these it is not tried again until the room's log or the list of rooms says something else."""
 
 
 class Entering:
@@ -272,7 +274,7 @@ class Entering:
         if not isinstance(refusal, Refusal):
             self.log.failure("a room could not be entered", failure)
             self._sealed.tell_fault(room)
-        elif not isinstance(refusal, faults.NetLost | refusals.GroupMissing):
+        elif not isinstance(refusal, _NOT_NOW):
             self.log.info("a room was not entered: {code}", code=refusal.code)
             self._sealed.later(refusal.retry_after or 15.0, self.come_back, room)
 

@@ -185,7 +185,9 @@ class Commits:
         row = require_epoch(connection, room, judged.before.context.epoch)
         if identity != judged.change.committer:
             raise refusals.DeviceUnproven
-        held = [one.leaf for one in tables.removals(connection, room) if one.proposed]
+        wanted = tables.removals(connection, room)
+        rules.require_staying(judged, wanted)
+        held = [one.leaf for one in wanted if one.proposed]
         rules.require_removals(judged, held, rejoined=row.rejoined)
         _require_in_force(connection, judged)
         moved = moves.moved_by(connection, there, judged)

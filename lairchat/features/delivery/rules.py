@@ -50,6 +50,7 @@ from lairchat.model.refusals import (
     GroupProposals,
     GroupRefused,
     GroupRemoves,
+    NotMember,
 )
 from lairchat.trust.errors import LogNeededError, PolicyError, TrustError
 from lairchat.trust.leaf import LeafIdentity, certified
@@ -89,6 +90,10 @@ class Held(Protocol):
     @property
     def leaf(self) -> int:
         """Whose."""
+
+    @property
+    def account(self) -> bytes:
+        """Of whom that is."""
 
     @property
     def because(self) -> int:
@@ -343,6 +348,19 @@ def require_removals(judged: Judged, held: Collection[int], *, rejoined: bool) -
     missing = set(held) - judged.removed
     if missing and (rejoined or not judged.transition.external):
         raise GroupRemoves(count=len(missing))
+
+
+def require_staying(judged: Judged, wanted: Iterable[Held]) -> None:
+    """Refuse a device that comes in by itself while its account is on the way out; raises NotMember.
+
+    Its old leaf would go with that, and the removal that waits for it; or a leaf that nobody has asked to
+    remove would stay.  A revoked device says nothing about the others of its account.
+    wanted: the removals that wait.
+    """
+    if judged.transition.external and any(
+        one.account == judged.change.committer.account and one.because != REVOKED for one in wanted
+    ):
+        raise NotMember
 
 
 def event_body(message: bytes) -> tuple[bytes, bytes | None]:

@@ -129,6 +129,34 @@ def test_all_devices_of_whoever_leaves_go(here: Here) -> None:
     assert alice.ask(messages.STATE, room=alice.room).devices == 1
 
 
+def test_whoever_leaves_does_not_come_back_by_a_device(here: Here) -> None:
+    """Neither by the one that asked for it, nor by one that is new."""
+    alice, bob = room_of(here, "alice", "bob")
+    here.append(bob, bob.person.certify(2), 1)
+    laptop = here.member("bob", 2)
+    laptop.room = bob.room
+    bob.ask(messages.LEAVE, room=bob.room)
+    for device, old in ((bob, bob.leaf), (laptop, None)):
+        refused(device, device.rejoin(remove=old), refusals.NotMember)
+    take_up(alice)
+    assert alice.ask(messages.STATE, room=alice.room).devices == 1
+    assert alice.ask(MEMBERS, room=alice.room).total == 1
+
+
+def test_whoever_has_revoked_a_device_comes_in_by_another(here: Here) -> None:
+    alice = here.member("alice")
+    bob, lost = here.member("bob", devices=2), here.member("bob", 2)
+    alice.create()
+    alice.add(bob, lost)
+    here.append(bob, bob.person.revoke(2), 2)
+    bob.read()
+    reply = bob.send_commit(bob.rejoin(remove=bob.leaf))
+    bob.won()
+    bob.seq = reply.seq
+    take_up(alice)
+    assert alice.ask(messages.STATE, room=alice.room).devices == 2
+
+
 def test_the_last_administrator_hands_over_first(here: Here) -> None:
     alice, bob = room_of(here, "alice", "bob")
     with pytest.raises(refusals.LastAdministrator):
