@@ -236,12 +236,21 @@ COMMANDS = (
     Command(
         "fingerprint",
         "/fingerprint NAME",
-        "somebody's safety number and QR code; accept a changed identity",
+        "somebody's safety number and QR code",
         "/fingerprint bob",
         "trust",
         trust.fingerprint,
         ("person",),
-        ("identity", "trust"),
+        ("identity",),
+    ),
+    Command(
+        "trust",
+        "/trust [NAME]",
+        "accept a changed identity; without a name, who came into the room unseen",
+        "/trust bob",
+        "trust",
+        trust.accept,
+        ("person",),
     ),
     Command(
         "invitations",

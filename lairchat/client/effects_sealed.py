@@ -11,6 +11,7 @@ from lairchat.client.secret import Secret
 __all__ = [
     "AcceptIdentity",
     "AcceptInvite",
+    "AcceptNewcomers",
     "AnswerComparison",
     "BeginAnew",
     "CancelComparison",
@@ -23,6 +24,7 @@ __all__ = [
     "LinkDevice",
     "ListDevices",
     "ListInvites",
+    "ListNewcomers",
     "MakeCode",
     "MarkCompared",
     "React",
@@ -157,6 +159,21 @@ class AcceptIdentity(Effect):
     ref: int
     name: str
     number: str
+
+
+class ListNewcomers(Effect):
+    """Ask who is in a room of whose coming nothing was seen; answered by ``NewcomersListed``."""
+
+    ref: int
+    room: int
+
+
+class AcceptNewcomers(Effect):
+    """Say that those who were shown belong in a room."""
+
+    ref: int
+    room: int
+    names: tuple[str, ...]
 
 
 # -- encrypted rooms -------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ __all__ = [
     "InvitesListed",
     "MessageChanged",
     "MessagesGone",
+    "NewcomersListed",
     "RecoveryWords",
     "SomebodyTypes",
     "StoreLocked",
@@ -134,6 +135,14 @@ class ComparisonEnded(Input):
     same: bool
     text: str
     differed: bool = False
+
+
+class NewcomersListed(Input):
+    """Who is in a room of whose coming this device has seen nothing; the answer to ``ListNewcomers``."""
+
+    room: int
+    names: tuple[str, ...]
+    ref: int = 0
 
 
 class IdentityShown(Input):

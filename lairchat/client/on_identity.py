@@ -9,6 +9,7 @@ from lairchat.client import inputs_sealed as i
 from lairchat.client.dialogs import Choices, Page, Question, drop, find
 from lairchat.client.effects_sealed import (
     AcceptIdentity,
+    AcceptNewcomers,
     AnswerComparison,
     CancelComparison,
     MarkCompared,
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     from lairchat.client.effects import Effect
     from lairchat.client.state import AppState
 
-__all__ = ["comparing", "comparison_asked", "comparison_ended", "identity_shown"]
+__all__ = [
+    "comparing",
+    "comparison_asked",
+    "comparison_ended",
+    "identity_shown",
+    "newcomers_listed",
+]
 
 ASKED_AT_ONCE = 3
 """count: questions of others that stand at a time; more are an attempt to bury the screen."""
@@ -141,4 +148,21 @@ def _accept(state: AppState, name: str, number: str) -> list[Effect]:
         "is somebody else."
     )
     ask(state, text, lambda state: [AcceptIdentity(request(state), name, number)])
+    return []
+
+
+def newcomers_listed(state: AppState, event: i.NewcomersListed) -> list[Effect]:
+    """Ask whether those who came unseen belong in the room."""
+    if state.pending.pop(event.ref, None) is None or event.room not in state.rooms:
+        return []
+    names, title = [safe(name) for name in event.names], state.rooms[event.room].title
+    if not names:
+        say(
+            state, f"this device saw everybody come into {title}. /trust NAME shows who somebody is"
+        )
+        return []
+    shown = ", ".join(names)
+    text = f"This device did not see how these came into {title}: {shown}. Do they belong there?"
+    taken = tuple(event.names)
+    ask(state, text, lambda state: [AcceptNewcomers(request(state), event.room, taken)])
     return []

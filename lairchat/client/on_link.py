@@ -51,6 +51,7 @@ from lairchat.client.on_identity import (
     comparison_asked,
     comparison_ended,
     identity_shown,
+    newcomers_listed,
 )
 from lairchat.client.on_rooms import (
     members_listed,
@@ -215,6 +216,7 @@ LINK: dict[type[i.Input], Callable[[AppState, Any], list[Effect]]] = {
     sealed.Comparing: comparing,
     sealed.ComparisonEnded: comparison_ended,
     sealed.IdentityShown: identity_shown,
+    sealed.NewcomersListed: newcomers_listed,
     sealed.Invited: invited,
     sealed.InvitesListed: invites_listed,
     sealed.CodeMade: code_made,

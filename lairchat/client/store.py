@@ -16,7 +16,7 @@ That is told by the file it is; a copy put back in place of the original is not 
 Promises not to know: the network, the screen, the clock.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -43,6 +43,7 @@ from lairchat.e2ee.fold import Key, Message, Named, Said, fold
 from lairchat.e2ee.room import PAST_GRACE_MS, Event, Halted, Happening, Opened, Out, Room
 from lairchat.mls.errors import MisuseError
 from lairchat.mls.secret_tree import Purpose
+from lairchat.trust.locks import Hold
 from lairchat.trust.policy import Kind
 from lairchat.trust.secret import SecretBytes
 
@@ -161,12 +162,14 @@ class Store:
         key_package: bytes | None = None,
         inbox: int | None = None,
         locator: bytes | None = None,
+        held: Iterable[Hold] = (),
     ) -> Room:
         """Keep a room that this device has just come into, and return it as it is kept.
 
         What let it in is spent with it.  A room that this device is behind in is replaced.
 
-        key_package: its reference; inbox: the entry that brought the welcome; locator: of the code.
+        key_package: its reference; inbox: the entry that brought the welcome; locator: of the code;
+        held: what holds sending there besides what does already.
         Raises InvalidError if it has been in that epoch before: a server repeats a welcome; if a commit
         was refused there; or if this device has seen another event in that place of the log.
         """
@@ -178,6 +181,7 @@ class Store:
                 store_keys.passed(connection, inbox)
             if locator is not None:
                 store_codes.answered(connection, locator)
+            store_people.hold(connection, room.room, held)
         self._rooms[room.room] = kept
         return kept
 

@@ -141,10 +141,7 @@ class People:
         """Keep what holds a room, in place of what did."""
         with self._database.writing() as connection:
             forget(connection, room)
-            connection.executemany(
-                "INSERT INTO holds (room, cause, name) VALUES (?, ?, ?)",
-                {(room, hold.cause.value, hold.name) for hold in held},
-            )
+            hold(connection, room, held)
 
 
 def forget_own(connection: Connection) -> None:
@@ -174,6 +171,14 @@ def signing_key(connection: Connection) -> bytes:
     if own is None:
         raise MisuseError("this device has not been made yet")
     return own.signing.reveal()
+
+
+def hold(connection: Connection, room: int, held: Iterable[Hold]) -> None:
+    """Keep what holds a room, too."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO holds (room, cause, name) VALUES (?, ?, ?)",
+        [(room, one.cause.value, one.name) for one in held],
+    )
 
 
 def forget(connection: Connection, room: int) -> None:

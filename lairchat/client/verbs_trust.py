@@ -117,6 +117,22 @@ def verify(state: AppState, call: Call) -> list[Effect]:
 
 def fingerprint(state: AppState, call: Call) -> list[Effect]:
     """Show somebody's safety number."""
-    name = _person(call)
+    return _shown(state, call, _person(call))
+
+
+def accept(state: AppState, call: Call) -> list[Effect]:
+    """Show somebody's identity, where a changed one can be accepted; or whom nobody saw come."""
+    from lairchat.client.verbs_sealed import need_sealed
+
+    name = call.optional().removeprefix("@")
+    call.end()
+    if name:
+        return _shown(state, call, name)
+    room = need_sealed(state)
+    need_online(state)
+    return [effects.ListNewcomers(request(state, call.typed), room.id)]
+
+
+def _shown(state: AppState, call: Call, name: str) -> list[Effect]:
     need_online(state)
     return [effects.ShowIdentity(request(state, call.typed), name)]

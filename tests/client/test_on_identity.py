@@ -15,6 +15,7 @@ from tests.client.scenes import (
     identity,
     in_lobby,
     qr,
+    secret,
     verifying,
 )
 
@@ -181,6 +182,39 @@ def test_an_identity_that_did_not_change_has_nothing_to_accept() -> None:
 def test_an_identity_that_nobody_asked_for_is_not_shown() -> None:
     person = in_lobby()
     person.link(s.IdentityShown("bob", "compared", NUMBER, qr(), ref=99))
+    assert person.state.dialogs == []
+
+
+def test_those_who_came_unseen_are_taken_in_after_a_question() -> None:
+    person = secret()
+    (ask,) = person.enter("/trust")
+    room = person.state.current
+    assert ask == es.ListNewcomers(ask.ref, room)
+    assert person.link(s.NewcomersListed(room, ("carol", "da\x1bve"), ask.ref)) == []
+    page = person.screen()
+    assert "into #attic: carol," in page
+    assert "\x1b" not in page
+    person.wait()
+    (taken,) = person.types("y")
+    # What came is what is meant, whatever of it can be shown.
+    assert taken == es.AcceptNewcomers(taken.ref, room, ("carol", "da\x1bve"))
+
+
+def test_no_answer_takes_nobody_in() -> None:
+    person = secret()
+    (ask,) = person.enter("/trust")
+    person.link(s.NewcomersListed(person.state.current, ("carol",), ask.ref))
+    person.wait()
+    assert person.types("n") == []
+    assert person.link(s.NewcomersListed(person.state.current, ("carol",), 99)) == []
+    assert person.state.dialogs == []
+
+
+def test_where_everybody_was_seen_coming_there_is_nothing_to_ask() -> None:
+    person = secret()
+    (ask,) = person.enter("/trust")
+    person.link(s.NewcomersListed(person.state.current, (), ask.ref))
+    assert "saw everybody come" in " ".join(person.screen().split())
     assert person.state.dialogs == []
 
 

@@ -116,7 +116,10 @@ class Entering:
     ) -> None:
         store = self._sealed.opened
         state = entered(room, self._sealed.server_key, group, followed, store.people.logs)
-        self._sealed.entered(store.enter(state, key_package=package, inbox=inbox, locator=locator))
+        held = self._sealed.newcomers.since(store.room(room), state)
+        self._sealed.entered(
+            store.enter(state, key_package=package, inbox=inbox, locator=locator, held=held)
+        )
 
     # -- by a welcome
 
@@ -310,7 +313,9 @@ class Entering:
             return False
         followed = await self._place(room, committed.epoch, committed.seq)
         store = self._sealed.opened
-        self._sealed.entered(store.enter(found.entered(followed, self._sealed.now())))
+        state = found.entered(followed, self._sealed.now())
+        held = self._sealed.newcomers.since(before, state)
+        self._sealed.entered(store.enter(state, held=held))
         if self._sealed.is_waiting(room):
             # Founded by a device of ours that something kept from adding the other one.
             await self._sealed.fetch_keys(room)

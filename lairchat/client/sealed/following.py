@@ -68,6 +68,12 @@ def event_of(event: wire.LogEvent, content: bytes | None = None) -> Event | None
     return Event.of(event.seq, kind, event.user, event.body, content)
 
 
+def staying(before: Room, change: Change) -> set[bytes]:
+    """Return the accounts that have a device in a room after a change, of those that had one."""
+    gone = {one.identity for one in change.removed}
+    return {one.account for one in before.members if one not in gone}
+
+
 class Following:
     """One encrypted room: what has come of its log and is not worked through yet.
 
@@ -227,7 +233,7 @@ class Following:
             self._sealed.show.opened(self.number, logged, happening, changed)
             self._claims(happening)
         else:
-            self._happened(logged, happening)
+            self._happened(logged, happening, state)
 
     async def _receive(self, event: Event) -> tuple[Room, Happening, Event]:
         """Return what an event does, once all that it needs is here."""
@@ -271,16 +277,19 @@ class Following:
         position = opened.payload.log.position
         self._sealed.directory.withheld(account, position, forked=opened.claim is Claim.FORKED)
 
-    def _happened(self, logged: wire.LogEvent, happening: Happening) -> None:
+    def _happened(self, logged: wire.LogEvent, happening: Happening, before: Room) -> None:
         match happening:
             case Own(change) | Advanced(change):
                 if change is not None:
-                    self._changed(logged, change)
+                    self._changed(logged, change, before)
                 if isinstance(happening, Advanced):
                     self._sealed.check_info(self.number)
             case Out(change):
-                self._sealed.show.changed(self.number, logged, change)
+                self._sealed.show.changed(self.number, logged, change, staying(before, change))
                 self._sealed.removed(self.number, change)
+                if change.committer.account == before.own.account and not change.rejoined:
+                    # One of ours that had not heard this one for long; now it is here.
+                    pass
             case Halted():
                 self._sealed.show.passed(self.number, logged)
                 self._sealed.relabel(self.number)
@@ -308,11 +317,13 @@ class Following:
             and message.epoch > state.group.context.epoch
         )
 
-    def _changed(self, logged: wire.LogEvent, change: Change) -> None:
+    def _changed(self, logged: wire.LogEvent, change: Change, before: Room) -> None:
         if change.added or change.rejoined:
             self._sealed.titles.newcomers(self.number, logged.seq, change)
             self._sealed.invitations.came(self.number, {one.account for one in change.added})
-        self._sealed.show.changed(self.number, logged, change)
+        if change.removed:
+            self._sealed.newcomers.gone(self.number)
+        self._sealed.show.changed(self.number, logged, change, staying(before, change))
         self._sealed.relabel(self.number)
 
     def _now(self) -> int:

@@ -3,6 +3,7 @@
 Computed for the next message that is typed there, from what the room and the pins are at this moment.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lairchat.e2ee.room import Room
@@ -40,7 +41,7 @@ _TEXTS = {
     ),
     Cause.NEWCOMER: (
         "somebody is in the room of whose coming nothing was seen: {name}",
-        "Look at the members: /names. If that is all right: /trust {name}",
+        "Ask the others whether they know of it. If that is right: /trust alone",
     ),
     Cause.ROOM_CUT: (
         "the server has lost the end of this room, or hides it",
@@ -51,6 +52,10 @@ _TEXTS = {
         "Compare with the others by another way what was said. A private room goes on anew: /refound",
     ),
 }
+
+
+NAMED = 3
+"""count: people who are named on a lock; of more, the number."""
 
 
 class Labels:
@@ -69,7 +74,7 @@ class Labels:
         held = (*self._held(state), *holds(kind, pins))
         found = lock(kind, pins, held, waiting=self._sealed.is_waiting(room))
         if found is Lock.HELD:
-            return found, hold_text(held[0])
+            return found, held_text(held)
         return found, self._sealed.why_waiting(room) if found is Lock.WAITING else ""
 
     def audience(self, room: int) -> Audience:
@@ -113,6 +118,17 @@ class Labels:
             if cause is not None:
                 found.append(Hold(cause, directory.name_of(account)))
         return found
+
+
+def held_text(held: Sequence[Hold]) -> str:
+    """Return why a room is held first of all; of people who are asked about together, all of them."""
+    first = next((one for one in held if one.cause is not Cause.NEWCOMER), held[0])
+    if first.cause is not Cause.NEWCOMER:
+        return hold_text(first)
+    names = [one.name for one in held if one.cause is Cause.NEWCOMER]
+    more = len(names) - NAMED
+    shown = [*names[:NAMED], *([f"{more} more"] if more > 0 else [])]
+    return hold_text(Hold(Cause.NEWCOMER, ", ".join(shown)))
 
 
 def hold_text(hold: Hold) -> str:

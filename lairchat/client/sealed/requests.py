@@ -299,6 +299,16 @@ class SealedRequests:
             raise refusals.IdentityBad(why=str(error)) from None
         self._done(effect.ref, f"{effect.name} is taken for a new person, not verified")
 
+    async def list_newcomers(self, effect: sealed_effects.ListNewcomers) -> None:
+        """Tell who is in a room of whose coming nothing was seen."""
+        names = self._sealed.newcomers.of(effect.room)
+        self._deliver(inputs_sealed.NewcomersListed(effect.room, names, effect.ref))
+
+    async def accept_newcomers(self, effect: sealed_effects.AcceptNewcomers) -> None:
+        """Take those who were shown for members like others."""
+        self._sealed.newcomers.accept(effect.room, effect.names)
+        self._done(effect.ref)
+
     # -- invitations and codes
 
     async def list_invites(self, effect: sealed_effects.ListInvites) -> None:
@@ -433,6 +443,8 @@ _HANDLERS: dict[type[effects.Effect], Handler] = {
     sealed_effects.ShowIdentity: SealedRequests.show_identity,
     sealed_effects.MarkCompared: SealedRequests.mark_compared,
     sealed_effects.AcceptIdentity: SealedRequests.accept_identity,
+    sealed_effects.ListNewcomers: SealedRequests.list_newcomers,
+    sealed_effects.AcceptNewcomers: SealedRequests.accept_newcomers,
     sealed_effects.ListInvites: SealedRequests.list_invites,
     sealed_effects.AcceptInvite: SealedRequests.accept_invite,
     sealed_effects.DeclineInvite: SealedRequests.decline_invite,

@@ -30,6 +30,7 @@ from lairchat.client.sealed.invitations import Invitations
 from lairchat.client.sealed.keyring import Keyring
 from lairchat.client.sealed.labels import Labels
 from lairchat.client.sealed.mailbox import Mailbox
+from lairchat.client.sealed.newcomers import Newcomers
 from lairchat.client.sealed.opening import Opening
 from lairchat.client.sealed.packages import Packages
 from lairchat.client.sealed.partners import Partners
@@ -98,6 +99,7 @@ class Sealed:
         self.transfer = Transfer(self)
         self.entering = Entering(self)
         self.adding = Adding(self)
+        self.newcomers = Newcomers(self)
         self.commits = Commits(self)
         self.sending = Sending(self)
         self.labels = Labels(self)

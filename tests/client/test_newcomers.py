@@ -1,0 +1,89 @@
+"""Who came into a room while this device could not see it, and what it takes to write to them."""
+
+from lairchat.client import effects, inputs
+from lairchat.client import effects_sealed as sealed
+from lairchat.client import inputs_sealed as told
+from lairchat.client.sealed.report import report
+from lairchat.client.secret import Secret
+from lairchat.storage import log
+from tests.client.network import Person
+from tests.client.test_sealed import SealedTest
+
+
+class Unseen(SealedTest):
+    """A device that missed commits, which the server has trimmed since."""
+
+    def away(self, one: Person, other: Person, room: int, *names: str) -> list[Person]:
+        """Have people come in by somebody while another one is away for too long."""
+        other.leave()
+        found = []
+        for name in names:
+            (person,) = self.enter(name)
+            self.bring(one, person, room)
+            found.append(person)
+        head = one.link.sealed.position(room)
+        assert head is not None
+        self.network.server.change(
+            lambda connection: log.purge(connection, room, range(1, head + 1))
+        )
+        return found
+
+    def back(self, one: Person) -> Person:
+        again = self.reopened(one).start()
+        again.do(sealed.Unlock(Secret(one.name)))
+        self.network.wait(30)
+        return again
+
+    def test_nobody_is_written_to_before_they_have_been_looked_at(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        (carol,) = self.away(alice, bob, room, "carol")
+        bob = self.back(bob)
+        lock, why = bob.link.sealed.labels.of(room)
+        assert lock.value == "E2E!"
+        assert "was seen: carol" in why
+        ticket = bob.say("who is there?", room)
+        self.network.wait(2)
+        assert bob.refused[ticket] == "LC-HELD"
+        assert any("newcomer" in one.text for one in report(bob.link.sealed.opened, bob.link.now()))
+        self.say(carol, "me", room)
+        assert "me" in bob.texts(room)
+
+        listed = bob.request(sealed.ListNewcomers, room)
+        assert isinstance(listed, told.NewcomersListed)
+        assert listed.names == ("carol",)
+        bob = self.back(self.leaving(bob))
+        assert self.label(bob, room) == "E2E!"
+        done = bob.request(sealed.AcceptNewcomers, room, ("dave",))
+        assert isinstance(done, inputs.CommandDone)
+        assert self.label(bob, room) == "E2E!"
+        bob.request(sealed.AcceptNewcomers, room, ("carol",))
+        assert self.label(bob, room) == "E2E"
+        self.say(bob, "welcome", room)
+        assert "welcome" in carol.texts(room)
+        assert bob.request(sealed.ListNewcomers, room).names == ()
+
+    def leaving(self, one: Person) -> Person:
+        one.leave()
+        return one
+
+    def test_who_is_gone_again_holds_nothing(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        self.away(alice, bob, room, "carol", "dave", "erin", "frank", "grace")
+        bob = self.back(bob)
+        _, why = bob.link.sealed.labels.of(room)
+        assert "was seen: carol, dave, erin, 2 more." in why
+        assert isinstance(alice.request(effects.Kick, room, "carol"), inputs.CommandDone)
+        self.network.wait(4)
+        assert bob.request(sealed.ListNewcomers, room).names == ("dave", "erin", "frank", "grace")
+
+    def test_who_was_there_before_holds_nothing(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        self.away(alice, bob, room)
+        bob = self.back(bob)
+        assert self.label(bob, room) == "E2E"
