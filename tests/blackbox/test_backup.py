@@ -92,6 +92,7 @@ class TwoDevices(BackupTest):
             page = await second.until(lambda: second.of(inputs.HistoryPage))
             assert [one.text for one in page[-1].messages if one.kind == "text"] == said
             assert "backup" in page[-1].messages[len(said)].text
+            assert {one.sender for one in page[-1].messages} == {"alice", "bob", ""}
             assert second.texts(room) == []
             info = second.link.rooms.infos[room]
             assert second.link.sealed.dress(info, None).unread == 0

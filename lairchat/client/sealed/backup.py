@@ -75,7 +75,7 @@ class _Found:
 
     data: the object, None without one.  believed: whether it is what a device of ours put there last.
     broken: places whose chunk could not be had.  held: what was read of places that changed here too.
-    restored: how many messages of each room are new here.
+    restored: how many messages of each room are new here.  authors: the accounts that wrote them.
     """
 
     data: bytes | None
@@ -84,6 +84,7 @@ class _Found:
     broken: set[Place] = field(default_factory=set)
     held: dict[Place, tuple[Message, ...]] = field(default_factory=dict)
     restored: dict[int, int] = field(default_factory=dict)
+    authors: set[bytes] = field(default_factory=set)
 
 
 class Backup:
@@ -215,6 +216,7 @@ class Backup:
             await self._take_in(found, first=first)
         else:
             self._kept.mark()
+        await self._meet(found.authors)
         self._show(found.restored, first=first)
         while await self._write(found):
             pass
@@ -290,6 +292,17 @@ class Backup:
         new = self._kept.restore(entry.place, entry.name, messages)
         if new:
             found.restored[entry.room] = found.restored.get(entry.room, 0) + new
+            found.authors.update(one.said.author for one in messages)
+
+    async def _meet(self, authors: set[bytes]) -> None:
+        """Read who those are that wrote what was restored: else they are shown without their names."""
+        known = self._sealed.opened.people.logs
+        for account in sorted(authors - known.keys()):
+            try:
+                await self._sealed.directory.read(account)
+            except Refusal as refusal:
+                # Gone from this server, or it is just away: what they said is there to be read.
+                self.log.info("who wrote what was restored: {code}", code=refusal.code)
 
     def _restore_pin(self, pin: Pin, *, first: bool) -> None:
         """Take in what another device believes; what was decided here stands."""
