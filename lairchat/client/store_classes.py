@@ -110,7 +110,8 @@ STORE: Final = (
     Fact(
         About.ROOMS,
         Class.METADATA,
-        "which rooms this device is and was in, and how far it has followed each",
+        "which rooms this device is and was in, how far it has followed each, and which devices it has"
+        " heard there when",
         (
             "names.room",
             *_of("rooms", "room", "server_key", "seq", "hash", "count", "sent"),
@@ -119,7 +120,9 @@ STORE: Final = (
             *_of("lived", "group_id", "epoch", "refused"),
             *_of("trees", "hash", "data"),
             *_of("epochs", "id", "room", "place", "tree"),
+            *_of("rooms", "listening", "listened"),
             *_of("counts", "room", "device", "count"),
+            *_of("heard", "room", "device", "at"),
         ),
     ),
     Fact(

@@ -16,6 +16,7 @@ from lairchat.client.store_database import Connection
 from lairchat.client.store_people import signing_key
 from lairchat.e2ee.following import Followed
 from lairchat.e2ee.room import Past, Room
+from lairchat.e2ee.silence import Heard
 from lairchat.e2ee.storing import restore_pending, store_pending
 from lairchat.mls.errors import InvalidError
 from lairchat.mls.group import Group, PastEpoch
@@ -66,13 +67,15 @@ def load(connection: Connection, room: int) -> Room | None:
     Raises MalformedError if what is kept is not what was written.
     """
     row = connection.execute(
-        "SELECT server_key, seq, hash, count, sent, renewed_at, halted, behind, pending, ended_at"
-        " FROM rooms WHERE room = ?",
+        "SELECT server_key, seq, hash, count, sent, renewed_at, halted, behind, pending, ended_at,"
+        " listening, listened FROM rooms WHERE room = ?",
         (room,),
     ).fetchone()
     if row is None:
         return None
-    server_key, seq, digest, count, sent, renewed_at, halted, behind, pending, ended_at = row
+    server_key, seq, digest, count, sent, renewed_at, halted, behind, pending, ended_at = row[:10]
+    listening, listened = row[10:]
+    heard = connection.execute("SELECT device, at FROM heard WHERE room = ?", (room,))
     counts = connection.execute("SELECT device, count FROM counts WHERE room = ?", (room,))
     key = signing_key(connection)
     group = _group(connection, room, Place.NOW, key)
@@ -90,6 +93,7 @@ def load(connection: Connection, room: int) -> Room | None:
         renewed_at,
         halted,
         behind,
+        Heard(listening, listened, dict(heard.fetchall())),
     )
 
 
@@ -210,6 +214,7 @@ def save(connection: Connection, old: Room | None, new: Room) -> None:
     _save_row(connection, old, new)
     _save_lived(connection, old, new)
     _save_counts(connection, {} if old is None else old.followed.counts, new)
+    _save_heard(connection, {} if old is None else old.heard.devices, new)
     before, after = _epochs(old), _epochs(new)
     for place in Place:
         _save_epoch(connection, new.room, place, before.get(place), after.get(place))
@@ -238,7 +243,8 @@ def _save_row(connection: Connection, old: Room | None, new: Room) -> None:
     lost = pending is not None and new.pending is None and not won
     changed = connection.execute(
         "UPDATE rooms SET seq = ?, hash = ?, count = ?, sent = ?, renewed_at = ?, halted = ?,"
-        " behind = ?, ended_at = ?, unclean = max(min(unclean, ?) - ?, 0) WHERE room = ?",
+        " behind = ?, ended_at = ?, listening = ?, listened = ?,"
+        " unclean = max(min(unclean, ?) - ?, 0) WHERE room = ?",
         (
             new.followed.seq,
             new.followed.hash,
@@ -248,6 +254,8 @@ def _save_row(connection: Connection, old: Room | None, new: Room) -> None:
             new.halted,
             new.behind,
             None if new.past is None else new.past.ended_at,
+            new.heard.since,
+            new.heard.at,
             1 if lost else 2,
             won,
             new.room,
@@ -277,6 +285,17 @@ def _save_counts(connection: Connection, before: Mapping[bytes, int], new: Room)
         "INSERT INTO counts (room, device, count) VALUES (?, ?, ?)"
         " ON CONFLICT (room, device) DO UPDATE SET count = excluded.count",
         [(new.room, who, count) for who, count in after.items() if before.get(who) != count],
+    )
+
+
+def _save_heard(connection: Connection, before: Mapping[bytes, int], new: Room) -> None:
+    after = new.heard.devices
+    if before is after:
+        return
+    connection.executemany(
+        "INSERT INTO heard (room, device, at) VALUES (?, ?, ?)"
+        " ON CONFLICT (room, device) DO UPDATE SET at = excluded.at",
+        [(new.room, who, at) for who, at in after.items() if before.get(who) != at],
     )
 
 

@@ -335,5 +335,21 @@ _BACKUP: Final = (
     ),
 )
 
-STEPS: Final = (_FIRST, _BACKUP)
+_HEARD: Final = (
+    # listening: since when this device has followed the room without a long break; listened: when it
+    # followed an event last; ms.
+    "ALTER TABLE rooms ADD COLUMN listening INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE rooms ADD COLUMN listened INTEGER NOT NULL DEFAULT 0",
+    # When each device was heard last, by this one's clock, ms.
+    """
+    CREATE TABLE heard (
+        room INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
+        device BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (room, device)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+STEPS: Final = (_FIRST, _BACKUP, _HEARD)
 """What leads from each version to the next."""

@@ -11,7 +11,7 @@ Promises not to know: who is trusted (pins), how anything is stored or sent.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from hashlib import sha256
 from typing import Final
@@ -46,6 +46,7 @@ from lairchat.e2ee.payload import (
     encode_body,
     encode_payload,
 )
+from lairchat.e2ee.silence import Heard
 from lairchat.mls.errors import MisuseError, MLSError, OwnCommitError
 from lairchat.mls.group import Committed, Group, PastEpoch, Received
 from lairchat.mls.messages import PrivateMessage, PublicMessage, decode_message, encode_message
@@ -73,6 +74,7 @@ from lairchat.trust.structure import (
     check_group,
     check_proposal,
     identity_of,
+    may_remove,
 )
 from lairchat.wire.errors import ProtocolError
 
@@ -146,6 +148,7 @@ class Room:
     renewed_at: when this device's own keys were last renewed by a commit of its own, ms; 0: never.
     halted: why, once a commit has been refused.  behind: why, once this device has missed one; then it
     keeps its state and follows the log for its chain alone, until it has entered again.
+    heard: which of the others this device has heard, and when.
     """
 
     room: int
@@ -159,6 +162,7 @@ class Room:
     renewed_at: int = 0
     halted: str | None = None
     behind: str | None = None
+    heard: Heard = field(default_factory=Heard)
 
     # Looking.
 
@@ -198,6 +202,18 @@ class Room:
         if now_ms - self.renewed_at >= days * limits.DAY * 1000:
             return Due.OLD
         return None
+
+    def silent(self, now_ms: int) -> list[int]:
+        """Return the leaves of devices that have been silent for so long that this one removes them.
+
+        Its own person's, and of people whom its role lets it remove, as the table in
+        :mod:`lairchat.trust.structure` has it.
+        """
+        own, policy = self.own, self.policy
+        leaves = {identity_of(leaf): index for index, leaf in self.group.public.tree.members()}
+        # This device is here, though it does not listen to itself.
+        silent = self.heard.heard((own.device,), now_ms).silent(leaves, now_ms)
+        return [leaves[one] for one in silent if may_remove(policy, own, one)]
 
     # Sending.
 
@@ -320,7 +336,7 @@ class Room:
         Raises BodyNeededError if a commit has to be fetched first, or what was fetched is not it.
         Raises ValueError if the event is not the next, or its body is not what the log says.
         """
-        room = self._next(event).forget(now_ms)
+        room = self._next(event, now_ms).forget(now_ms)
         if event.kind not in _OPENED:
             return room, Passed()
         if self.halted is not None or self.behind is not None:
@@ -339,7 +355,7 @@ class Room:
             return room, Unreadable(str(error))
         match event.kind, message:
             case EventClass.APP, PrivateMessage():
-                return room._message(event, message, logs, repeats, hash_at, asked)
+                return room._message(event, message, logs, now_ms, repeats, hash_at, asked)
             case EventClass.COMMIT, PublicMessage():
                 return room._commit(message, logs, now_ms)
             case EventClass.PROPOSAL, PublicMessage():
@@ -351,14 +367,14 @@ class Room:
 
         The caller has compared the digest with what it sent.  Raises ValueError as ``receive`` does.
         """
-        return self._next(event).forget(now_ms)
+        return self._next(event, now_ms).forget(now_ms)
 
-    def _next(self, event: Event) -> "Room":
+    def _next(self, event: Event, now_ms: int) -> "Room":
         if event.body is not None and sha256(event.body).digest() != event.digest:
             # Else a server could show each device other bodies under one chain.
             raise ValueError(f"the body of event {event.seq} is not what its digest says")
         followed = self.followed.event(event.seq, event.kind, event.sender, event.digest)
-        return replace(self, followed=followed)
+        return replace(self, followed=followed, heard=self.heard.followed(now_ms))
 
     def _fall_behind(self, why: str) -> tuple["Room", Happening]:
         # Whatever the log has instead of one's own commit under way, it is not taken any more.
@@ -375,6 +391,7 @@ class Room:
         event: Event,
         message: PrivateMessage,
         logs: Logs,
+        now_ms: int,
         repeats: Repeats,
         hash_at: HashAt,
         asked: Collection[bytes],
@@ -403,7 +420,9 @@ class Room:
             payload.at,
             body,
         )
-        return replace(room, followed=followed), Opened(said, payload, finding, claim)
+        heard = room.heard.heard((author.device,), now_ms)
+        room = replace(room, followed=followed, heard=heard)
+        return room, Opened(said, payload, finding, claim)
 
     def _decrypt(self, message: PrivateMessage) -> tuple[Received, Policy, LeafNode, "Room"]:
         past = self.past
@@ -442,7 +461,7 @@ class Room:
             return replace(self, halted="this device was removed", pending=None), Out(change)
         removed = staged.transition.applied.removed
         lost = self.pending
-        return self._entered(staged.group, removed, now_ms), Advanced(change, lost)
+        return self._entered(staged.group, removed, change, now_ms), Advanced(change, lost)
 
     def _take(self, now_ms: int) -> tuple["Room", Happening]:
         assert self.pending is not None
@@ -452,13 +471,15 @@ class Room:
             for leaf, node in self.group.public.tree.members()
             if identity_of(node) in {gone.identity for gone in pending.change.removed}
         ]
-        entered = self._entered(pending.group, removed, now_ms)
+        entered = self._entered(pending.group, removed, pending.change, now_ms)
         return replace(entered, renewed_at=now_ms), Own(pending.change)
 
-    def _entered(self, group: Group, removed: Iterable[int], now_ms: int) -> "Room":
+    def _entered(self, group: Group, removed: Iterable[int], change: Change, now_ms: int) -> "Room":
+        come = [one.device for one in (change.committer, *change.added)]
         return replace(
             self,
             group=group,
+            heard=self.heard.heard(come, now_ms),
             past=Past(self.group.past(removed), now_ms),
             pending=None,
             sent=0,

@@ -331,6 +331,10 @@ RENEW_DAYS = 7
 """days: a device renews its keys in a room at least this often; more in large rooms."""
 RENEW_DEVICES_PER_DAY = 20
 """count: devices that renew their keys on one day; a room of 1,000 takes 50 days for all."""
+SILENT_DAYS = 60
+"""days: a device that a member has not heard in a room for so long is removed, if another of its person's stays."""
+LISTENING_GAP_DAYS = 14
+"""days: who has followed nothing of a room for longer was away, and judges nobody's silence by that."""
 
 # -- rates ---------------------------------------------------------------------------------------
 

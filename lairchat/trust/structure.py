@@ -287,12 +287,7 @@ class _Judge:
             return
         if because is not Because.DECIDED:
             raise PolicyError("only the server says that somebody is banned or gone")
-        if by.account == target.account:
-            return
-        role = self.policy.role(by.account)
-        if self.policy.kind == Kind.DIRECT or (
-            role is not Role.ADMINISTRATOR and role <= self.policy.role(target.account)
-        ):
+        if not may_remove(self.policy, by, target):
             raise PolicyError("this member may not remove that one")
 
     def _server_removes(self, target: LeafIdentity, because: Because) -> None:
@@ -313,6 +308,16 @@ class _Judge:
         revoked = device.revoked if device else None
         if revoked is None or revoked.position > head.position:
             raise UncertifiedError("this device has not been revoked")
+
+
+def may_remove(policy: Policy, by: LeafIdentity, target: LeafIdentity) -> bool:
+    """Tell whether a member may decide to remove a device."""
+    if by.account == target.account:
+        return True
+    role = policy.role(by.account)
+    if policy.kind == Kind.DIRECT:
+        return False
+    return role is Role.ADMINISTRATOR or role > policy.role(target.account)
 
 
 def _because(reason: Removal) -> Because:

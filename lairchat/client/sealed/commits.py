@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lairchat.e2ee.room import Due, Room, revoked
+from lairchat.e2ee.room import Due, Room, decided, revoked
 from lairchat.features.delivery import messages as wire
 from lairchat.mls.errors import MLSError
 from lairchat.mls.group import Group
@@ -73,6 +73,7 @@ class Commits:
         self._soon: set[int] = set()
         self._refused: dict[int, int] = {}
         self._looked: dict[int, tuple[object, int, list[Any]]] = {}
+        self._quiet: dict[int, tuple[object, int, list[int]]] = {}
 
     async def change(self, room: int, make: Make, admissions: "Admissions | None" = None) -> bool:
         """Make a change; False if it was not wanted any more.  Raises a Refusal."""
@@ -246,7 +247,7 @@ class Commits:
         state = self._sealed.following(room).state
         if state is None or state.halted is not None or state.behind is not None:
             return False
-        if state.pending is not None or self._revoked(state):
+        if state.pending is not None or self._revoked(state) or self._silent(state):
             return True
         due = state.due(self._sealed.now(), unclean=self._sealed.opened.is_unclean(room))
         # An unclean room gets its keys with the next message; nobody needs them before.
@@ -257,11 +258,15 @@ class Commits:
         state = self._sealed.following(room).state
         if state is None or not self._is_due(room):
             return
-        if state.group.public.pending or self._revoked(state):
+        if state.group.public.pending or self._revoked(state) or self._silent(state):
             await self._sealed.ask(wire.LEASE, wire.AskGroup(room))
+        whole = await self._is_whole(room) if self._silent(state) else False
 
         def make(now: Room) -> Wanted | None:
             gone = self._revoked(now)
+            if whole:
+                known = {index for index, _ in gone}
+                gone = gone + [decided(one) for one in self._silent(now) if one not in known]
             due = now.due(self._sealed.now())
             if gone:
                 return {"remove": gone}
@@ -269,6 +274,28 @@ class Commits:
 
         await self.change(room, make)
         self._refused.pop(room, None)
+
+    async def _is_whole(self, room: int) -> bool:
+        """Tell whether this device has followed a room as far as the server says that it goes.
+
+        Who was silent until yesterday may have spoken in what is still on its way here.
+        """
+        there: wire.GroupState = await self._sealed.ask(wire.STATE, wire.AskGroup(room))
+        return (self._sealed.position(room) or 0) >= there.seq
+
+    def _silent(self, state: Room) -> list[int]:
+        """Return the leaves that have been silent for too long, and nobody has proposed to remove.
+
+        Looked for anew each minute, or when the group has changed: this too is asked with each message.
+        """
+        public, minute = state.group.public, self._sealed.now() // 60_000
+        known = self._quiet.get(state.room)
+        if known is None or known[0] is not public or known[1] != minute:
+            proposed = _proposed(state)
+            silent = state.silent(self._sealed.now())
+            found = [one for one in silent if one not in proposed]
+            known = self._quiet[state.room] = public, minute, found
+        return known[2]
 
     def _revoked(self, state: Room) -> list[Any]:
         """Return the removals of devices that their accounts have revoked, and nobody has proposed.
@@ -284,9 +311,7 @@ class Commits:
 
     def _find_revoked(self, state: Room) -> list[Any]:
         logs = self._sealed.opened.people.logs
-        proposed = {
-            getattr(one.proposal, "removed", None) for one in state.group.public.pending.values()
-        }
+        proposed = _proposed(state)
         found = []
         for index, leaf in state.group.public.tree.members():
             identity = identity_of(leaf)
@@ -297,3 +322,8 @@ class Commits:
             if index not in proposed and index != state.group.leaf:
                 found.append(revoked(index, log))
         return found
+
+
+def _proposed(state: Room) -> set[Any]:
+    """Return the leaves that somebody has proposed to remove."""
+    return {getattr(one.proposal, "removed", None) for one in state.group.public.pending.values()}

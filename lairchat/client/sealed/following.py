@@ -289,7 +289,7 @@ class Following:
                 self._sealed.removed(self.number, change)
                 if change.committer.account == before.own.account and not change.rejoined:
                     # One of ours that had not heard this one for long; now it is here.
-                    pass
+                    self._sealed.entering.changed(self.number)
             case Halted():
                 self._sealed.show.passed(self.number, logged)
                 self._sealed.relabel(self.number)

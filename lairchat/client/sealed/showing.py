@@ -3,7 +3,7 @@
 Promises not to know: keys, the network.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from lairchat.client import inputs, inputs_sealed
@@ -80,9 +80,11 @@ class Showing:
         """Go past an event that shows nothing."""
         self._line(room, _nothing(event))
 
-    def changed(self, room: int, event: wire.LogEvent, change: Change) -> None:
-        """Say in the room what a commit has changed."""
-        text = "; ".join(sentences(change, self._sealed.shown_name))
+    def changed(
+        self, room: int, event: wire.LogEvent, change: Change, staying: Collection[bytes]
+    ) -> None:
+        """Say in the room what a commit has changed; staying: who still has a device there."""
+        text = "; ".join(sentences(change, self._sealed.shown_name, staying))
         if not text:
             self._line(room, _nothing(event))
             return
@@ -175,8 +177,11 @@ def _poll(question: str, poll: Poll, votes: Mapping[bytes, tuple[int, ...]]) -> 
 # -- what commits and findings say
 
 
-def sentences(change: Change, name: Names) -> Iterable[str]:
-    """Say what a commit changes, a clause for each; keys that were only renewed say nothing."""
+def sentences(change: Change, name: Names, staying: Collection[bytes] = ()) -> Iterable[str]:
+    """Say what a commit changes, a clause for each; keys that were only renewed say nothing.
+
+    staying: the accounts of which some devices stay.
+    """
     by = name(change.committer.account)
     before = {gone.identity.account for gone in change.removed}
     for account in dict.fromkeys(one.account for one in change.added):
@@ -190,11 +195,11 @@ def sentences(change: Change, name: Names) -> Iterable[str]:
     for account in dict.fromkeys(gone.identity.account for gone in change.removed):
         gone = next(one for one in change.removed if one.identity.account == account)
         if not (change.rejoined and account == change.committer.account):
-            yield _gone(gone, name)
+            yield _gone(gone, name, stays=account in staying)
     yield from _roles(by, change.before, change.after, name)
 
 
-def _gone(gone: Removed, name: Names) -> str:
+def _gone(gone: Removed, name: Names, *, stays: bool) -> str:
     who = name(gone.identity.account)
     match gone.because:
         case Because.LEFT:
@@ -206,7 +211,7 @@ def _gone(gone: Removed, name: Names) -> str:
     assert gone.by is not None
     if gone.by.account == gone.identity.account:
         return f"{who} removed a device"
-    return f"{name(gone.by.account)} removed {who}"
+    return f"{name(gone.by.account)} removed {'a device of ' * stays}{who}"
 
 
 _ROLES = {

@@ -1,0 +1,60 @@
+"""When a device was last heard in a room, as this one has followed it, and which have fallen silent.
+
+A device that lies in a drawer for months keeps keys of the room that nobody renews: whoever finds it
+reads what is said now.  Each member looks at its own record alone: messages that opened, and commits
+that were followed.  Both are signed, so that nobody but the device itself can be heard; typing is not,
+and does not count.
+
+A server can withhold what a device says.  It has to do so for all of the time, to a member that hears
+the room meanwhile: time in which this device was not there itself, by its own clock, is nobody's
+silence, nor is a leap of that clock.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from lairchat.model import limits
+from lairchat.trust.leaf import LeafIdentity
+
+_SILENT_MS: Final = 1000 * limits.DAY * limits.SILENT_DAYS
+_GAP_MS: Final = 1000 * limits.DAY * limits.LISTENING_GAP_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What this device has heard of a room, by its own clock, ms.
+
+    since: from when on it has followed the room without a long break; 0: not yet.
+    at: when it followed an event last.  devices: when each was heard last.
+    """
+
+    since: int = 0
+    at: int = 0
+    devices: Mapping[bytes, int] = field(default_factory=dict)
+
+    def followed(self, now_ms: int) -> "Heard":
+        """Return this after an event of the room's log, whatever it is."""
+        here = self.since and self.since <= now_ms and now_ms - self.at <= _GAP_MS
+        return replace(self, since=self.since if here else now_ms, at=now_ms)
+
+    def heard(self, devices: Iterable[bytes], now_ms: int) -> "Heard":
+        """Return this after some devices have been heard, or have come in."""
+        return replace(self, devices={**self.devices, **dict.fromkeys(devices, now_ms)})
+
+    def silent(self, members: Iterable[LeafIdentity], now_ms: int) -> list[LeafIdentity]:
+        """Return the devices that should go: silent for so long, while another of the person is not.
+
+        Nobody loses a room by being away: where all devices of somebody are silent, all stay, and
+        whoever comes back has one inside that lets it in.
+        """
+        if not self.since or now_ms - self.since < _SILENT_MS or now_ms - self.at > _GAP_MS:
+            return []
+        found, speaking = [], set()
+        for one in members:
+            last = max(self.devices.get(one.device, 0), self.since)
+            if now_ms - last >= _SILENT_MS:
+                found.append(one)
+            else:
+                speaking.add(one.account)
+        return [one for one in found if one.account in speaking]
