@@ -68,6 +68,15 @@ class Marks:
         with self._database.writing() as connection:
             keep_fact(connection, name, value)
 
+    def facts(self, prefix: str) -> list[str]:
+        """Return the names, beginning with this, under which something is kept."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT name FROM facts WHERE substr(name, 1, ?) = ? ORDER BY name",
+                (len(prefix), prefix),
+            )
+            return [name for (name,) in rows.fetchall()]
+
     def timer(self, room: int) -> int:
         """Return how long what is said in a room stays once it is read, seconds; 0: it stays."""
         with self._database.reading() as connection:

@@ -123,6 +123,16 @@ class Messages:
             ).fetchall()
             return [(row[0], store_messages.read(connection, row[1:])) for row in rows]
 
+    def over(self, now_ms: int, author: bytes) -> list[tuple[int, int]]:
+        """Return (room, place) of what somebody said and has had its time, and is not erased yet."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT room, seq FROM {FROM}"  # noqa: S608 - a constant
+                " WHERE gone_at IS NOT NULL AND gone_at <= ? AND author = ?",
+                (now_ms, author),
+            )
+            return [(room, seq) for room, seq in rows.fetchall()]
+
     def next_expiry(self) -> int | None:
         """Return when the next message disappears, ms; None if none does."""
         with self._database.reading() as connection:

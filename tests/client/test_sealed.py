@@ -7,6 +7,7 @@ from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
 from lairchat.client.secret import Secret
 from lairchat.e2ee.payload import Poll, Target, Vote
+from lairchat.model import faults
 from lairchat.storage import log
 from lairchat.trust.pins import Sureness
 from tests.client.network import NetworkTest, Person
@@ -164,6 +165,31 @@ class Talking(SealedTest):
         self.say(alice, "this stays too", room)
         self.network.wait(600)
         assert len(bob.of(told.MessagesGone)) == 1
+
+    def test_what_disappears_while_nobody_is_connected_goes_from_the_server_later(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.direct(alice, bob)
+        alice.request(sealed.SetTimer, room, 300)
+        self.say(alice, "not for long", room)
+        seq = self.seq(alice, room, "not for long")
+        alice.do(effects.MoveCursor(room, seq))
+        self.network.wait(2)
+        self.network.refusal = faults.NetRefused(address="a:1", host="a")
+        for pipe in self.network.pipes:
+            pipe.cut()
+        self.network.wait(400)
+        marks = alice.link.sealed.opened.marks
+        assert alice.last(told.MessagesGone) == told.MessagesGone(room, (seq,))
+        assert marks.facts("drop:") == [f"drop:{room}:{seq}"]
+        self.network.refusal = None
+        self.network.wait(120)
+        assert marks.facts("drop:") == []
+        stored = self.network.server.result(
+            self.network.server.kernel.storage.read(
+                lambda c: log.page(c, room, after=seq - 1, limit=1)
+            )
+        )
+        assert stored[0].body is None
 
     def test_typing_is_told_and_forgotten(self) -> None:
         alice, bob = self.enter("alice", "bob")

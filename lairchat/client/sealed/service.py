@@ -220,6 +220,7 @@ class Sealed:
         except Refusal as refusal:
             self.deliver(inputs.Notice(refusal.text, refusal.code))
         self.pin_rooms()
+        self.expiring.soon()
 
     def release(self) -> None:
         """Close the store, for good: nothing of this goes on, whatever still waits for something."""
@@ -231,6 +232,7 @@ class Sealed:
         self._pins = None
         self._opening = None
         self._profile = None
+        self.expiring.end()
         store, self.store = self.store, None
         if store is not None:
             try:
@@ -257,6 +259,7 @@ class Sealed:
         self.store = self._opening.by_password(SecretBytes(vault_key))
         self._pins = None
         self.pin_rooms()
+        self.expiring.soon()
         self.deliver(inputs_sealed.StoreOpened())
 
     async def begin(self) -> None:
@@ -305,7 +308,7 @@ class Sealed:
             return
         # First: a full disk, say, ends this round, and not all that would follow.
         self.later(ROUND_SECONDS, self._round)
-        self.expiring.round()
+        self.expiring.drop()
         inside = self.store.rooms()
         for room in inside:
             self.commits.tend(room)
@@ -779,6 +782,7 @@ class Sealed:
         """Note up to where a room has been read."""
         if self.store is not None:
             self.store.marks.read(room, seq, self.now())
+            self.expiring.soon()
 
     async def _identity_changed(self, body: Any) -> None:
         await self.directory.identity_changed(body)
