@@ -102,6 +102,7 @@ class Requests:
             case "room.left":
                 self._link.rooms.left(body.room)
                 self._deliver(inputs.RoomLeft(body.room, body.text))
+                self._link.sealed.left(body.room)
             case "room.invited":
                 self._deliver(
                     inputs.Notice(

@@ -126,6 +126,8 @@ class Adding:
         state = self._sealed.following(room).state
         if state is None or state.halted is not None or state.behind is not None:
             return False
+        if self._sealed.is_out(room):
+            return False
         policy = state.policy
         return policy.kind == Kind.PRIVATE and policy.role(state.own.account) >= policy.adders
 

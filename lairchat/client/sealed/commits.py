@@ -245,7 +245,9 @@ class Commits:
 
     def _is_due(self, room: int) -> bool:
         state = self._sealed.following(room).state
-        if state is None or state.halted is not None or state.behind is not None:
+        if state is None or self._sealed.is_out(room):
+            return False
+        if state.halted is not None or state.behind is not None:
             return False
         if state.pending is not None or self._revoked(state) or self._silent(state):
             return True

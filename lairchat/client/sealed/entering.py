@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lairchat.client import inputs
+from lairchat.client.sealed.following import GIVEN_SECONDS
 from lairchat.client.sealed.report import LAST_RESORT
 from lairchat.e2ee.following import Followed
 from lairchat.e2ee.rejoining import Rejoined, read_info, rejoin
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
     from lairchat.features.inbox.messages import InboxEntry
     from lairchat.features.rooms.messages import RoomInfo
+    from lairchat.mls.objects import GroupContext
     from lairchat.mls.transition import PublicGroup
 
 WELCOME_SECONDS = 2.0
@@ -140,7 +142,9 @@ class Entering:
             if room is None:
                 self.log.info("a welcome into a room that the server does not list")
                 return
-            if store.room(room) is not None and not self._is_behind(room):
+            if not await self._is_over(room, info.context):
+                if self._leads_on(room, info.context):
+                    self._put_off[room] = entry, admissions
                 return
             tree = await self._sealed.transfer.tree(room, info.context.epoch)
             group = join(welcome, package, tree)
@@ -174,9 +178,33 @@ class Entering:
             inputs.Notice(f"an invitation was not taken: {why}", "LC-GROUP-REFUSED")
         )
 
-    def _is_behind(self, room: int) -> bool:
+    async def _is_over(self, room: int, context: "GroupContext") -> bool:
+        """Tell whether nothing stands in a welcome's way that is kept of its room.
+
+        Who was away while they went out and were let in again has not read how: first comes the log,
+        with what was said to them before.
+        """
+        following = self._sealed.following(room)
+        if self._leads_on(room, context):
+            self._sealed.reread(room)
+            await following.until(lambda: not self._leads_on(room, context), GIVEN_SECONDS)
+        return following.state is None or following.state.behind is not None
+
+    def _leads_on(self, room: int, context: "GroupContext") -> bool:
+        """Tell whether a group is the one that is followed here, and in an epoch that is still to come.
+
+        Another group in its place would be another's choice.
+        """
         state = self._sealed.following(room).state
-        return state is not None and state.behind is not None
+        if state is None or state.behind is not None or state.halted is not None:
+            return False
+        here = state.group.context
+        return context.group_id == here.group_id and context.epoch > here.epoch
+
+    def out(self, room: int) -> None:
+        """Take the welcome back into a room that this device has gone out of, if one has come."""
+        if room in self._put_off:
+            self.changed(room)
 
     async def _room_of(self, group_id: bytes) -> int | None:
         """Return the number of the room that has a group; the server is asked once for each room."""
@@ -263,7 +291,7 @@ class Entering:
 
     def come_back(self, room: int) -> None:
         """Come into a room by oneself: as a new device, or after falling behind."""
-        if room in self._coming or not self._sealed.ready:
+        if room in self._coming or not self._sealed.ready or self._sealed.is_out(room):
             return
         self._coming.add(room)
         welcome = self._put_off.pop(room, None)

@@ -223,6 +223,8 @@ class Following:
             self._sealed.show.own(self.number, logged, mine, changed)
             return
         after, happening, event = await self._receive(event)
+        # What was to be said there goes with the keys: who typed it is told.
+        unsaid = store.outbox(self.number) if isinstance(happening, Out) else []
         try:
             changed = store.follow(after, event, happening)
         except InvalidError:
@@ -234,6 +236,7 @@ class Following:
             self._claims(happening)
         else:
             self._happened(logged, happening, state)
+            self._sealed.sending.ended(unsaid)
 
     async def _receive(self, event: Event) -> tuple[Room, Happening, Event]:
         """Return what an event does, once all that it needs is here."""

@@ -112,7 +112,9 @@ class SealedRequests:
         await self._link.ask(delivery.LEAVE, delivery.AskGroup(effect.room))
         store = self._sealed.store
         if store is not None:
+            unsaid = store.outbox(effect.room)
             store.leave(effect.room)
+            self._sealed.sending.ended(unsaid)
         self._link.rooms.left(effect.room)
         self._deliver(inputs.RoomLeft(effect.room, ref=effect.ref))
 

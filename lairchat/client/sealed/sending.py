@@ -6,7 +6,7 @@ A message that was sealed keeps its bytes until the server has taken or refused 
 connection the room is read to its end first, which shows whether it stands there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -33,6 +33,10 @@ _KEEPS_TRYING = (refusals.EpochStale, refusals.GroupMissing)
 QUICK_TRIES = 4
 """count: how often a message is sealed anew at once; then each time after twice as long."""
 WAIT_SECONDS_MAX = 60.0
+_OUT = faults.RoomHeld(
+    why="this device is not in that room any more",
+    advice="Nothing is sent there. An invitation leads back in",
+)
 
 
 class Sending:
@@ -111,12 +115,16 @@ class Sending:
     def retry(self, ticket: int) -> None:
         """Send a message after all, to those who are there now: its writer wants that."""
         message = self._message_of(ticket)
-        if message is not None:
-            self._failed.discard(message)
-            self._confirmed.add(message)
-            for letter in self._sealed.opened.outbox():
-                if letter.id == message:
-                    self.wake(letter.room)
+        if message is None:
+            return
+        letter = next((one for one in self._sealed.opened.outbox() if one.id == message), None)
+        if letter is None:
+            # Its room has ended here, and took it along.
+            self._sealed.deliver(inputs.SendRefused(ticket, _OUT.code, _OUT.text))
+            return
+        self._failed.discard(message)
+        self._confirmed.add(message)
+        self.wake(letter.room)
 
     def discard(self, ticket: int) -> None:
         """Forget a message; of one that was sealed, which others count, the number is sent."""
@@ -139,16 +147,21 @@ class Sending:
         letters = self._sealed.opened.outbox()
         if not self._shown:
             self._shown = True
-            items = []
-            for letter in letters:
-                if isinstance(letter.body, Text) and letter.id not in self._tickets:
-                    self._restored += 1
-                    self._tickets[letter.id] = -_RESTORED - self._restored
-                    items.append(self._item(letter))
-            if items:
-                self._sealed.deliver(inputs.OutboxRestored(tuple(items)))
+            self._show(letters)
         for room in {letter.room for letter in letters}:
             self.wake(room)
+
+    def _show(self, letters: Iterable[Letter]) -> None:
+        """Show what nobody on this screen has typed since it began."""
+        items = []
+        for letter in letters:
+            known = letter.id in self._tickets or letter.id in self._told
+            if isinstance(letter.body, Text) and not known:
+                self._restored += 1
+                self._tickets[letter.id] = -_RESTORED - self._restored
+                items.append(self._item(letter))
+        if items:
+            self._sealed.deliver(inputs.OutboxRestored(tuple(items)))
 
     def _item(self, letter: Letter) -> inputs.OutboxItem:
         assert isinstance(letter.body, Text)
@@ -197,6 +210,9 @@ class Sending:
 
     async def _forward(self, letter: Letter) -> bool:
         """Bring a message one step on; False if nothing more can be done now."""
+        if self._sealed.is_out(letter.room):
+            self._fail(letter, _OUT)
+            return True
         sealed = letter.sealed
         if letter.state in (State.QUEUED, State.REFUSED):
             found = await self._seal(letter)
@@ -337,6 +353,13 @@ class Sending:
         self._confirmed.discard(message)
         for told in self._told.pop(message, ()):
             told(wire.Sent(event.seq, event.at))
+
+    def ended(self, letters: Iterable[Letter]) -> None:
+        """Tell that messages are not sent, and cannot be: this device has gone out of their room."""
+        unsaid = tuple(letters)
+        self._show(unsaid)
+        for letter in unsaid:
+            self._fail(letter, _OUT)
 
     def _wait(self, letter: Letter, refusal: Refusal) -> None:
         ticket = self.ticket_of(letter.id)

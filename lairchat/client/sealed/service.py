@@ -446,6 +446,14 @@ class Sealed:
             advice="Nothing is sent there. To talk: /msg NAME, or /new NAME",
         )
 
+    def is_out(self, room: int) -> bool:
+        """Tell whether this account is in a room no more, by the server's list of rooms.
+
+        Then nothing is asked or said there.  All that is kept of it stays: the list may be a lie.
+        """
+        rooms = self.link.rooms
+        return self.ready and rooms.synced and room not in rooms.infos
+
     def following(self, room: int) -> Following:
         """Return what follows a room."""
         found = self._rooms.get(room)
@@ -499,7 +507,11 @@ class Sealed:
         Before, nobody could read it or say what it is called; if that takes long it is shown all the
         same, with what it waits for on its lock.
         """
-        if info.crypto != "mls" or not self.ready or self.position(info.room) is not None:
+        if info.crypto != "mls" or not self.ready:
+            return False
+        if self.position(info.room) is not None:
+            # From before it was out: the log says how it went.
+            self.reread(info.room)
             return False
         self._unshown.add(info.room)
         self.later(COMING_SECONDS, self.show_room, info.room)
@@ -537,7 +549,12 @@ class Sealed:
         if own is not None and change.rejoined and change.committer == own.identity:
             self.opened.marks.keep_fact(f"{COPIED}{room}", b"1")
             self.deliver(inputs.Notice(_COPY))
+        self.entering.out(room)
         self.relabel(room)
+
+    def left(self, room: int) -> None:
+        """Note that the server says that this account has left a room: what waits there does not leave."""
+        self.sending.wake(room)
 
     def is_copied(self, room: int) -> bool:
         """Tell whether a copy of this device has taken its place in a room."""
