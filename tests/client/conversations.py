@@ -324,7 +324,11 @@ class Conversations:
         for room, kind in found:
             if room not in self.books:
                 names = {one.name for one in self.devices}
-                self.books[room] = Book(room, kind == "direct", set(), unsure=names)
+                book = self.books[room] = Book(room, kind == "direct", set(), unsure=names)
+                if book.direct:
+                    # Whoever is not in it yet comes as soon as somebody is there who adds them.
+                    one, other = (name for name in sorted(names) if self._is_listed(room, name))
+                    book.coming = {one: (other, False), other: (one, False)}
 
     def _check_answers(self) -> None:
         for one in self.asked:

@@ -68,6 +68,18 @@ def test_a_conversation_whose_founder_was_killed_has_both_in_it(
     assert chat.books[room].members == {"alice", "bob"}
 
 
+@pytest.mark.parametrize("write", [2, 5, 8])
+def test_whom_a_founder_had_no_time_to_add_comes_later(chat: Conversations, write: int) -> None:
+    """Nobody had an answer: the book has it from the server with whom the conversation is."""
+    alice, _ = chat.register("alice"), chat.register("bob")
+    alice.kill_at(write)
+    chat.direct(alice, "bob")
+    chat.pause()
+    chat.everybody()
+    for book in chat.books.values():
+        assert book.members == {"alice", "bob"}
+
+
 def test_an_invitation_of_nobody_is_refused_with_its_name(chat: Conversations) -> None:
     alice = chat.register("alice")
     chat.accept(alice, "bob")
