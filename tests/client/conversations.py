@@ -43,6 +43,7 @@ class Book:
 
     coming: who has agreed to come in: who let them, and whether it was by a code.
     unsure: of whose coming or going nobody had an answer.
+    asked: in which epoch who was invited by name, the last time.
     """
 
     room: int
@@ -50,6 +51,7 @@ class Book:
     members: set[str]
     coming: dict[str, tuple[str, bool]] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
+    asked: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -193,7 +195,10 @@ class Conversations:
         return found.room.id
 
     def invite(self, device: Device, room: int, name: str) -> Any:
-        return self.ask(device, effects.InviteUser, room, name)
+        answer = self.ask(device, effects.InviteUser, room, name)
+        if isinstance(answer, inputs.CommandDone):
+            self.books[room].asked[name] = ServerView(self.network, room).epoch
+        return answer
 
     def accept(self, device: Device, by: str) -> None:
         """Accept what somebody has invited to, whichever room that is."""
@@ -371,12 +376,21 @@ class Conversations:
         policy = self.policy(book.room, view.epoch)
         may = {one.leaf: book.direct or policy.role(one.leaf[0]) >= policy.adders for one in there}
         for name, (by, code) in book.coming.items():
-            able = [one for one in there if may[one.leaf] and (one.name == by or not code)]
+            able = [
+                one
+                for one in there
+                if may[one.leaf]
+                and (one.name == by if code else self._has_heard(book, view, one, name))
+            ]
             counts = any(may.get(leaf) or leaf not in may for leaf in self.leaves(by) & roster)
             assert not (able and counts), f"{name} waits to come in, and {able} do not see to it"
         for one in self.devices:
             if one.revoked is not None:
                 assert one.leaf not in roster, f"{one} is revoked and still inside"
+
+    def _has_heard(self, book: Book, view: ServerView, device: Device, name: str) -> bool:
+        """Tell whether a device was there when somebody was invited: nobody is let in on less."""
+        return book.direct or view.since(device.leaf) <= book.asked.get(name, -1)
 
     def policy(self, room: int, epoch: int) -> Policy:
         context = self.network.server.look(lambda c: tables.context_at(c, room, epoch))

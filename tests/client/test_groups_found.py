@@ -80,6 +80,25 @@ def test_whom_a_founder_had_no_time_to_add_comes_later(chat: Conversations, writ
         assert book.members == {"alice", "bob"}
 
 
+def test_who_was_invited_by_a_lost_device_is_let_in_once_invited_anew(chat: Conversations) -> None:
+    """A device that came later has not heard of it, and takes the server's word for nothing."""
+    alice, bob = chat.register("alice"), chat.register("bob")
+    room = chat.create(alice)
+    assert room is not None
+    chat.invite(alice, room, "bob")
+    other = chat.link("alice")
+    assert other is not None
+    chat.pause()
+    chat.stop(alice)
+    chat.revoke(other, alice)
+    chat.accept(bob, "alice")
+    chat.pause()
+    assert chat.books[room].members == {"alice"}
+    chat.invite(other, room, "bob")
+    chat.pause()
+    assert chat.books[room].members == {"alice", "bob"}
+
+
 def test_an_invitation_of_nobody_is_refused_with_its_name(chat: Conversations) -> None:
     alice = chat.register("alice")
     chat.accept(alice, "bob")

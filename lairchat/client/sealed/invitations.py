@@ -39,6 +39,8 @@ class Invitations:
         self._keep_asked(room, account, self._sealed.require_own().identity.account)
         await self._sealed.ask(wire.INVITE, wire.InviteMember(room, name), key)
         self._sealed.sending.say(room, Asked(account))
+        # They may wait already: invited by a device that is gone, of which this one had not heard.
+        self._sealed.adding.let_in(room)
 
     def _keep_asked(self, room: int, account: bytes, by: bytes | None) -> None:
         self._sealed.opened.marks.keep_fact(f"{_ASKED}{room}:{account.hex()}", by)
