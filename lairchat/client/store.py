@@ -31,7 +31,7 @@ from lairchat.client import (
 )
 from lairchat.client.profile import Profile
 from lairchat.client.store_backups import Backups
-from lairchat.client.store_codes import Codes
+from lairchat.client.store_codes import Codes, Invitation
 from lairchat.client.store_database import Connection, Database
 from lairchat.client.store_file import open_database
 from lairchat.client.store_keys import Keys
@@ -40,6 +40,9 @@ from lairchat.client.store_outbox import Letter
 from lairchat.client.store_people import OwnDevice, People
 from lairchat.client.store_search import Messages
 from lairchat.e2ee.fold import Key, Message, Named, Said, fold
+from lairchat.e2ee.invite import Code
+from lairchat.e2ee.payload import CodeUsed, Known, Unknown
+from lairchat.e2ee.payload import Invitation as Told
 from lairchat.e2ee.room import PAST_GRACE_MS, Event, Halted, Happening, Opened, Out, Room
 from lairchat.mls.errors import MisuseError
 from lairchat.mls.secret_tree import Purpose
@@ -166,7 +169,8 @@ class Store:
     ) -> Room:
         """Keep a room that this device has just come into, and return it as it is kept.
 
-        What let it in is spent with it.  A room that this device is behind in is replaced.
+        What let it in is spent with it.  A room that this device is behind in is replaced, and codes
+        into it go: whom they have let in meanwhile it has not seen.
 
         key_package: its reference; inbox: the entry that brought the welcome; locator: of the code;
         held: what holds sending there besides what does already.
@@ -175,6 +179,7 @@ class Store:
         """
         with self._database.writing() as connection:
             kept = store_rooms.begin(connection, room)
+            store_codes.forget(connection, room.room)
             if key_package is not None:
                 store_keys.spend(connection, key_package)
             if inbox is not None:
@@ -312,11 +317,12 @@ class Store:
         return asked
 
     def follow(
-        self, room: Room, event: Event, happening: Happening
+        self, room: Room, event: Event, happening: Happening, came: Iterable[bytes] = ()
     ) -> tuple[Key, Message] | Named | None:
         """Keep a room after the next event of its log, and what that changes, which is returned.
 
-        room, happening: as ``Room.receive`` returned them.
+        room, happening: as ``Room.receive`` returned them.  came: accounts that a commit has brought,
+        and that nobody had invited by name: codes are counted by them.
         Raises InvalidError if this device has seen another event in that place, before it entered the
         room again: the server shows it two logs.
         """
@@ -329,6 +335,7 @@ class Store:
                 store_rooms.refuse(connection, room)
             if not isinstance(happening, Opened):
                 store_rooms.mark(connection, room)
+                store_codes.came(connection, room.room, event.seq, came)
                 return None
             return _fold(connection, room, happening.said, happening.payload.expires)
 
@@ -433,6 +440,8 @@ def _fold(
 ) -> tuple[Key, Message] | Named | None:
     number = room.room
     store_rooms.mark(connection, room, said.author, said.id)
+    if said.role >= room.policy.adders:
+        _count_codes(connection, number, said.body)
 
     def look(key: Key) -> Message | None:
         return store_messages.look(connection, number, key)
@@ -444,3 +453,12 @@ def _fold(
         case (key, message):
             store_messages.write(connection, number, look(key), message, expires)
     return changed
+
+
+def _count_codes(connection: Connection, room: int, body: Known | Unknown) -> None:
+    """Keep what somebody who may add people says of codes: one's own too, from its place in the log on."""
+    match body:
+        case Told(locator, secret, uses, until):
+            store_codes.keep(connection, Invitation(room, Code(locator, secret), uses, until))
+        case CodeUsed(locator, account):
+            store_codes.used(connection, room, locator, account)

@@ -198,9 +198,10 @@ STORE: Final = (
     Fact(
         About.KEYS,
         Class.SECRET,
-        "codes that let somebody into a room",
+        "codes that let somebody into a room, and whom they may have let in",
         (
-            *_of("invitations", "locator", "room", "secret", "uses", "until"),
+            *_of("invitations", "locator", "room", "secret", "uses", "until", "told"),
+            *_of("admitted", "locator", "seq", "account"),
             *_of("requests", "locator", "secret", "at"),
         ),
     ),

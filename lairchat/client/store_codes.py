@@ -1,5 +1,6 @@
 """Codes: those by which this device lets people into rooms, and those by which it asks to be let in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lairchat.client.store_database import Connection, Database
@@ -12,12 +13,14 @@ class Invitation:
     """A code that lets people into a room this device is in.
 
     uses: how many people still; until: ms since 1970.
+    told: whether it stands in the room's log; before, it lets nobody in.
     """
 
     room: int
     code: Code = field(repr=False)
     uses: int
     until: int
+    told: bool = True
 
 
 class Codes:
@@ -30,25 +33,28 @@ class Codes:
         """Return those by which people may be let in now."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT locator, room, secret, uses, until FROM invitations WHERE until > ?",
+                "SELECT * FROM (SELECT i.locator, i.room, i.secret, i.uses - count(a.seq) AS left,"
+                " i.until, i.told FROM invitations i LEFT JOIN admitted a ON a.locator = i.locator"
+                " WHERE i.until > ? GROUP BY i.locator) WHERE left > 0",
                 (now_ms,),
             )
             return {
-                locator: Invitation(room, Code(locator, secret), uses, until)
-                for locator, room, secret, uses, until in rows.fetchall()
+                locator: Invitation(room, Code(locator, secret), left, until, bool(told))
+                for locator, room, secret, left, until, told in rows.fetchall()
             }
+
+    def of(self, room: int, now_ms: int) -> set[bytes]:
+        """Return the locators of a room's codes, those as well that may be used up."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT locator FROM invitations WHERE room = ? AND until > ?", (room, now_ms)
+            )
+            return {locator for (locator,) in rows.fetchall()}
 
     def keep_invitation(self, invitation: Invitation) -> None:
         """Keep a code; one without uses is erased."""
-        code = invitation.code
         with self._database.writing() as connection:
-            connection.execute("DELETE FROM invitations WHERE locator = ?", (code.locator,))
-            if invitation.uses > 0:
-                connection.execute(
-                    "INSERT INTO invitations (locator, room, secret, uses, until)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (code.locator, invitation.room, code.secret, invitation.uses, invitation.until),
-                )
+            keep(connection, invitation)
 
     def requests(self) -> dict[bytes, Code]:
         """Return those by which this device has asked to be let in."""
@@ -69,6 +75,47 @@ class Codes:
         """Erase a code that will never let this device in; ``Store.enter`` does if it has."""
         with self._database.writing() as connection:
             answered(connection, locator)
+
+
+def keep(connection: Connection, invitation: Invitation) -> None:
+    """Keep a code, whose uses are counted from now on; one without is erased."""
+    code, room = invitation.code, invitation.room
+    connection.execute("DELETE FROM invitations WHERE locator = ?", (code.locator,))
+    if invitation.uses > 0:
+        connection.execute(
+            "INSERT INTO invitations (locator, room, secret, uses, until, told)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (code.locator, room, code.secret, invitation.uses, invitation.until, invitation.told),
+        )
+
+
+def came(connection: Connection, room: int, seq: int, accounts: Iterable[bytes]) -> None:
+    """Count people who came into a room, and nobody had invited: each may have used any of its codes.
+
+    seq: the place of the commit that brought them.
+    """
+    connection.executemany(
+        "INSERT INTO admitted (locator, seq, account)"
+        " SELECT locator, ?, ? FROM invitations WHERE room = ?",
+        [(seq, account, room) for account in accounts],
+    )
+    # The only code there is has let them in; of several, word comes of which one it was.
+    connection.execute(
+        "DELETE FROM invitations AS i WHERE room = ?"
+        " AND uses <= (SELECT count(*) FROM admitted WHERE locator = i.locator)"
+        " AND (SELECT count(*) FROM invitations WHERE room = i.room) = 1",
+        (room,),
+    )
+
+
+def used(connection: Connection, room: int, locator: bytes, account: bytes) -> None:
+    """Count somebody who came last by this code for no other code of the room."""
+    connection.execute(
+        "DELETE FROM admitted AS a WHERE account = ? AND locator <> ?"
+        " AND locator IN (SELECT locator FROM invitations WHERE room = ?)"
+        " AND seq = (SELECT max(seq) FROM admitted WHERE locator = a.locator AND account = a.account)",
+        (account, locator, room),
+    )
 
 
 def answered(connection: Connection, locator: bytes) -> None:

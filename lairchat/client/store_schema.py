@@ -351,5 +351,19 @@ _HEARD: Final = (
     """,
 )
 
-STEPS: Final = (_FIRST, _BACKUP, _HEARD)
+_COUNTED: Final = (
+    # told: whether the code stands in the room's log, from where on everybody counts its uses.
+    "ALTER TABLE invitations ADD COLUMN told INTEGER NOT NULL DEFAULT 1",
+    # Whom a code may have let in, and by the commit at which place of the log.
+    """
+    CREATE TABLE admitted (
+        locator BLOB NOT NULL REFERENCES invitations ON DELETE CASCADE,
+        seq INTEGER NOT NULL,
+        account BLOB NOT NULL,
+        PRIMARY KEY (locator, seq, account)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+STEPS: Final = (_FIRST, _BACKUP, _HEARD, _COUNTED)
 """What leads from each version to the next."""

@@ -121,6 +121,13 @@ class Invitation(Body, frozen=True, tag="invite"):
         return f"Invitation(locator={self.locator.hex()}, secret redacted, uses={self.uses})"
 
 
+class CodeUsed(Body, frozen=True, tag="used"):
+    """By which code the author has let somebody in, who counts for no other one then."""
+
+    locator: Bytes8
+    account: Bytes32
+
+
 class Asked(Body, frozen=True, tag="asked"):
     """Somebody is invited by name: the account that members' devices may add once it has accepted."""
 
@@ -131,10 +138,15 @@ class Unknown(Body, frozen=True, tag=""):
     """Something of a version that this program does not know."""
 
 
-Known = Text | Edit | Delete | React | Receipt | Poll | Vote | RoomState | Invitation | Asked
+Known = (
+    Text | Edit | Delete | React | Receipt | Poll | Vote | RoomState | Invitation | CodeUsed | Asked
+)
 _KNOWN: Final = frozenset(
     kind.__struct_config__.tag
-    for kind in (Text, Edit, Delete, React, Receipt, Poll, Vote, RoomState, Invitation, Asked)
+    for kind in (
+        *(Text, Edit, Delete, React, Receipt, Poll, Vote),
+        *(RoomState, Invitation, CodeUsed, Asked),
+    )
 )
 
 

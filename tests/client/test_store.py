@@ -15,6 +15,7 @@ from lairchat.client.store_search import Note
 from lairchat.e2ee.fold import Message
 from lairchat.e2ee.invite import Code
 from lairchat.e2ee.payload import Delete, Edit, Poll, React, RoomState, Target, Text, Vote
+from lairchat.e2ee.payload import Invitation as Told
 from lairchat.e2ee.room import (
     PAST_GRACE_MS,
     Advanced,
@@ -1027,6 +1028,37 @@ def test_codes_end_with_their_uses_and_their_time(tmp_path: Path) -> None:
         assert store.codes.requests() == {other.locator: other}
         store.expire(NOW + longest)
         assert store.codes.requests() == {}
+
+
+def test_codes_that_were_told_of_are_kept_from_their_place_in_the_log_on(tmp_path: Path) -> None:
+    """e2ee.md, Joining by code: by one's own word too, and only by who may add people."""
+    alice, bob = talk("alice", "bob")
+    code, other = Code.new(os.urandom), Code.new(os.urandom)
+    until = NOW + 1000
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        store.codes.keep_invitation(Invitation(ROOM, code, 2, until, told=False))
+        assert not store.codes.invitations(NOW)[code.locator].told
+        bob.sync()
+        bob.say(Told(other.locator, other.secret, 2, until))  # a member only
+        say(store, alice, Told(code.locator, code.secret, 2, until))
+        follow(store, alice.server)
+        assert store.codes.invitations(NOW) == {code.locator: Invitation(ROOM, code, 2, until)}
+
+
+def test_a_device_that_enters_again_lets_nobody_in_by_codes_from_before(tmp_path: Path) -> None:
+    """It has not seen whom they let in meanwhile."""
+    alice, _ = talk("alice", "bob")
+    code = Code.new(os.urandom)
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        store.codes.keep_invitation(Invitation(ROOM, code, 2, NOW + 1000))
+        store.codes.keep_invitation(Invitation(8, Code.new(os.urandom), 2, NOW + 1000))
+        state = store.room(ROOM)
+        assert state is not None
+        alice.commit()
+        store.enter(replace(alice.room, pending=None))
+        assert [one.room for one in store.codes.invitations(NOW).values()] == [8]
 
 
 # What a reader leaves.

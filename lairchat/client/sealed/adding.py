@@ -4,7 +4,7 @@ A person comes in with all devices that the account's log has in force; key pack
 hand out, and each is looked at: certified, of the right suite, in its time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -99,11 +99,20 @@ class Adding:
                 await self.add(room, await self.claim(user, log, devices))
 
     async def add(
-        self, room: int, packages: list[KeyPackage], admissions: Admissions | None = None
+        self,
+        room: int,
+        packages: list[KeyPackage],
+        admissions: Admissions | None = None,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> bool:
-        """Add devices; False if all were inside by then.  Raises a Refusal."""
+        """Add devices; False if all were inside by then.  Raises a Refusal.
+
+        wanted: asked before each try whether they are still to be added.
+        """
 
         def make(state: Room) -> dict[str, Any] | None:
+            if not wanted():
+                return None
             inside = set(state.members)
             left = [one for one in packages if identity_of(one.leaf) not in inside]
             return {"add": left} if left else None

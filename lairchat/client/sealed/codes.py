@@ -2,6 +2,11 @@
 
 The server finds a room by a code's locator and never sees its secret; whoever knocks proves to know it,
 and whoever lets them in proves it back over the group (:mod:`lairchat.e2ee.invite`).
+
+How many a code lets in is not left to the server, which could play one code's knocks to several
+members.  All who have it count alike, by the log that they follow: each person whom a commit brings, and
+nobody had invited by name, is taken to have used each code of the room, until whoever let them in
+says which one it was.
 """
 
 from typing import TYPE_CHECKING
@@ -10,9 +15,10 @@ from twisted.logger import Logger
 
 from lairchat.client.store_codes import Invitation
 from lairchat.e2ee import invite
-from lairchat.e2ee.fold import Said
 from lairchat.e2ee.invite import Code
+from lairchat.e2ee.payload import CodeUsed
 from lairchat.e2ee.payload import Invitation as Told
+from lairchat.e2ee.room import Advanced, Happening, Own, Room
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.joining import messages as wire
 from lairchat.mls.errors import MalformedError, MLSError
@@ -23,8 +29,7 @@ from lairchat.model import limits, refusals
 from lairchat.model.ids import command_id
 from lairchat.trust.errors import TrustError
 from lairchat.trust.leaf import certified
-from lairchat.trust.policy import Role
-from lairchat.trust.structure import identity_of
+from lairchat.trust.structure import accounts_in, identity_of
 
 if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
@@ -41,6 +46,7 @@ class Codes:
 
     def __init__(self, sealed: "Sealed") -> None:
         self._sealed = sealed
+        self._telling: dict[bytes, int] = {}
 
     # -- letting people in
 
@@ -50,10 +56,18 @@ class Codes:
             raise refusals.Denied
         code = Code.new(self._sealed.random)
         until = self._sealed.link.server_now() + 1000 * CODE_SECONDS
-        self._sealed.opened.codes.keep_invitation(Invitation(room, code, uses, until))
+        made = Invitation(room, code, uses, until, told=False)
+        self._sealed.opened.codes.keep_invitation(made)
         await self._offer(room, code.locator, uses, until)
-        self._sealed.sending.say(room, Told(code.locator, code.secret, uses, until))
+        message = self._sealed.sending.say(room, Told(code.locator, code.secret, uses, until))
+        self._telling[message] = room
         return code.text()
+
+    def stands(self, message: bytes) -> None:
+        """Let in who waits with a code, once what this device has said of codes stands in the log."""
+        room = self._telling.pop(message, None)
+        if room is not None:
+            self._sealed.adding.let_in(room)
 
     async def end(self, room: int) -> int:
         """End all codes of a room; returns how many there were."""
@@ -72,19 +86,26 @@ class Codes:
         key = command_id(self._sealed.link.server_now(), self._sealed.random(10))
         await self._sealed.ask(wire.OFFER, wire.OfferCode(room, locator, uses, until), key)
 
-    def heard(self, room: int, said: Said, told: Told) -> None:
-        """Keep a code that a member has made or ended, if that member may."""
-        state = self._sealed.following(room).state
-        if state is None or said.role < Role(state.policy.adders):
-            return
-        code = Code(told.locator, told.secret)
-        self._sealed.opened.codes.keep_invitation(Invitation(room, code, told.uses, told.until))
-        self._sealed.adding.let_in(room)
+    def newcomers(self, room: Room, happening: Happening) -> set[bytes]:
+        """Return the people whom a commit brings, and nobody who may has invited: codes count them.
+
+        room: as it was before.
+        """
+        if not isinstance(happening, Own | Advanced) or happening.change is None:
+            return set()
+        inside = accounts_in(room.group.public.tree)
+        came = {one.account for one in happening.change.added} - inside
+        return {one for one in came if not self._sealed.invitations.is_asked(room.room, one)}
+
+    def _standing(self, room: int, locator: bytes) -> Invitation | None:
+        """Return a code by which people are let into a room now."""
+        found = self._sealed.opened.codes.invitations(self._sealed.now()).get(locator)
+        return found if found is not None and found.room == room and found.told else None
 
     async def admit(self, room: int, knock: wire.Knock) -> None:
         """Let somebody in who knocks with a code, or turn them away; raises a Refusal."""
-        invitation = self._sealed.opened.codes.invitations(self._sealed.now()).get(knock.locator)
-        if invitation is None or invitation.room != room:
+        invitation = self._standing(room, knock.locator)
+        if invitation is None:
             return  # another member's device may have the code
         log = await self._sealed.directory.person(knock.name)
         try:
@@ -105,16 +126,19 @@ class Codes:
             body = invite.admit(invitation.code, request, group)
             return [delivery.Admission(knock.user, body)]
 
-        await self._sealed.adding.add(room, packages, admission)
-        self._used(knock.locator)
+        def standing() -> bool:
+            # As it is by then: others were let in meanwhile, or it was ended.
+            return self._standing(room, knock.locator) is not None
 
-    def _used(self, locator: bytes) -> None:
-        # As it is by now: others were let in meanwhile, or it was ended.
-        invitation = self._sealed.opened.codes.invitations(self._sealed.now()).get(locator)
-        if invitation is None:
-            return
-        left = Invitation(invitation.room, invitation.code, invitation.uses - 1, invitation.until)
-        self._sealed.opened.codes.keep_invitation(left)
+        if await self._sealed.adding.add(room, packages, admission, standing):
+            self._tell_used(room, invitation.code, request.account)
+
+    def _tell_used(self, room: int, code: Code, account: bytes) -> None:
+        """Say which code has let somebody in, where it could have been another."""
+        found = self._sealed.opened.codes.of(room, self._sealed.now())
+        if found - {code.locator}:
+            message = self._sealed.sending.say(room, CodeUsed(code.locator, account))
+            self._telling[message] = room
 
     # -- being let in
 

@@ -226,7 +226,8 @@ class Following:
         # What was to be said there goes with the keys: who typed it is told.
         unsaid = store.outbox(self.number) if isinstance(happening, Out) else []
         try:
-            changed = store.follow(after, event, happening)
+            came = self._sealed.codes.newcomers(state, happening)
+            changed = store.follow(after, event, happening, came)
         except InvalidError:
             # At a place that was followed before stands something else than then.
             self._sealed.suspect(self.number)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lairchat.client import inputs, inputs_sealed
 from lairchat.e2ee.fold import Key, Message, Named
 from lairchat.e2ee.following import Finding, Forked, Impossible, Repeated, Withheld
-from lairchat.e2ee.payload import Asked, Invitation, Poll, Text, Unknown
+from lairchat.e2ee.payload import Asked, CodeUsed, Invitation, Poll, Text, Unknown
 from lairchat.e2ee.room import Opened
 from lairchat.features.messages import messages as wire
 from lairchat.trust.policy import Because, Kind, Policy, Role
@@ -44,13 +44,14 @@ class Showing:
     def own(self, room: int, event: wire.LogEvent, message: bytes, changed: Changed) -> None:
         """Show a message of this device's once it stands in the log."""
         self._sealed.sending.stands(message, event)
+        self._sealed.codes.stands(message)
         self._changed_by(room, event, changed)
 
     def opened(self, room: int, event: wire.LogEvent, opened: Opened, changed: Changed) -> None:
         """Show what a message of somebody's says, and what is wrong with the log by it."""
         body = opened.said.body
-        if isinstance(body, Invitation):
-            self._sealed.codes.heard(room, opened.said, body)
+        if isinstance(body, Invitation | CodeUsed):
+            self._sealed.adding.let_in(room)
         if isinstance(body, Asked):
             self._sealed.invitations.asked(room, opened.said, body)
         self._changed_by(room, event, changed)
