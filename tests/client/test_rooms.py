@@ -139,7 +139,7 @@ class Tampered(TwoPeople):
     )
     def test_anything(self, steps):
         network = Network()
-        with_files = self.root / f"try{id(network)}"
+        with_files = Path(tempfile.mkdtemp(dir=self.root))
         alice = Person(network, with_files / "alice", "alice").enter()
         bob = Person(network, with_files / "bob", "bob").enter()
         pipe = network.pipes[0]
