@@ -8,7 +8,12 @@ from lairchat.client.dialogs import Question, Switcher
 from lairchat.client.editor import Editor
 from lairchat.client.kit import drafts, in_order, notice, open_room, quit_now, request
 from lairchat.client.outbox import resend
-from lairchat.client.verbs_messages import delete_selected, edit_selected, react_selected
+from lairchat.client.verbs_messages import (
+    delete_selected,
+    edit_selected,
+    react_selected,
+    reply_selected,
+)
 from lairchat.client.verbs_rooms import toggle_members
 
 TYPE_CHECKING = False
@@ -246,6 +251,7 @@ ACTIONS: dict[str, Callable[[AppState], list[Effect]]] = {
 
 SELECTED: dict[str, Callable[[AppState], list[Effect]]] = {
     "resend": resend,
+    "reply": reply_selected,
     "edit": edit_selected,
     "delete": delete_selected,
     "react": react_selected,

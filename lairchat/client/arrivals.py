@@ -7,7 +7,7 @@ from bisect import bisect_left
 from lairchat.client import inputs as i
 from lairchat.client.effects import Bell, Effect
 from lairchat.client.kit import ITEMS_KEPT, notice, safe, show_error, tell
-from lairchat.client.outbox import find, queue, retire
+from lairchat.client.outbox import find, queue, reply_line, retire
 from lairchat.client.reading import (
     drop_line,
     fetch_people,
@@ -35,6 +35,7 @@ __all__ = [
     "restored",
 ]
 
+GONE = "a message that is not here"
 BELL_MS = 1_000  # between two rings; catching up shall not sound like an alarm
 
 
@@ -70,6 +71,10 @@ def make_item(state: AppState, message: i.Message) -> Item:
     if item.counts:
         item.edited = message.edited > 0
         item.reactions = tuple((safe(emoji), count, own) for emoji, count, own in message.reactions)
+        if message.reply is not None:
+            seq, sender, answered = message.reply
+            item.answers = (seq, 0) if seq else None
+            item.reply = reply_line(safe(sender), safe(answered, multiline=True))
     return item
 
 
@@ -122,10 +127,19 @@ def change(state: AppState, room: Room, message: i.Message) -> None:
         return
     was, item = items[at], make_item(state, message)
     items[at] = item
+    _quote_anew(room, item)
     if item.kind == "gone" and state.selected == item.order and room.id == state.current:
         state.selected = None
     if state.journal is not None:
         tell(state, room, Item(item.order, state.now, "", _news(was, item), "state"))
+
+
+def _quote_anew(room: Room, answered: Item) -> None:
+    """Let answers to a message quote what it says now: nothing of one that was deleted."""
+    for item in room.window.items:
+        if item.answers == answered.order:
+            sender = "" if answered.kind == "gone" else answered.sender
+            item.reply, item.memo = reply_line(sender, answered.text), None
 
 
 def _news(was: Item, item: Item) -> str:
@@ -149,6 +163,9 @@ def remove(state: AppState, room: Room, seqs: frozenset[int]) -> None:
     if room.id == state.current and state.selected in gone:
         state.selected = None
     window.items[:] = [item for item in window.items if item.order not in gone]
+    for item in window.items:
+        if item.answers in gone:
+            item.answers, item.reply, item.memo = None, GONE, None
 
 
 def _count(state: AppState, room: Room, item: Item, *, fresh: bool) -> list[Effect]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["enter"]
 
-MULTILINE = frozenset({"edit", "me", "msg", "topic"})  # commands whose text may have several lines
+MULTILINE = frozenset(
+    {"edit", "me", "msg", "reply", "topic"}
+)  # commands whose text may have several lines
 
 
 def enter(state: AppState) -> list[Effect]:

@@ -56,12 +56,16 @@ class Effect(Value):
 
 
 class Send(Effect):
-    """Queue a message durably, and send it as soon as there is a connection."""
+    """Queue a message durably, and send it as soon as there is a connection.
+
+    ``reply``: the place of the message that it answers, in an encrypted room; 0 for none.
+    """
 
     ticket: int
     room: int
     text: str
     action: bool = False
+    reply: int = 0
 
 
 class Resend(Effect):

@@ -13,6 +13,7 @@ __all__ = [
     "AcceptInvite",
     "AcceptNewcomers",
     "AnswerComparison",
+    "AskAll",
     "BeginAnew",
     "CancelComparison",
     "Change",
@@ -27,6 +28,7 @@ __all__ = [
     "ListNewcomers",
     "MakeCode",
     "MarkCompared",
+    "PickAnswers",
     "React",
     "Recover",
     "Refound",
@@ -286,6 +288,25 @@ class React(Effect):
     seq: int
     emoji: str
     on: bool = True
+
+
+class AskAll(Effect):
+    """Begin a poll; ``many``: more than one answer can be picked."""
+
+    ref: int
+    room: int
+    question: str
+    options: tuple[str, ...]
+    many: bool = False
+
+
+class PickAnswers(Effect):
+    """Pick answers of a poll, by number from 0, in place of those before; none takes them back."""
+
+    ref: int
+    room: int
+    seq: int
+    picks: tuple[int, ...]
 
 
 class Search(Effect):

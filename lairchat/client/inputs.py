@@ -325,6 +325,8 @@ class Message(Value):
     sentence such as "dave joined") or ``gone`` (purged).
     ``ticket`` is the one of our own ``Send`` if this is its echo.
     ``edited``: how often.  ``reactions``: (emoji, how many, whether one is ours).
+    ``reply``: (place, sender, text) of the message that it answers; the place is 0, and the sender
+    empty, if that one is not here.
     """
 
     seq: int
@@ -335,6 +337,7 @@ class Message(Value):
     ticket: int = 0
     edited: int = 0
     reactions: tuple[tuple[str, int, bool], ...] = ()
+    reply: tuple[int, str, str] | None = None
 
 
 class MessageArrived(Input):

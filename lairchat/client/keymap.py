@@ -112,7 +112,7 @@ PREFIXED = {
 
 SELECTION = (
     ("x", "resend", "send a failed message again"),
-    ("r", "resend", "the same"),
+    ("r", "reply", "answer the message; send a failed one again"),
     ("e", "edit", "edit your message; take a failed one back into the input"),
     ("d", "delete", "delete the message for everybody, after a question"),
     ("+", "react", "react to the message"),

@@ -462,8 +462,8 @@ class Link:
         match effect:
             case effects.TrustAnswer() | effects.Login() | effects.Register():
                 self._answered(effect)
-            case effects.Send(ticket, room, text, action):
-                self._send(ticket, room, text, action=action)
+            case effects.Send(ticket, room, text, action, reply):
+                self._send(ticket, room, text, action=action, reply=reply)
             case effects.Resend(ticket):
                 self._queue_of(ticket).retry(ticket)
             case effects.Discard(ticket):
@@ -480,14 +480,14 @@ class Link:
 
     # -- messages
 
-    def _send(self, ticket: int, room: int, text: str, *, action: bool) -> None:
+    def _send(self, ticket: int, room: int, text: str, *, action: bool, reply: int) -> None:
         """Queue a message where its room's are: what is for an encrypted one is never kept in clear."""
         try:
             if not self.sealed.owns(room):
                 self._require_clear(room)
                 self.outgoing.send(ticket, room, text, action=action)
                 return
-            self.sealed.sending.send(ticket, room, text, action=action)
+            self.sealed.sending.send(ticket, room, text, action=action, reply=reply)
         except Refusal as refusal:
             self.deliver(inputs.SendRefused(ticket, refusal.code, refusal.text))
 

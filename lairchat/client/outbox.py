@@ -18,6 +18,7 @@ __all__ = [
     "find",
     "queue",
     "refusal",
+    "reply_line",
     "resend",
     "retire",
     "selected",
@@ -66,17 +67,29 @@ def queue(
     return queued
 
 
-def send(state: AppState, room: Room, text: str, *, action: bool = False) -> list[Effect]:
+def reply_line(sender: str, text: str) -> str:
+    """Return what stands above an answer: who is answered, and how that began; both safe to show."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    return f"{sender}: {first}" if sender else first
+
+
+def send(
+    state: AppState, room: Room, text: str, *, action: bool = False, answered: Item | None = None
+) -> list[Effect]:
     """Queue a message and show it; the caller has checked it."""
     ticket = state.number()
-    queue(state, ticket, room.id, text, state.now, action=action)
+    item = queue(state, ticket, room.id, text, state.now, action=action).item
+    if answered is not None:
+        item.answers = answered.order
+        item.reply = reply_line(answered.sender, answered.text)
     state.sent += 1
     room.scroll = None
     if state.phase != "online":
         notice(state, "not connected: the message is queued and leaves when the connection is back")
     else:
         state.note = None
-    return [effects.Send(ticket, room.id, text, action)]
+    reply = 0 if answered is None else answered.order[0]
+    return [effects.Send(ticket, room.id, text, action, reply)]
 
 
 def find(state: AppState, ticket: int) -> Queued | None:
@@ -131,6 +144,8 @@ def take_back(state: AppState) -> list[Effect]:
     if editor.text:
         state.history.add(editor.take())
         notice(state, "what was in the input is in the history: Up")
-    editor.set(f"/me {queued.text}" if queued.action else queued.text)
+    answers = queued.item.answers
+    command = "/me " if queued.action else "" if answers is None else f"/reply #{answers[0]} "
+    editor.set(command + queued.text)
     retire(state, queued.ticket)
     return [effects.Discard(queued.ticket)]

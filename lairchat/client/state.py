@@ -51,9 +51,11 @@ class Item:
     ``kind``: text, action, state, gone, note, error.
     ``mark``: empty, ``..`` queued, ``v`` stored, ``x`` failed; ``why`` then says the reason.
     ``reactions``: (emoji, how many, whether one is ours).
+    ``answers``: the order of the message that it answers; ``reply``: that one, in one line.
     """
 
     __slots__ = (
+        "answers",
         "at",
         "edited",
         "kind",
@@ -63,6 +65,7 @@ class Item:
         "order",
         "own",
         "reactions",
+        "reply",
         "sender",
         "text",
         "why",
@@ -80,6 +83,8 @@ class Item:
         self.why = ""
         self.edited = False
         self.reactions: tuple[tuple[str, int, bool], ...] = ()
+        self.answers: Order | None = None
+        self.reply = ""
         self.memo: tuple[object, list[Row]] | None = None  # rows as laid out last
 
     @property

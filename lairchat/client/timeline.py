@@ -203,8 +203,13 @@ def _body(item: Item, style: Style, prefix: Row, start: int, indent: int) -> lis
         text += " (edited)"
     free = MARK + 1 if item.own else 0
     attr = _text_attr(item)
-    lines = wrap(text, style.width - start - free, style.width - indent - free)
-    rows: list[Row] = [[*prefix, (start, lines[0], attr)]]
+    first = style.width - start - free
+    if item.reply:
+        lines = ["", *wrap(text, style.width - indent - free)]
+        rows: list[Row] = [[*prefix, (start, clip(f"> {item.reply}", first, "~"), "dim")]]
+    else:
+        lines = wrap(text, first, style.width - indent - free)
+        rows = [[*prefix, (start, lines[0], attr)]]
     if item.mark:
         rows[0].append((style.width - MARK, item.mark, f"mark-{item.mark[0]}"))
     rows += [[(indent, line, attr)] for line in lines[1:]]

@@ -23,7 +23,7 @@ def typed(state: AppState, room: Room, before: str) -> list[Effect]:
     text = room.editor.text
     if text == before or not room.encrypted:
         return []
-    command = text.lstrip().startswith("/") and not text.startswith("//")
+    command = text.lstrip().startswith("/") and not text.startswith(("//", "/reply #"))
     if not text or command or not state.settings.typing:
         return _stopped(room)
     fresh = room.typing_at is None or state.now - room.typing_at >= AGAIN_MS

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from lairchat.client import outbox
-from lairchat.client.effects_sealed import Change, React, SetTimer, TakeBack
+from lairchat.client.effects_sealed import AskAll, Change, PickAnswers, React, SetTimer, TakeBack
 from lairchat.client.kit import CommandError, ask, need_online, notice, request
 from lairchat.client.reading import selected_item
 from lairchat.client.verbs_sealed import need_sealed
-from lairchat.model.limits import EXPIRY_SECONDS_MAX, REACTION_CHARS
+from lairchat.model.limits import (
+    EXPIRY_SECONDS_MAX,
+    POLL_OPTION_CHARS,
+    POLL_OPTIONS,
+    REACTION_CHARS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +28,16 @@ __all__ = [
     "delete_selected",
     "edit",
     "edit_selected",
+    "poll",
     "react",
     "react_selected",
     "react_to_last",
     "reaction_in",
+    "reply",
+    "reply_selected",
     "seconds_in",
     "timer",
+    "vote",
 ]
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -56,6 +65,62 @@ def change(state: AppState, room: Room, seq: int, text: str) -> list[Effect]:
     need_online(state)
     ref = request(state, f"/edit #{seq} {text}")
     return [Change(ref, room.id, seq, text)]
+
+
+def reply(state: AppState, call: Call) -> list[Effect]:
+    """Answer a message, which is shown above the answer."""
+    room = need_sealed(state)
+    item = _numbered(room, call.word("#N"))
+    text = call.rest().strip("\n")
+    if not text:
+        call.word("the answer")
+    why = outbox.refusal(text) or outbox.closed(state, room)
+    if why:
+        raise CommandError(why)
+    return outbox.send(state, room, text, answered=item)
+
+
+def poll(state: AppState, call: Call) -> list[Effect]:
+    """Ask everybody in a room something, with answers to pick from."""
+    room = need_sealed(state)
+    question, *answers = [part.strip() for part in call.rest().split("|")]
+    many = question.partition(" ")[0] == "many"
+    if many:
+        question = question.removeprefix("many").strip()
+    if not question or not all(answers) or not 2 <= len(answers) <= POLL_OPTIONS:
+        raise CommandError(
+            f"a question and 2 to {POLL_OPTIONS} answers, with | between. {call.command.usage}"
+        )
+    if len(set(answers)) < len(answers):
+        raise CommandError("two of the answers are the same")
+    long = next((one for one in answers if len(one) > POLL_OPTION_CHARS), None)
+    if long is not None:
+        raise CommandError(f"an answer has {POLL_OPTION_CHARS} characters at most: {long[:20]} ...")
+    why = outbox.refusal(question) or outbox.closed(state, room)
+    if why:
+        raise CommandError(why)
+    need_online(state)
+    return [AskAll(request(state, call.typed), room.id, question, tuple(answers), many)]
+
+
+def vote(state: AppState, call: Call) -> list[Effect]:
+    """Pick answers of a poll, of the last one without a number; 0 takes them back."""
+    room = need_sealed(state)
+    words = call.rest().split()
+    number = words.pop() if words and words[-1].startswith("#") else ""
+    picks = [word for word in words if word.isascii() and word.isdigit() and len(word) < 4]
+    if not words or len(picks) < len(words):
+        raise CommandError(f"which answers, by number? {call.command.usage}")
+    numbers = sorted({int(pick) for pick in picks})
+    if 0 in numbers and len(numbers) > 1:
+        raise CommandError("0 alone takes the vote back")
+    item = _numbered(room, number) if number else _poll(room)
+    why = outbox.closed(state, room)
+    if why:
+        raise CommandError(why)
+    need_online(state)
+    chosen = tuple(number - 1 for number in numbers if number)
+    return [PickAnswers(request(state, call.typed), room.id, item.order[0], chosen)]
 
 
 def timer(state: AppState, call: Call) -> list[Effect]:
@@ -157,6 +222,13 @@ def _numbered(room: Room, word: str) -> Item:
     raise CommandError(f"no message {word[:20]} is loaded here. /search and /goto find one")
 
 
+def _poll(room: Room) -> Item:
+    for item in reversed(room.window.items):
+        if item.counts and item.order[1] == 0 and item.text.startswith("poll: "):
+            return item
+    raise CommandError("there is no poll here. With its number: /vote 1 #120")
+
+
 def _last(room: Room) -> Item:
     for item in reversed(room.window.items):
         if item.counts and item.order[1] == 0:
@@ -183,6 +255,23 @@ def _begin(state: AppState, room: Room, item: Item) -> list[Effect]:
         notice(state, "what was in the input is in the history: Up")
     editor.set("/" + item.text if item.text.startswith("/") else item.text)
     editor.target = item.order[0]
+    return []
+
+
+def reply_selected(state: AppState) -> list[Effect]:
+    """Begin an answer to the selected message in the input; send a failed one again."""
+    if outbox.selected(state) is not None:
+        return outbox.resend(state)
+    return _on_selected(state, _answer)
+
+
+def _answer(state: AppState, room: Room, item: Item) -> list[Effect]:
+    editor = room.editor
+    if editor.target:
+        raise CommandError("finish what you edit first: Enter, or Ctrl-C")
+    # What is typed already is the answer.
+    editor.set(f"/reply #{item.order[0]} {editor.text}")
+    notice(state, f"what you type answers {'your own message' if item.own else item.sender}")
     return []
 
 

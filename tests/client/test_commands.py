@@ -32,7 +32,9 @@ def test_every_example_runs(command: commands.Command) -> None:
         person.state.unlinked = None
     if command.name == "edit":
         person.link(i.MessageArrived(7, said(120, 7, "you", "at six")))
-    elif command.name in {"delete", "react"}:
+    elif command.name == "vote":
+        person.link(i.MessageArrived(7, said(120, 7, "bob", "poll: tea?")))
+    elif command.name in {"delete", "react", "reply"}:
         person.link(i.MessageArrived(7, said(120, 7, "bob", "at six")))
         person.link(i.RoomChanged(7, role="moderator"))
     elif command.name == "succeed":

@@ -104,7 +104,8 @@ class Talking(SealedTest):
         self.network.wait(2)
         found = store.messages.find(room, (own, poll))
         assert found is not None
-        assert alice.link.sealed.show.line(found).text == "poll: tea?\n  1. yes  1\n  2. no  0"
+        shown = alice.link.sealed.show.line(room, found).text
+        assert shown == "poll: tea?\n  1. yes  x1\n  2. no  x0"
 
     def test_searching_reading_and_pages(self) -> None:
         alice, bob = self.enter("alice", "bob")

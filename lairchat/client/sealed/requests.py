@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lairchat.client import effects, inputs, inputs_sealed
 from lairchat.client import effects_sealed as sealed_effects
-from lairchat.e2ee.fold import Message
-from lairchat.e2ee.payload import Delete, Edit, React, Target
+from lairchat.e2ee.payload import Delete, Edit, Poll, React, Target, Vote
 from lairchat.e2ee.room_code import room_code
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.rooms import messages as rooms
@@ -354,7 +353,7 @@ class SealedRequests:
 
     async def change(self, effect: sealed_effects.Change) -> None:
         """Edit a message of ours."""
-        message = self._message(effect.room, effect.seq)
+        message = self._sealed.message_at(effect.room, effect.seq)
         if message.said.author != self._sealed.require_own().identity.account:
             raise refusals.Denied
         self._sealed.sending.say(effect.room, Edit(message.said.id, effect.text))
@@ -363,7 +362,7 @@ class SealedRequests:
     async def take_back(self, effect: sealed_effects.TakeBack) -> None:
         """Delete a message, and ask the server to forget its bytes."""
         self._sealed.require_own()
-        message = self._message(effect.room, effect.seq)
+        message = self._sealed.message_at(effect.room, effect.seq)
         target = Target(message.said.author, message.said.id)
         self._sealed.sending.say(effect.room, Delete(target))
         request = delivery.DeleteMessage(effect.room, effect.seq)
@@ -373,22 +372,38 @@ class SealedRequests:
     async def react(self, effect: sealed_effects.React) -> None:
         """React to a message."""
         self._sealed.require_own()
-        message = self._message(effect.room, effect.seq)
+        message = self._sealed.message_at(effect.room, effect.seq)
         target = Target(message.said.author, message.said.id)
         self._sealed.sending.say(effect.room, React(target, effect.emoji, effect.on))
         self._done(effect.ref)
 
-    def _message(self, room: int, seq: int) -> Message:
-        found = self._sealed.require_store().messages.after(room, seq - 1, 1)
-        if not found or found[0].said.seq != seq or found[0].text is None:
-            raise refusals.GroupRefused(why="there is no such message here")
-        return found[0]
+    async def ask_all(self, effect: sealed_effects.AskAll) -> None:
+        """Begin a poll."""
+        self._sealed.require_own()
+        poll = Poll(effect.question, list(effect.options), many=effect.many)
+        self._sealed.sending.say(effect.room, poll)
+        self._done(effect.ref)
+
+    async def vote(self, effect: sealed_effects.PickAnswers) -> None:
+        """Pick answers of a poll, or none."""
+        self._sealed.require_own()
+        message = self._sealed.message_at(effect.room, effect.seq)
+        poll = message.said.body
+        if not isinstance(poll, Poll):
+            raise refusals.GroupRefused(why="that is no poll")
+        if any(not 0 <= pick < len(poll.options) for pick in effect.picks):
+            raise refusals.GroupRefused(why=f"it has answers 1 to {len(poll.options)}")
+        if len(effect.picks) > 1 and not poll.many:
+            raise refusals.GroupRefused(why="it takes one answer")
+        target = Target(message.said.author, message.said.id)
+        self._sealed.sending.say(effect.room, Vote(target, list(effect.picks)))
+        self._done(effect.ref)
 
     async def search(self, effect: sealed_effects.Search) -> None:
         """Look for words in what this device has."""
         store = self._sealed.require_store()
         found = store.messages.search(effect.text, FOUND_MOST, effect.room or None)
-        lines = tuple((room, self._sealed.show.line(message)) for room, message in found)
+        lines = tuple((room, self._sealed.show.line(room, message)) for room, message in found)
         self._deliver(inputs_sealed.Found(lines, effect.ref))
 
     async def set_timer(self, effect: sealed_effects.SetTimer) -> None:
@@ -456,6 +471,8 @@ _HANDLERS: dict[type[effects.Effect], Handler] = {
     sealed_effects.Change: SealedRequests.change,
     sealed_effects.TakeBack: SealedRequests.take_back,
     sealed_effects.React: SealedRequests.react,
+    sealed_effects.AskAll: SealedRequests.ask_all,
+    sealed_effects.PickAnswers: SealedRequests.vote,
     sealed_effects.Search: SealedRequests.search,
     sealed_effects.SetTimer: SealedRequests.set_timer,
     sealed_effects.RoomCode: SealedRequests.room_code,

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from lairchat.client import inputs
 from lairchat.client.store_outbox import Letter, State
-from lairchat.e2ee.payload import Known, RoomState, Text
+from lairchat.e2ee.payload import Known, RoomState, Target, Text
 from lairchat.e2ee.room import ID_BYTES
 from lairchat.features.messages import messages as wire
 from lairchat.model import faults, refusals
@@ -58,9 +58,14 @@ class Sending:
 
     # -- what comes
 
-    def send(self, ticket: int, room: int, text: str, *, action: bool) -> None:
-        """Queue a message of the screen's; raises a Refusal if it cannot be kept."""
-        self.say(room, Text(text, me=action), ticket=ticket)
+    def send(self, ticket: int, room: int, text: str, *, action: bool, reply: int = 0) -> None:
+        """Queue a message of the screen's; raises a Refusal if it cannot be kept.
+
+        reply: the place of the message that it answers; 0 for none.
+        """
+        answered = self._sealed.message_at(room, reply).said if reply else None
+        target = None if answered is None else Target(answered.author, answered.id)
+        self.say(room, Text(text, me=action, reply=target), ticket=ticket)
 
     def submit(self, room: int, text: str, told: Told, *, action: bool, key: bytes | None) -> None:
         """Queue a message of another program; a repeat by its key is not queued again."""

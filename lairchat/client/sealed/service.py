@@ -43,6 +43,7 @@ from lairchat.client.sealed.typing import Typing
 from lairchat.client.sealed.wayin import WayIn
 from lairchat.client.store import Store
 from lairchat.client.store_people import OwnDevice
+from lairchat.e2ee.fold import Message
 from lairchat.e2ee.payload import RoomState
 from lairchat.e2ee.room import Room
 from lairchat.features.accounts.messages import Grant
@@ -679,6 +680,13 @@ class Sealed:
         if peer or self.store is None:
             return peer or f"room-{room}"
         return self.store.marks.title(room).name or f"room-{room}"
+
+    def message_at(self, room: int, seq: int) -> Message:
+        """Return the message at a place of a room; raises a Refusal if there is none here."""
+        found = self.require_store().messages.after(room, seq - 1, 1)
+        if not found or found[0].said.seq != seq or found[0].text is None:
+            raise refusals.GroupRefused(why="there is no such message here")
+        return found[0]
 
     def name_room(self, room: int, *, name: str | None = None, topic: str | None = None) -> None:
         """Give a room another name or topic, which its members are told."""

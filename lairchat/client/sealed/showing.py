@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lairchat.client import inputs, inputs_sealed
 from lairchat.e2ee.fold import Key, Message, Named
 from lairchat.e2ee.following import Finding, Forked, Impossible, Repeated, Withheld
-from lairchat.e2ee.payload import Asked, CodeUsed, Invitation, Poll, Text, Unknown
+from lairchat.e2ee.payload import Asked, CodeUsed, Invitation, Known, Poll, Text, Unknown
 from lairchat.e2ee.room import Opened
 from lairchat.features.messages import messages as wire
 from lairchat.trust.policy import Because, Kind, Policy, Role
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Changed = tuple[Key, Message] | Named | None
 Names = Callable[[bytes], str]
 """Gives an account's name."""
+REPLY_CHARS = 200
+"""characters of an answered message that are told with the answer."""
 _NEWER = "(this message needs a newer client)"
 
 
@@ -72,9 +74,11 @@ class Showing:
                 self._line(room, _nothing(event))
             case (_, message):
                 if message.said.seq == event.seq:
-                    self._line(room, self.line(message))
+                    self._line(room, self.line(room, message))
                 else:
-                    self._sealed.deliver(inputs_sealed.MessageChanged(room, self.line(message)))
+                    self._sealed.deliver(
+                        inputs_sealed.MessageChanged(room, self.line(room, message))
+                    )
                     self._line(room, _nothing(event))
 
     def passed(self, room: int, event: wire.LogEvent) -> None:
@@ -106,21 +110,21 @@ class Showing:
 
     # -- lines
 
-    def line(self, message: Message) -> inputs.Message:
-        """Return a message as a line."""
+    def line(self, room: int, message: Message) -> inputs.Message:
+        """Return a message of a room as a line."""
         said = message.said
+        own = self._sealed.own
+        mine = b"" if own is None else own.identity.account
         kind, text = "text", message.text or ""
         match said.body:
             case Text(me=True):
                 kind = "action"
             case Poll():
-                text = _poll(text, said.body, message.votes)
+                text = _poll(text, said.body, message.votes, mine)
             case Unknown() if message.text is not None:
                 kind, text = "state", _NEWER
         if message.text is None:
             kind = "gone"
-        own = self._sealed.own
-        mine = b"" if own is None else own.identity.account
         reactions = tuple(
             (emoji, len(who), mine in who) for emoji, who in sorted(message.reactions.items())
         )
@@ -133,7 +137,19 @@ class Showing:
             self._sealed.sending.ticket_of(said.id),
             message.edited,
             reactions,
+            self._answered(room, said.body),
         )
+
+    def _answered(self, room: int, body: Known | Unknown) -> tuple[int, str, str] | None:
+        """Return what a message answers: (place, sender, text)."""
+        if not isinstance(body, Text) or body.reply is None:
+            return None
+        found = self._sealed.opened.messages.find(room, (body.reply.author, body.reply.id))
+        if found is None:
+            return 0, "", "a message that is not here"
+        name = self._sealed.shown_name(found.said.author)
+        text = "message deleted" if found.text is None else found.text
+        return found.said.seq, name, text[:REPLY_CHARS]
 
     def page(
         self, room: int, *, before: int | None = None, after: int | None = None, limit: int
@@ -150,7 +166,7 @@ class Showing:
             start = head + 1 if before is None else before
             found = store.messages.before(room, start, limit + 1)
             notes = store.messages.notes(room, start, limit + 1)
-        lines = [self.line(one) for one in found]
+        lines = [self.line(room, one) for one in found]
         lines += [inputs.Message(one.seq, one.at, "", one.text, "state") for one in notes]
         lines.sort(key=lambda one: one.seq)
         more = len(lines) > limit
@@ -166,12 +182,16 @@ def _nothing(event: wire.LogEvent) -> inputs.Message:
     return inputs.Message(event.seq, event.at, "", "", "gone")
 
 
-def _poll(question: str, poll: Poll, votes: Mapping[bytes, tuple[int, ...]]) -> str:
+def _poll(question: str, poll: Poll, votes: Mapping[bytes, tuple[int, ...]], mine: bytes) -> str:
     counts = [0] * len(poll.options)
     for picks in votes.values():
         for pick in picks:
             counts[pick] += 1
-    rows = [f"  {n}. {option}  {counts[n - 1]}" for n, option in enumerate(poll.options, 1)]
+    own = votes.get(mine, ())
+    rows = [
+        f"  {n}. {option}  x{counts[n - 1]}" + " (you)" * (n - 1 in own)
+        for n, option in enumerate(poll.options, 1)
+    ]
     return "\n".join([f"poll: {question}", *rows])
 
 
