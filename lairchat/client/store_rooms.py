@@ -293,6 +293,10 @@ def _save_heard(connection: Connection, before: Mapping[bytes, int], new: Room) 
     if before is after:
         return
     connection.executemany(
+        "DELETE FROM heard WHERE room = ? AND device = ?",
+        [(new.room, who) for who in before.keys() - after.keys()],
+    )
+    connection.executemany(
         "INSERT INTO heard (room, device, at) VALUES (?, ?, ?)"
         " ON CONFLICT (room, device) DO UPDATE SET at = excluded.at",
         [(new.room, who, at) for who, at in after.items() if before.get(who) != at],

@@ -340,7 +340,7 @@ _HEARD: Final = (
     # followed an event last; ms.
     "ALTER TABLE rooms ADD COLUMN listening INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE rooms ADD COLUMN listened INTEGER NOT NULL DEFAULT 0",
-    # When each device was heard last, by this one's clock, ms.
+    # When each device was heard last, by this one's clock, ms; device: its account and its id.
     """
     CREATE TABLE heard (
         room INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,

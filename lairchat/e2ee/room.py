@@ -203,16 +203,21 @@ class Room:
             return Due.OLD
         return None
 
-    def silent(self, now_ms: int) -> list[int]:
+    def silent(self, now_ms: int, leaving: Collection[int] = ()) -> list[int]:
         """Return the leaves of devices that have been silent for so long that this one removes them.
 
         Its own person's, and of people whom its role lets it remove, as the table in
         :mod:`lairchat.trust.structure` has it.
+        leaving: those that are on their way out, which keep no room for their person.
         """
         own, policy = self.own, self.policy
-        leaves = {identity_of(leaf): index for index, leaf in self.group.public.tree.members()}
+        leaves = {
+            identity_of(leaf): index
+            for index, leaf in self.group.public.tree.members()
+            if index not in leaving
+        }
         # This device is here, though it does not listen to itself.
-        silent = self.heard.heard((own.device,), now_ms).silent(leaves, now_ms)
+        silent = self.heard.heard((own,), now_ms).silent(leaves, now_ms)
         return [leaves[one] for one in silent if may_remove(policy, own, one)]
 
     # Sending.
@@ -420,7 +425,7 @@ class Room:
             payload.at,
             body,
         )
-        heard = room.heard.heard((author.device,), now_ms)
+        heard = room.heard.heard((author,), now_ms)
         room = replace(room, followed=followed, heard=heard)
         return room, Opened(said, payload, finding, claim)
 
@@ -475,11 +480,11 @@ class Room:
         return replace(entered, renewed_at=now_ms), Own(pending.change)
 
     def _entered(self, group: Group, removed: Iterable[int], change: Change, now_ms: int) -> "Room":
-        come = [one.device for one in (change.committer, *change.added)]
+        inside = [identity_of(leaf) for _, leaf in group.public.tree.members()]
         return replace(
             self,
             group=group,
-            heard=self.heard.heard(come, now_ms),
+            heard=self.heard.heard((change.committer, *change.added), now_ms).among(inside),
             past=Past(self.group.past(removed), now_ms),
             pending=None,
             sent=0,

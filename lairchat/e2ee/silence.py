@@ -26,7 +26,8 @@ class Heard:
     """What this device has heard of a room, by its own clock, ms.
 
     since: from when on it has followed the room without a long break; 0: not yet.
-    at: when it followed an event last.  devices: when each was heard last.
+    at: when it followed an event last.  devices: when each was heard last, by account and id: an
+    account could give a device of its own the id of somebody else's.
     """
 
     since: int = 0
@@ -38,9 +39,18 @@ class Heard:
         here = self.since and self.since <= now_ms and now_ms - self.at <= _GAP_MS
         return replace(self, since=self.since if here else now_ms, at=now_ms)
 
-    def heard(self, devices: Iterable[bytes], now_ms: int) -> "Heard":
+    def heard(self, devices: Iterable[LeafIdentity], now_ms: int) -> "Heard":
         """Return this after some devices have been heard, or have come in."""
-        return replace(self, devices={**self.devices, **dict.fromkeys(devices, now_ms)})
+        return replace(self, devices={**self.devices, **dict.fromkeys(map(_key, devices), now_ms)})
+
+    def among(self, members: Iterable[LeafIdentity]) -> "Heard":
+        """Return this for who is inside: devices that come and go for ever must not pile up."""
+        inside = self.devices.keys() & set(map(_key, members))
+        return replace(self, devices={who: self.devices[who] for who in inside})
+
+    def last(self, device: LeafIdentity) -> int:
+        """Return when a device was heard last, ms; 0: never."""
+        return self.devices.get(_key(device), 0)
 
     def silent(self, members: Iterable[LeafIdentity], now_ms: int) -> list[LeafIdentity]:
         """Return the devices that should go: silent for so long, while another of the person is not.
@@ -52,9 +62,13 @@ class Heard:
             return []
         found, speaking = [], set()
         for one in members:
-            last = max(self.devices.get(one.device, 0), self.since)
+            last = max(self.last(one), self.since)
             if now_ms - last >= _SILENT_MS:
                 found.append(one)
             else:
                 speaking.add(one.account)
         return [one for one in found if one.account in speaking]
+
+
+def _key(device: LeafIdentity) -> bytes:
+    return device.account + device.device

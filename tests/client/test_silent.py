@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from lairchat.client.sealed.commits import Commits
 from lairchat.e2ee.room import Room, decided
 from lairchat.model import limits
+from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.structure import identity_of
 from tests.client.conversations import Conversations
 from tests.client.crowd import Device
@@ -44,7 +47,7 @@ def until_silent(chat: Conversations, by: Device, room: int, silent: Device) -> 
     state = by.store.room(room)
     assert state is not None
     assert silent.leaf is not None
-    heard = max(state.heard.devices.get(silent.leaf[1], 0), state.heard.since)
+    heard = max(state.heard.last(LeafIdentity(*silent.leaf)), state.heard.since)
     return heard / 1000 + limits.SILENT_DAYS * DAY - chat.network.server.now() / 1000
 
 
@@ -98,6 +101,36 @@ def test_a_person_who_is_away_keeps_the_room(chat: Conversations) -> None:
     chat.stop(drawer)
     pass_by(chat, until_silent(chat, bob, room, drawer) + DAY)
     assert inside(bob, room) == before
+
+
+def test_a_device_that_has_just_spoken_stays(chat: Conversations) -> None:
+    """As in what came at last to somebody who was away, and had looked who was silent before."""
+    desk, drawer, _, room = meet(chat, "direct")
+    assert desk.process is not None
+    assert drawer.leaf is not None
+    commits = desk.process.link.sealed.commits
+    chat.stop(drawer)
+    pass_by(chat, until_silent(chat, desk, room, drawer) - HOUR)
+    with patch.object(Commits, "tend", lambda self, room: None):
+        chat.after(HOUR)
+        chat.after(60 - chat.network.server.now() / 1000 % 60)
+        state = desk.store.room(room)
+        assert state is not None
+        assert commits._silent(state)
+        chat.start(drawer)
+        assert drawer.process is not None
+        token = chat.say(drawer, room)
+        chat.after(5)
+        desk.listen()
+        assert token in desk.heard
+        removed: list[Any] = []
+        with patch.object(
+            drawer.process.link.sealed, "removed", lambda *gone: removed.append(gone)
+        ):
+            doing = Deferred.fromCoroutine(commits._tend(room))
+            chat.after(5)
+        assert doing.called
+        assert not removed
 
 
 def test_a_device_that_is_there_after_all_comes_in_at_once(chat: Conversations) -> None:

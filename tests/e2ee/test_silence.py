@@ -29,7 +29,7 @@ def listening(until: int, *speaking: LeafIdentity, every: int = DAY, since: int 
     """Return what a device has heard that was there all the time, and where some have spoken."""
     heard = Heard()
     for now in (*range(since, until, every), until):
-        heard = heard.followed(now).heard([one.device for one in speaking], now)
+        heard = heard.followed(now).heard(speaking, now)
     return heard
 
 
@@ -42,9 +42,9 @@ def test_sixty_days_at_their_edge() -> None:
 
 def test_each_time_that_it_is_heard_counts() -> None:
     heard = listening(NOW + 59 * DAY, DESK, BOBS)
-    heard = heard.heard([DRAWER.device], NOW + 59 * DAY)
+    heard = heard.heard([DRAWER], NOW + 59 * DAY)
     for day in range(60, 119):
-        heard = heard.followed(NOW + day * DAY).heard([DESK.device], NOW + day * DAY)
+        heard = heard.followed(NOW + day * DAY).heard([DESK], NOW + day * DAY)
     assert heard.silent((DESK, DRAWER), NOW + 119 * DAY - 1) == []
     assert heard.silent((DESK, DRAWER), NOW + 119 * DAY) == [DRAWER]
 
@@ -55,12 +55,43 @@ def test_nobody_loses_a_room_by_being_away() -> None:
     assert heard.silent((DESK, BOBS, LeafIdentity(BOB, b"more" * 4)), NOW + 2 * SILENT) == []
 
 
+def test_a_device_on_its_way_out_speaks_for_nobody() -> None:
+    """Else a stolen phone that is revoked takes along all that is left of its person."""
+    heard = listening(NOW + SILENT, DESK, BOBS)
+    assert heard.silent((DRAWER, BOBS), NOW + SILENT) == []
+    desk, drawer, bob = room_of("private", "bob")
+    live(desk, bob, last=59)
+    leaves = bob.leaf_of(desk), bob.leaf_of(drawer)
+    assert bob.room.silent(NOW + SILENT, leaving=[leaves[0]]) == []
+    assert bob.room.silent(NOW + SILENT, leaving=[leaves[1]]) == []
+    assert bob.room.silent(NOW + SILENT) == [leaves[1]]
+
+
+def test_nobody_is_heard_for_somebody_elses_device() -> None:
+    """An account chooses its devices' ids, and may choose those of another one."""
+    twin = LeafIdentity(BOB, DRAWER.device)
+    heard = listening(NOW + SILENT, DESK, twin)
+    assert heard.silent((*ALL, twin), NOW + SILENT) == [DRAWER, BOBS]
+
+
+def test_only_who_is_inside_is_remembered() -> None:
+    """Else who adds and removes devices for ever makes every message dearer for everybody."""
+    desk, drawer, bob = room_of("private", "bob")
+    live(desk, drawer, bob, last=1)
+    identity = drawer.person.identity(drawer.number)
+    assert desk.room.heard.last(identity)
+    bob.commit(remove=[decided(bob.leaf_of(drawer))])
+    for client in (desk, bob):
+        client.sync()
+        assert not client.room.heard.last(identity)
+
+
 def test_whoever_was_away_judges_nobody() -> None:
     """A server that gives a member nothing for 60 days makes nobody silent by it."""
     heard = listening(NOW + DAY, *ALL)
     back = NOW + DAY + SILENT
     assert heard.silent(ALL, back) == []
-    after = heard.followed(back).heard([DESK.device], back)
+    after = heard.followed(back).heard([DESK], back)
     assert after.silent(ALL, back) == []
     assert after.silent(ALL, back + GAP) == []
 

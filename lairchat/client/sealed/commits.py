@@ -267,8 +267,8 @@ class Commits:
         def make(now: Room) -> Wanted | None:
             gone = self._revoked(now)
             if whole:
-                known = {index for index, _ in gone}
-                gone = gone + [decided(one) for one in self._silent(now) if one not in known]
+                # Not as it was a minute ago: somebody may have spoken since.
+                gone = gone + [decided(one) for one in self._find_silent(now)]
             due = now.due(self._sealed.now())
             if gone:
                 return {"remove": gone}
@@ -293,11 +293,12 @@ class Commits:
         public, minute = state.group.public, self._sealed.now() // 60_000
         known = self._quiet.get(state.room)
         if known is None or known[0] is not public or known[1] != minute:
-            proposed = _proposed(state)
-            silent = state.silent(self._sealed.now())
-            found = [one for one in silent if one not in proposed]
-            known = self._quiet[state.room] = public, minute, found
+            known = self._quiet[state.room] = public, minute, self._find_silent(state)
         return known[2]
+
+    def _find_silent(self, state: Room) -> list[int]:
+        leaving = _proposed(state) | {index for index, _ in self._revoked(state)}
+        return state.silent(self._sealed.now(), leaving)
 
     def _revoked(self, state: Room) -> list[Any]:
         """Return the removals of devices that their accounts have revoked, and nobody has proposed.
