@@ -20,7 +20,7 @@ from lairchat.client.effects import Bell, Copy, Effect, Repaint, Suspend
 from lairchat.client.inputs import Input, Resize
 from lairchat.client.keys import KeyParser
 from lairchat.client.markup import shown
-from lairchat.client.styles import STYLES, style
+from lairchat.client.styles import BACKGROUNDS, STYLES, style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Terminal:
         self.hide = self._get("civis")
         self.bell = self._get("bel") or b"\x07"
         self.setaf = self._get("setaf")
+        self.setab = self._get("setab")
         self.colours = curses.tigetnum("colors") if self._known else 0
         known = self.name.startswith(TITLED)
         self.titled = known
@@ -123,6 +124,8 @@ class Terminal:
             look = self.normal + b"".join(self.letters[letter] for letter in letters)
             if colour and number >= 0 and self.setaf and self.colours >= 8:
                 look += curses.tparm(self.setaf, number)
+                if name in BACKGROUNDS and self.setab:
+                    look += curses.tparm(self.setab, BACKGROUNDS[name])
             looks[name] = look
         return looks
 

@@ -6,7 +6,10 @@ first eight (0 black to 7 white), -1 for the terminal's own.
 
 from __future__ import annotations
 
-__all__ = ["STYLES", "style"]
+__all__ = ["BACKGROUNDS", "STYLES", "style"]
+
+BACKGROUNDS = {"code": 0}
+"""The colour behind what has to be light on dark on every terminal: a QR code."""
 
 STYLES: dict[str, tuple[str, int]] = {
     "normal": ("", -1),
@@ -41,6 +44,7 @@ STYLES: dict[str, tuple[str, int]] = {
     "member-here": ("", -1),
     "field": ("", -1),
     "field-current": ("b", -1),
+    "code": ("", 7),
     "nick0": ("", 2),
     "nick1": ("", 6),
     "nick2": ("", 5),

@@ -15,6 +15,7 @@ __all__ = ["all_rows", "draw_dialog", "page_rows"]
 
 SWITCHER_W = 60
 INDENT = 4  # of a page's wrapped lines
+GLYPHS = frozenset("\u2588\u2580\u2584# ")  # what QR codes are drawn with
 MARGIN = 2  # light modules around a QR code; four are asked for, two are read as well
 
 
@@ -82,7 +83,7 @@ def _page(state: AppState, page: Page, canvas: Canvas) -> None:
         canvas.fill(0, y, w)
     canvas.put(0, 0, pad(f" {page.title}", w), "title")
     for n, row in enumerate(rows[top : top + space]):
-        canvas.put(1, n + 1, row, "heading" if _is_heading(row) else "normal")
+        canvas.put(1, n + 1, row, _attr_of(row))
     below = len(rows) - top - space
     where = f"  {below} more lines" if below > 0 else ""
     keys = _keys(page, w)
@@ -105,6 +106,12 @@ def _keys(page: Page, room: int) -> str:
     if width(whole) + 4 <= room:
         return whole
     return " ".join([leave, *(letter for letter, _, _ in page.keys)])
+
+
+def _attr_of(row: str) -> str:
+    if len(row) > 2 * MARGIN and row.strip() and set(row) <= GLYPHS:
+        return "code"
+    return "heading" if _is_heading(row) else "normal"
 
 
 def _is_heading(row: str) -> bool:

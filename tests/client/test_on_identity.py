@@ -6,6 +6,7 @@ from lairchat.client import effects_sealed as es
 from lairchat.client import inputs as i
 from lairchat.client import inputs_sealed as s
 from lairchat.client.dialogs import Question
+from lairchat.client.screen import Terminal
 from tests.client.scenes import (
     NUMBER,
     OTHER_NUMBER,
@@ -241,6 +242,19 @@ def test_the_drawn_code_is_the_code_with_a_light_margin(blocks: bool) -> None:
     assert inside == qr()
     assert set(drawn[0]) == {"0"}
     assert {row[0] + row[-1] for row in drawn[: 33 + 2 * MARGIN]} == {"00"}
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_the_code_is_light_on_dark_on_every_terminal(blocks: bool) -> None:
+    person = attic(120, 60)
+    person.state.blocks = blocks
+    (ask,) = person.enter("/trust bob")
+    person.link(s.IdentityShown("bob", "compared", NUMBER, qr(), ref=ask.ref))
+    assert "code" in person.canvas().attrs()
+    looks = Terminal("xterm", 1).looks(colour=True)
+    assert looks["code"].endswith(b"\x1b[37m\x1b[40m")
+    assert b"\x1b[40m" not in looks["normal"]
+    assert b"\x1b[40m" not in Terminal("xterm", 1).looks(colour=False)["code"]
 
 
 @pytest.mark.parametrize(
