@@ -71,6 +71,7 @@ class Commits:
         self._sealed = sealed
         self._turns: dict[int, DeferredLock] = {}
         self._soon: set[int] = set()
+        self._won: dict[int, bytes] = {}
         self._refused: dict[int, int] = {}
         self._looked: dict[int, tuple[object, int, list[Any]]] = {}
         self._quiet: dict[int, tuple[object, int, list[int]]] = {}
@@ -145,7 +146,7 @@ class Commits:
             # Somebody else's, or this very one, whose answer was lost: the log says which.
             await self._sealed.catch_up(room, refusal)
             await self._decided(room, pending.digest)
-            return self._has_won(room, pending)
+            return self._has_won(room, pending.digest)
         except _FOR_GOOD as refusal:
             # An answer to this very commit: it stands nowhere, and never will.
             state = following.state
@@ -157,7 +158,7 @@ class Commits:
                 return False
             raise
         await self._decided(room, pending.digest)
-        return self._has_won(room, pending)
+        return self._has_won(room, pending.digest)
 
     async def _decided(self, room: int, digest: bytes) -> None:
         """Wait until the log says who has won; raises EpochStale if it does not, and then the lock says so."""
@@ -174,13 +175,13 @@ class Commits:
         state = self._sealed.following(room).state
         return state is None or state.pending is None or state.pending.digest != digest
 
-    def _has_won(self, room: int, pending: Any) -> bool:
-        state = self._sealed.following(room).state
-        return state is not None and (
-            state.group.context.confirmed_transcript_hash
-            == pending.group.context.confirmed_transcript_hash
-            or state.group.context.epoch > pending.group.context.epoch
-        )
+    def _has_won(self, room: int, digest: bytes) -> bool:
+        # By the commit itself: a later epoch may be one that others have made past it.
+        return self._won.get(room) == digest
+
+    def won(self, room: int, digest: bytes) -> None:
+        """Note that the log has a commit of this device's."""
+        self._won[room] = digest
 
     def lost(self) -> None:
         """Forget what was to be done soon: the connection is gone, and its timers with it."""

@@ -284,6 +284,8 @@ class Following:
     def _happened(self, logged: wire.LogEvent, happening: Happening, before: Room) -> None:
         match happening:
             case Own(change) | Advanced(change):
+                if isinstance(happening, Own) and before.pending is not None:
+                    self._sealed.commits.won(self.number, before.pending.digest)
                 if change is not None:
                     self._changed(logged, change, before)
                 if isinstance(happening, Advanced):
