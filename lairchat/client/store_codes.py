@@ -43,13 +43,18 @@ class Codes:
                 for locator, room, secret, left, until, told in rows.fetchall()
             }
 
-    def of(self, room: int, now_ms: int) -> set[bytes]:
-        """Return the locators of a room's codes, those as well that may be used up."""
+    def of(self, room: int, now_ms: int) -> list[Invitation]:
+        """Return a room's codes, as they were made, those as well that may be used up."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT locator FROM invitations WHERE room = ? AND until > ?", (room, now_ms)
+                "SELECT locator, secret, uses, until, told FROM invitations"
+                " WHERE room = ? AND until > ?",
+                (room, now_ms),
             )
-            return {locator for (locator,) in rows.fetchall()}
+            return [
+                Invitation(room, Code(locator, secret), uses, until, bool(told))
+                for locator, secret, uses, until, told in rows.fetchall()
+            ]
 
     def keep_invitation(self, invitation: Invitation) -> None:
         """Keep a code; one without uses is erased."""
@@ -78,13 +83,18 @@ class Codes:
 
 
 def keep(connection: Connection, invitation: Invitation) -> None:
-    """Keep a code, whose uses are counted from now on; one without is erased."""
+    """Keep a code, whose uses are counted from now on; one without is erased.
+
+    Not in place of another room's: who may add people here has no say over those.
+    """
     code, room = invitation.code, invitation.room
-    connection.execute("DELETE FROM invitations WHERE locator = ?", (code.locator,))
+    connection.execute(
+        "DELETE FROM invitations WHERE locator = ? AND room = ?", (code.locator, room)
+    )
     if invitation.uses > 0:
         connection.execute(
             "INSERT INTO invitations (locator, room, secret, uses, until, told)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (locator) DO NOTHING",
             (code.locator, room, code.secret, invitation.uses, invitation.until, invitation.told),
         )
 

@@ -12,6 +12,10 @@ from lairchat.client import effects, inputs
 from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
 from lairchat.client.secret import Secret
+from lairchat.e2ee import invite
+from lairchat.e2ee.invite import Code
+from lairchat.e2ee.payload import CodeUsed
+from lairchat.e2ee.payload import Invitation as Told
 from lairchat.features.joining import messages as joining
 from lairchat.trust.structure import accounts_in
 from tests.client.network import Person
@@ -118,6 +122,88 @@ class CodesCounted(SealedTest):
         self.knock(carol, code)
         self.network.wait(10)
         assert self.left(alice, room) == self.left(bob, room) == [1]
+
+    def test_who_is_inside_gives_no_code_its_use_back(self) -> None:
+        """By another device, which the server says knocks with another code."""
+        room, (alice, bob, carol) = self.begin("carol")
+        first, second = self.code(alice, room, 1), self.code(bob, room, 1)
+        other = self.another(carol)
+        self.patch(other.link.sealed.entering, "come_back", lambda room: None)
+        self.knock(carol, first)
+        self.network.wait(10)
+        assert self.names(bob, room) == {"alice", "bob", "carol"}
+        assert self.left(alice, room) == self.left(bob, room) == [1]
+        own, package = other.link.sealed.require_own(), other.link.sealed.packages.make()
+        code = Code.read(second)
+        asked = invite.ask(code, own.identity.account, [package.reference])
+        user = carol.link.sealed.session.user
+        packages = [package.package.encode()]
+        knock = joining.Knock(code.locator, user, "carol", asked, packages, bob.link.now())
+        done: list[Any] = []
+        admitting = Deferred.fromCoroutine(bob.link.sealed.codes.admit(room, knock))
+        admitting.addBoth(done.append)
+        self.network.wait(10)
+        assert done == [None]
+        assert self.left(alice, room) == self.left(bob, room) == [1]
+
+    def another(self, one: Person) -> Person:
+        """Return another device of somebody."""
+        other = Person(self.network, self.root / f"{one.name}-2", one.name)
+        self.people.append(other)
+        other.start()
+        other.trust()
+        other.login()
+        words = Secret(" ".join(one.last(told.RecoveryWords).words))
+        assert isinstance(other.request(sealed.LinkByWords, words), inputs.CommandDone)
+        self.network.wait(10)
+        return other
+
+    def test_who_waits_comes_in_though_the_program_was_ended_meanwhile(self) -> None:
+        """Between the code and word of it, which lets them in."""
+        alice, carol = self.enter("alice", "carol")
+        room = self.create(alice)
+        self.patch(alice.link.sealed.sending, "wake", lambda room: None)
+        self.knock(carol, self.code(alice, room, 1))
+        self.network.wait(8)
+        alice.leave()
+        alice = self.reopened(alice).start()
+        alice.do(sealed.Unlock(Secret("alice")))
+        self.network.wait(15)
+        assert self.names(alice, room) == {"alice", "carol"}
+
+    def test_all_codes_are_ended(self) -> None:
+        """Those as well that may be used up, until it is known which of them was used."""
+        room, (alice, bob, carol) = self.begin("carol")
+        first = self.code(alice, room, 1)
+        self.code(bob, room, 1)
+        # Who lets carol in says by which code, and that is not given for a while.
+        for one in (alice, bob):
+            self.patch(one.link.sealed.codes, "_tell_used", lambda *used: None)
+        self.knock(carol, first)
+        self.network.wait(10)
+        assert self.names(alice, room) == {"alice", "bob", "carol"}
+        assert self.left(alice, room) == []
+        ended = Deferred.fromCoroutine(alice.link.sealed.codes.end(room))
+        self.network.wait(5)
+        assert self.network.server.result(ended) == 2
+        account = carol.link.sealed.require_own().identity.account
+        bob.link.sealed.sending.say(room, CodeUsed(Code.read(first).locator, account))
+        self.network.wait(5)
+        assert self.left(alice, room) == self.left(bob, room) == []
+
+    def test_a_code_of_another_room_is_left_alone(self) -> None:
+        """Whoever may add people to one room has no say over the codes of another."""
+        room, (alice, bob) = self.begin()
+        code = Code.read(self.code(alice, room, 2))
+        other = self.create(alice, "cellar")
+        self.bring(alice, bob, other)
+        alice.link.sealed.sending.say(other, Told(code.locator, bytes(16), 9, 2**45))
+        self.network.wait(5)
+        assert self.left(bob, room) == [2]
+        assert self.left(bob, other) == []
+        alice.link.sealed.sending.say(other, Told(code.locator, bytes(16), 0, 2**45))
+        self.network.wait(5)
+        assert self.left(bob, room) == [2]
 
     def test_the_last_uses_of_two_codes_at_once(self) -> None:
         room, (alice, bob, carol, dave) = self.begin("carol", "dave")

@@ -70,11 +70,11 @@ class Codes:
             self._sealed.adding.let_in(room)
 
     async def end(self, room: int) -> int:
-        """End all codes of a room; returns how many there were."""
-        now = self._sealed.now()
-        found = [
-            one for one in self._sealed.opened.codes.invitations(now).values() if one.room == room
-        ]
+        """End all codes of a room; returns how many there were.
+
+        Those as well that may be used up: it may turn out that another one was.
+        """
+        found = self._sealed.opened.codes.of(room, self._sealed.now())
         for one in found:
             code = one.code
             await self._offer(room, code.locator, 0, one.until)
@@ -128,7 +128,11 @@ class Codes:
 
         def standing() -> bool:
             # As it is by then: others were let in meanwhile, or it was ended.
-            return self._standing(room, knock.locator) is not None
+            # Who is inside brings more devices without a code: they would not be counted for it.
+            state = self._sealed.following(room).state
+            inside = set() if state is None else accounts_in(state.group.public.tree)
+            known = request.account in inside
+            return not known and self._standing(room, knock.locator) is not None
 
         if await self._sealed.adding.add(room, packages, admission, standing):
             self._tell_used(room, invitation.code, request.account)
@@ -136,7 +140,7 @@ class Codes:
     def _tell_used(self, room: int, code: Code, account: bytes) -> None:
         """Say which code has let somebody in, where it could have been another."""
         found = self._sealed.opened.codes.of(room, self._sealed.now())
-        if found - {code.locator}:
+        if any(one.code.locator != code.locator for one in found):
             message = self._sealed.sending.say(room, CodeUsed(code.locator, account))
             self._telling[message] = room
 
