@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from lairchat.client import effects, inputs
 from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
 from lairchat.client.secret import Secret
 from lairchat.e2ee.payload import Poll, Target, Vote
+from lairchat.features.joining import messages as joining
 from lairchat.model import faults
 from lairchat.storage import log
 from lairchat.trust.pins import Sureness
@@ -73,6 +76,25 @@ class Talking(SealedTest):
         self.say(alice, "one", room)
         self.say(bob, "two", room)
         assert alice.texts(room) == bob.texts(room) == ["one", "two"]
+
+    def test_who_accepts_while_those_who_wait_are_looked_at_comes_in(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        ask, held = alice.link.sealed.ask, Deferred[None]()
+
+        async def slowly(command: Any, *rest: Any) -> Any:
+            answer = await ask(command, *rest)
+            if command is joining.JOINERS and not held.called:
+                await held
+            return answer
+
+        self.patch(alice.link.sealed, "ask", slowly)
+        self.bring(alice, bob, room)
+        assert bob.link.sealed.opened.room(room) is None
+        held.callback(None)
+        self.network.wait(8)
+        self.say(bob, "here I am", room)
+        assert alice.texts(room) == ["here I am"]
 
     def test_edits_deletions_reactions_and_votes(self) -> None:
         alice, bob = self.enter("alice", "bob")

@@ -47,7 +47,8 @@ class Adding:
 
     def __init__(self, sealed: "Sealed") -> None:
         self._sealed = sealed
-        self._letting: set[int] = set()
+        # The rooms whose waiting people are looked at; True: somebody else may have come meanwhile.
+        self._letting: dict[int, bool] = {}
 
     # -- key packages of others
 
@@ -123,12 +124,20 @@ class Adding:
 
     def let_in(self, room: int) -> None:
         """Add whoever waits to come into a room, if this device may."""
-        if room in self._letting or not self._sealed.ready or not self.may_add(room):
+        if not self._sealed.ready or not self.may_add(room):
             return
-        self._letting.add(room)
+        if room in self._letting:
+            # The server may have been asked before they came.
+            self._letting[room] = True
+            return
+        self._letting[room] = False
         letting = Deferred.fromCoroutine(self._let_in(room))
         letting.addErrback(self._not_let_in, room)
-        letting.addBoth(lambda _: self._letting.discard(room))
+        letting.addBoth(self._looked, room)
+
+    def _looked(self, _: object, room: int) -> None:
+        if self._letting.pop(room):
+            self.let_in(room)
 
     def may_add(self, room: int) -> bool:
         """Tell whether this account may add people to a room."""

@@ -239,7 +239,9 @@ class Backup:
     @property
     def _key(self) -> SecretBytes:
         key = self._kept.key()
-        assert key is not None, "asked for before a round begins"
+        if key is None:
+            # It was there when the round began.
+            raise faults.BackupKeyless
         return key
 
     async def _look(self) -> _Found:
