@@ -71,11 +71,10 @@ class Entering:
         own = self._sealed.require_own().identity.account
         await self._found(room, direct_policy(own, person.log.account))
 
-    async def found_private(self, room: int, name: str) -> None:
-        """Found a private room of this name; raises a Refusal."""
+    async def found_private(self, room: int) -> None:
+        """Found a private room; raises a Refusal."""
         own = self._sealed.require_own().identity.account
         await self._found(room, private_policy([own]))
-        self._sealed.name_room(room, name=name)
 
     async def _found(self, room: int, policy: Policy) -> None:
         if self._sealed.following(room).state is not None:
@@ -400,7 +399,7 @@ class Entering:
             if info.kind == "direct":
                 await self.found_direct(room, info.name)
                 await self._sealed.adding.add_partner(room)
-            else:
+            elif not await self._sealed.founding.finish(room):
                 # Another device of ours is about to found it.
                 self.changed(room)
             return

@@ -72,12 +72,7 @@ class SealedRequests:
     async def create(self, effect: effects.Create) -> None:
         """Make a private room."""
         self._sealed.require_own()
-        request = rooms.CreateRoom("", access="private", crypto="mls")
-        before = set(self._link.rooms.infos)
-        info: rooms.RoomInfo = await self._link.ask(rooms.CREATE, request, self._key())
-        self._sealed.partners.require_new(info, before)
-        self._link.rooms.joined(info)
-        await self._sealed.entering.found_private(info.room, effect.name)
+        info = await self._sealed.founding.make(effect.name)
         shown = self._link.rooms.shown(info)
         named = inputs.RoomInfo(
             **{

@@ -26,6 +26,7 @@ from lairchat.client.sealed.directory import Directory
 from lairchat.client.sealed.entering import Entering
 from lairchat.client.sealed.expiring import Expiring
 from lairchat.client.sealed.following import RETRY_SECONDS, Following
+from lairchat.client.sealed.founding import Founding
 from lairchat.client.sealed.invitations import Invitations
 from lairchat.client.sealed.keyring import Keyring
 from lairchat.client.sealed.labels import Labels
@@ -99,6 +100,7 @@ class Sealed:
         self.packages = Packages(self)
         self.transfer = Transfer(self)
         self.entering = Entering(self)
+        self.founding = Founding(self)
         self.adding = Adding(self)
         self.newcomers = Newcomers(self)
         self.commits = Commits(self)
@@ -147,10 +149,17 @@ class Sealed:
     def ask(
         self, command: Command[Any, Any], request: msgspec.Struct, key: bytes | None = None
     ) -> "Deferred[Any]":
-        """Ask the server."""
+        """Ask the server; whatever ends the connection meanwhile, it is LC-NET-LOST."""
         if self._released:
             return fail(faults.NetLost(address=self.link.target.host))
-        return self.link.ask(command, request, key)
+        return self.link.ask(command, request, key).addErrback(self._unanswered)
+
+    def _unanswered(self, failure: Failure) -> Failure:
+        """Keep what a server says as it goes from being taken for its answer."""
+        connection = self.link.connection
+        if connection is not None and connection.connected:
+            return failure
+        return Failure(faults.NetLost(address=self.link.target.host))
 
     def later(self, seconds: float, do: Callable[..., Any], *arguments: Any) -> None:
         """Do something later, unless this ends before."""
@@ -300,6 +309,7 @@ class Sealed:
         self.mailbox.wake()
         self.packages.wake()
         self._start(self.invitations.show())
+        self.founding.online()
         self.backup.online()
         self._round()
 
@@ -529,6 +539,7 @@ class Sealed:
         """Note that this device has come into a room."""
         room = state.room
         self.invitations.entered(room)
+        self.founding.entered(state)
         self.link.rooms.read_again(room, state.followed.seq)
         if state.policy.kind == Kind.DIRECT or self.opened.marks.title(room).name:
             self.show_room(room)

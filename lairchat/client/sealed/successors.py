@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lairchat.client import effects, inputs
 from lairchat.features.rooms import messages as rooms
 from lairchat.model import refusals
-from lairchat.model.ids import command_id
 from lairchat.model.refusal import Refusal
 from lairchat.trust.locks import Cause
 from lairchat.trust.policy import Kind
@@ -57,17 +56,11 @@ class Successors:
         await self._found(info.name, info.topic, names, ref)
 
     async def _found(self, name: str, topic: str, people: list[str], ref: int) -> None:
-        key = command_id(self._sealed.link.server_now(), self._sealed.random(10))
-        request = rooms.CreateRoom("", access="private", crypto="mls")
-        link = self._sealed.link
-        before = set(link.rooms.infos)
-        made: rooms.RoomInfo = await self._sealed.ask(rooms.CREATE, request, key)
-        self._sealed.partners.require_new(made, before)
-        link.rooms.joined(made)
-        await self._sealed.entering.found_private(made.room, name)
+        made = await self._sealed.founding.make(name)
         if topic:
             self._sealed.name_room(made.room, topic=topic)
-        self._sealed.deliver(inputs.RoomJoined(link.rooms.shown(made), show=True, ref=ref))
+        shown = self._sealed.link.rooms.shown
+        self._sealed.deliver(inputs.RoomJoined(shown(made), show=True, ref=ref))
         left = []
         for person in people:
             try:
