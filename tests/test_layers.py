@@ -31,8 +31,8 @@ CLIENT_LOCAL = ("boot", "plain", "profile", "screen")
 # What it keeps, sealed.
 CLIENT_STORE = (
     "store", "store_backups", "store_codes", "store_database", "store_disk", "store_file", "store_keys",
-    "store_marks", "store_messages", "store_outbox", "store_people", "store_rooms", "store_schema",
-    "store_search", "store_vault",
+    "store_left", "store_marks", "store_messages", "store_outbox", "store_people", "store_rooms",
+    "store_schema", "store_search", "store_vault",
 )  # fmt: skip
 # All other modules of the client are pure, and some are on the screen before the rest is loaded.
 # Parts of a feature's server that have a file of their own.

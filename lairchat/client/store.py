@@ -23,6 +23,7 @@ from dataclasses import replace
 from lairchat.client import (
     store_codes,
     store_keys,
+    store_left,
     store_marks,
     store_messages,
     store_outbox,
@@ -35,6 +36,7 @@ from lairchat.client.store_codes import Codes, Invitation
 from lairchat.client.store_database import Connection, Database
 from lairchat.client.store_file import open_database
 from lairchat.client.store_keys import Keys
+from lairchat.client.store_left import Left
 from lairchat.client.store_marks import Marks
 from lairchat.client.store_outbox import Letter
 from lairchat.client.store_people import OwnDevice, People
@@ -187,6 +189,7 @@ class Store:
             if locator is not None:
                 store_codes.answered(connection, locator)
             store_people.hold(connection, room.room, held)
+            store_left.forget(connection, room.room)
         self._rooms[room.room] = kept
         return kept
 
@@ -196,6 +199,11 @@ class Store:
             _abandon(connection, room)
         self._rooms.pop(room, None)
 
+    def left(self, room: int) -> Left | None:
+        """Return a room as it was when its log led this device out; None if it is in it, or never was."""
+        with self._database.reading() as connection:
+            return store_left.look(connection, room)
+
     def forget_room(self, room: int) -> None:
         """Erase a room with all that was said in it."""
         with self._database.writing() as connection:
@@ -203,6 +211,7 @@ class Store:
             store_messages.forget(connection, room)
             store_marks.forget(connection, room)
             store_people.forget(connection, room)
+            store_left.forget(connection, room)
         self._rooms.pop(room, None)
 
     def keep_commit(self, room: Room) -> None:
@@ -328,7 +337,7 @@ class Store:
         """
         self._require_event(room, event)
         if isinstance(happening, Out):
-            self._leave(room)
+            self._leave(room, happening)
             return None
         with self._changed(room) as connection:
             if isinstance(happening, Halted):
@@ -369,9 +378,10 @@ class Store:
         if old is None or (old.followed.seq + 1, event.seq) != (event.seq, room.followed.seq):
             raise MisuseError("this is not the room after its next event")
 
-    def _leave(self, room: Room) -> None:
+    def _leave(self, room: Room, out: Out) -> None:
         with self._changed(room) as connection:
             store_rooms.mark(connection, room)
+            store_left.keep(connection, room, [one.identity for one in out.change.removed])
             # Whoever was removed keeps no keys of it, neither for itself nor for a thief.
             _abandon(connection, room.room)
         self._rooms.pop(room.room)

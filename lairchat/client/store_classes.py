@@ -134,7 +134,8 @@ STORE: Final = (
     Fact(
         About.ROOMS,
         Class.METADATA,
-        "what this device has done once, such as showing the recovery words",
+        "what this device has done once, such as showing the recovery words; whom members have invited,"
+        " and what rooms were that it has been put out of",
         _of("facts", "name"),
     ),
     Fact(

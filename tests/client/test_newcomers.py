@@ -21,12 +21,15 @@ class Unseen(SealedTest):
             (person,) = self.enter(name)
             self.bring(one, person, room)
             found.append(person)
+        self.trim(one, room)
+        return found
+
+    def trim(self, one: Person, room: int) -> None:
         head = one.link.sealed.position(room)
         assert head is not None
         self.network.server.change(
             lambda connection: log.purge(connection, room, range(1, head + 1))
         )
-        return found
 
     def back(self, one: Person) -> Person:
         again = self.reopened(one).start()
@@ -79,6 +82,42 @@ class Unseen(SealedTest):
         assert isinstance(alice.request(effects.Kick, room, "carol"), inputs.CommandDone)
         self.network.wait(4)
         assert bob.request(sealed.ListNewcomers, room).names == ("dave", "erin", "frank", "grace")
+
+    def test_nor_who_went_while_nobody_saw_it(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        self.away(alice, bob, room, "carol")
+        bob = self.back(bob)
+        assert self.label(bob, room) == "E2E!"
+        bob.leave()
+        assert isinstance(alice.request(effects.Kick, room, "carol"), inputs.CommandDone)
+        self.network.wait(4)
+        self.trim(alice, room)
+        bob = self.back(bob)
+        assert bob.request(sealed.ListNewcomers, room).names == ()
+        assert self.label(bob, room) == "E2E"
+
+    def test_nobody_is_let_in_by_an_invitation_that_may_have_been_followed(self) -> None:
+        """Whoever was removed again would come back by it, on the server's word alone."""
+        alice, bob, carol = self.enter("alice", "bob", "carol")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        done = alice.request(effects.SetRole, room, "bob", "moderator")
+        assert isinstance(done, inputs.CommandDone)
+        assert isinstance(alice.request(effects.InviteUser, room, "carol"), inputs.CommandDone)
+        self.network.wait(4)
+        account = carol.link.sealed.require_own().identity.account
+        assert bob.link.sealed.invitations.is_asked(room, account)
+        bob.leave()
+        assert isinstance(carol.request(sealed.AcceptInvite, "alice"), inputs.CommandDone)
+        self.network.wait(8)
+        assert isinstance(alice.request(effects.Kick, room, "carol"), inputs.CommandDone)
+        self.network.wait(4)
+        self.trim(alice, room)
+        bob = self.back(bob)
+        assert self.label(bob, room) == "E2E"
+        assert not bob.link.sealed.invitations.is_asked(room, account)
 
     def test_who_was_there_before_holds_nothing(self) -> None:
         alice, bob = self.enter("alice", "bob")

@@ -117,10 +117,15 @@ class Entering:
     ) -> None:
         store = self._sealed.opened
         state = entered(room, self._sealed.server_key, group, followed, store.people.logs)
+        self._sealed.invitations.entering(room)
         held = self._sealed.newcomers.since(store.room(room), state)
-        self._sealed.entered(
+        self._entered(
             store.enter(state, key_package=package, inbox=inbox, locator=locator, held=held)
         )
+
+    def _entered(self, kept: Room) -> None:
+        self._sealed.newcomers.gone(kept.room)
+        self._sealed.entered(kept)
 
     # -- by a welcome
 
@@ -147,6 +152,7 @@ class Entering:
                 return
             tree = await self._sealed.transfer.tree(room, info.context.epoch)
             group = join(welcome, package, tree)
+            self._require_same(room, info.context.group_id)
             await self._learn(group.public)
             if store.keys.is_last_resort(package.reference) and store.keys.one_time():
                 store.marks.keep_fact(LAST_RESORT, b"1")
@@ -266,6 +272,15 @@ class Entering:
             return False
         return self._sealed.consent.is_taking_part(now, read_info(told.info).signer)
 
+    def _require_same(self, room: int, group_id: bytes) -> None:
+        """Refuse another group than the one that this device has gone out of; raises GroupRefused.
+
+        A room's number is the server's to say: what was read in the one would stand above the other.
+        """
+        left = self._sealed.opened.left(room)
+        if left is not None and left.group != group_id:
+            raise refusals.GroupRefused(why="the server gives another group for this room")
+
     async def _require_right(self, room: int, policy: Policy) -> None:
         """Refuse a group that is not what the server calls the room; raises GroupRefused."""
         logs = self._sealed.opened.people.logs
@@ -341,8 +356,9 @@ class Entering:
         followed = await self._place(room, committed.epoch, committed.seq)
         store = self._sealed.opened
         state = found.entered(followed, self._sealed.now())
+        self._sealed.invitations.entering(room)
         held = self._sealed.newcomers.since(before, state)
-        self._sealed.entered(store.enter(state, held=held))
+        self._entered(store.enter(state, held=held))
         if self._sealed.is_waiting(room):
             # Founded by a device of ours that something kept from adding the other one.
             await self._sealed.fetch_keys(room)
@@ -351,6 +367,7 @@ class Entering:
     async def _may_come(self, room: int, info: bytes, tree: bytes) -> bool:
         """Tell whether this device may come in where it has not been; raises as ``_is_wanted`` does."""
         public = await self._public(info, tree)
+        self._require_same(room, public.context.group_id)
         policy = policy_of(public.context.extensions, self._sealed.server_key)
         await self._require_right(room, policy)
         return policy.kind == Kind.DIRECT or self._sealed.consent.is_given(

@@ -103,6 +103,12 @@ class Invitations:
         inviter = self._sealed.opened.marks.fact(f"{_ACCEPTED}{room}")
         return inviter is not None and inviter in inside
 
+    def entering(self, room: int) -> None:
+        """Forget whom members have invited: who came meanwhile and was removed again was not seen."""
+        marks = self._sealed.opened.marks
+        for name in marks.facts(f"{_ASKED}{room}:"):
+            marks.keep_fact(name, None)
+
     def entered(self, room: int) -> None:
         """Forget an invitation that has been followed."""
         self._sealed.opened.marks.keep_fact(f"{_ACCEPTED}{room}", None)

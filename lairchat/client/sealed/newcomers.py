@@ -1,8 +1,8 @@
 """People in a room of whose coming this device has seen nothing, because it was behind meanwhile.
 
 Whoever has the right adds people, and each device that follows the log says so as it happens.  One that
-enters again has missed it: without this an insider could choose the moment at which nobody looks, and
-the server could bring it about by withholding a commit.
+enters again has missed it: without this an insider could choose the moment at which nobody looks, by
+putting that device out first, and the server could bring it about by withholding a commit.
 
 Promises not to know: how it is asked.
 """
@@ -27,17 +27,25 @@ class Newcomers:
     def since(self, before: Room | None, after: Room) -> list[Hold]:
         """Return what holds a room that is entered again; before: as this device last followed it.
 
-        Nobody is new where this device comes for the first time: whoever led it there is answerable for
-        all who are inside.  A direct conversation cannot have anybody else in it.
+        Nobody is new where this device comes for the first time, nor where its person had gone: whoever
+        led it there is answerable for all who are inside.  A direct conversation cannot have anybody
+        else in it.
         """
-        if before is None or after.policy.kind == Kind.DIRECT:
+        known = self._seen(before, after.room)
+        if not known or after.policy.kind == Kind.DIRECT:
             return []
-        known = {one.account for one in before.members} | {after.own.account}
-        found = {one.account for one in after.members} - known
+        found = {one.account for one in after.members} - known - {after.own.account}
         return [
             Hold(Cause.NEWCOMER, name)
             for name in sorted(map(self._sealed.directory.name_of, found))
         ]
+
+    def _seen(self, before: Room | None, room: int) -> set[bytes]:
+        """Return the accounts of whose coming this device knows; none if it was not there."""
+        if before is not None:
+            return {one.account for one in before.members}
+        left = self._sealed.opened.left(room)
+        return set() if left is None else set(left.accounts)
 
     def of(self, room: int) -> tuple[str, ...]:
         """Return the names of those in a room who have not been looked at, sorted."""
