@@ -285,3 +285,18 @@ class Out(SealedTest):
         assert "is anybody there" in bob.texts(room)
         self.say(bob, "yes", room)
         assert alice.texts(room)[-1] == "yes"
+
+    def test_a_device_that_revokes_itself_says_so(self) -> None:
+        alice, bob, room = self.two()
+        second = self.second(bob)
+        here = second.link.sealed.require_own().identity.device
+        done = second.request(sealed.RevokeDevice, here.hex())
+        assert isinstance(done, inputs.CommandDone)
+        assert done.text.startswith("this device is revoked")
+        self.network.wait(10)
+        assert second.last(inputs.AccountNeeded).name == "bob"
+        state = alice.link.sealed.opened.room(room)
+        assert state is not None
+        assert here not in {one.device for one in state.members}
+        self.say(bob, "still here", room)
+        assert alice.texts(room)[-1] == "still here"

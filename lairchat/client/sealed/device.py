@@ -310,7 +310,11 @@ class ThisDevice:
             except refusals.LogStale:
                 await self._sealed.directory.read(log.account)
                 continue
-            await self._sealed.directory.read(log.account)
+            try:
+                await self._sealed.directory.read(log.account)
+            except faults.NetLost:
+                # It is said.  Who has revoked this very device is logged out by it.
+                self.log.info("the account's log has grown, and is read again with the next login")
             return
         raise refusals.LogStale(position=self.account_log.head.position)
 
@@ -336,7 +340,7 @@ class ThisDevice:
         return key
 
     async def revoke(self, wanted: str, *, lost: bool) -> str:
-        """End a device of the account; returns its name. Raises a Refusal."""
+        """End a device of the account; returns what to say. Raises a Refusal."""
         log = self.account_log
         named = [
             one
@@ -350,7 +354,10 @@ class ThisDevice:
             raise refusals.DeviceUnproven
         reason = Reason.LOST if lost else Reason.LEFT
         await self.say((Revocation(named[0].position, reason),), key)
-        return shown_name(named[0].body)
+        body, own = named[0].body, self.own
+        if own is not None and body.id == own.identity.device:
+            return _ENDED
+        return f"{shown_name(body)} is revoked; it goes out of all rooms"
 
     def listed(self) -> tuple[inputs.Device, ...]:
         """Return the account's devices as they are shown."""
@@ -370,6 +377,10 @@ class ThisDevice:
         )
 
 
+_ENDED = (
+    "this device is revoked: it is logged out, and goes out of all rooms. What it has read stays in its"
+    " profile until you delete that"
+)
 _ENTRY_BYTES = 4 * 1_024
 """bytes: more than any entry takes, two signatures and a name."""
 

@@ -224,8 +224,7 @@ class SealedRequests:
     async def revoke_device(self, effect: sealed_effects.RevokeDevice) -> None:
         """End a device."""
         self._sealed.require_own()
-        name = await self._sealed.device.revoke(effect.name, lost=effect.lost)
-        self._done(effect.ref, f"{name} is revoked; it goes out of all rooms")
+        self._done(effect.ref, await self._sealed.device.revoke(effect.name, lost=effect.lost))
 
     # -- who is who
 
