@@ -74,6 +74,8 @@ def encrypted() -> bytes:
         (encrypted(), "no unencrypted PEM private key in it"),
         (pem_of_key(ec.generate_private_key(ec.SECP256R1())), "its key is not an Ed25519 key"),
     ],
+    # Named: what is made anew by each process of a run has to be called the same in all.
+    ids=["empty", "zeros", "half", "encrypted", "other"],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, data: bytes, why: str) -> None:
     path = tmp_path / "identity.pem"
