@@ -50,7 +50,7 @@ from lairchat.e2ee.silence import Heard
 from lairchat.mls.errors import MisuseError, MLSError, OwnCommitError
 from lairchat.mls.group import Committed, Group, PastEpoch, Received
 from lairchat.mls.messages import PrivateMessage, PublicMessage, decode_message, encode_message
-from lairchat.mls.objects import Add, KeyPackage, LeafNode, Proposal, Remove
+from lairchat.mls.objects import Add, KeyPackage, LeafNode, Lifetime, Proposal, Remove
 from lairchat.mls.suites import Random
 from lairchat.model import limits
 from lairchat.model.events import EventClass
@@ -211,13 +211,17 @@ class Room:
         leaving: those that are on their way out, which keep no room for their person.
         """
         own, policy = self.own, self.policy
-        leaves = {
-            identity_of(leaf): index
-            for index, leaf in self.group.public.tree.members()
-            if index not in leaving
-        }
+        leaves, mute = {}, set()
+        for index, leaf in self.group.public.tree.members():
+            if index in leaving:
+                continue
+            one = identity_of(leaf)
+            leaves[one] = index
+            if isinstance(leaf.source, Lifetime) and one != own:
+                # Still as its key package was: it renews that as soon as it has come (``Due.JOINED``).
+                mute.add(one)
         # This device is here, though it does not listen to itself.
-        silent = self.heard.heard((own,), now_ms).silent(leaves, now_ms)
+        silent = self.heard.heard((own,), now_ms).silent(leaves, now_ms, mute)
         return [leaves[one] for one in silent if may_remove(policy, own, one)]
 
     # Sending.

@@ -3,14 +3,15 @@
 A device that lies in a drawer for months keeps keys of the room that nobody renews: whoever finds it
 reads what is said now.  Each member looks at its own record alone: messages that opened, and commits
 that were followed.  Both are signed, so that nobody but the device itself can be heard; typing is not,
-and does not count.
+and does not count.  One that somebody else brings in has its time from then on, and speaks for nobody:
+any member may add devices of a person who is there.
 
 A server can withhold what a device says.  It has to do so for all of the time, to a member that hears
 the room meanwhile: time in which this device was not there itself, by its own clock, is nobody's
 silence, nor is a leap of that clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -36,8 +37,10 @@ class Heard:
 
     def followed(self, now_ms: int) -> "Heard":
         """Return this after an event of the room's log, whatever it is."""
-        here = self.since and self.since <= now_ms and now_ms - self.at <= _GAP_MS
-        return replace(self, since=self.since if here else now_ms, at=now_ms)
+        if self.since and self.since <= now_ms and now_ms - self.at <= _GAP_MS:
+            return replace(self, at=now_ms)
+        # What was heard before counts no more; a clock that was ahead had it heard in times to come.
+        return Heard(now_ms, now_ms)
 
     def heard(self, devices: Iterable[LeafIdentity], now_ms: int) -> "Heard":
         """Return this after some devices have been heard, or have come in."""
@@ -52,11 +55,14 @@ class Heard:
         """Return when a device was heard last, ms; 0: never."""
         return self.devices.get(_key(device), 0)
 
-    def silent(self, members: Iterable[LeafIdentity], now_ms: int) -> list[LeafIdentity]:
+    def silent(
+        self, members: Iterable[LeafIdentity], now_ms: int, mute: Collection[LeafIdentity] = ()
+    ) -> list[LeafIdentity]:
         """Return the devices that should go: silent for so long, while another of the person is not.
 
         Nobody loses a room by being away: where all devices of somebody are silent, all stay, and
         whoever comes back has one inside that lets it in.
+        mute: those that have signed nothing for the group since they were brought in.
         """
         if not self.since or now_ms - self.since < _SILENT_MS or now_ms - self.at > _GAP_MS:
             return []
@@ -65,7 +71,7 @@ class Heard:
             last = max(self.last(one), self.since)
             if now_ms - last >= _SILENT_MS:
                 found.append(one)
-            else:
+            elif one not in mute:
                 speaking.add(one.account)
         return [one for one in found if one.account in speaking]
 

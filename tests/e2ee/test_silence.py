@@ -116,6 +116,18 @@ def test_a_leap_of_the_clock_is_nobodys_silence(leap: int) -> None:
     assert again.silent(ALL, NOW + 30 * DAY + HOUR) == []
 
 
+def test_what_was_heard_while_the_clock_was_ahead_is_not_heard_for_ever() -> None:
+    """Else that device stays for as long as the leap was, and speaks for a person who is away."""
+    heard = listening(NOW + DAY, *ALL)
+    ahead = NOW + 10 * SILENT
+    heard = heard.followed(ahead).heard([DRAWER], ahead).followed(NOW + 2 * DAY)
+    for day in range(3, 63):
+        heard = heard.followed(NOW + day * DAY).heard([BOBS], NOW + day * DAY)
+    assert heard.silent(ALL, NOW + 62 * DAY) == []
+    heard = heard.heard([DESK], NOW + 62 * DAY)
+    assert heard.silent(ALL, NOW + 62 * DAY) == [DRAWER]
+
+
 def test_before_anything_was_followed_nobody_is_silent() -> None:
     assert Heard().silent(ALL, NOW) == []
 
@@ -139,6 +151,12 @@ def room_of(policy: str, *more: str) -> list[Client]:
     clients += [Client(server, one) for one in others]
     clients[-1].found(rules)
     clients[-1].add(*clients[:-1])
+    for client in clients:
+        # As each does once it has come in.
+        client.sync()
+        client.commit()
+    for client in clients:
+        client.sync()
     return clients
 
 
@@ -180,6 +198,25 @@ def test_a_device_that_was_added_late_has_its_own_sixty_days() -> None:
     gone = {bob.leaf_of(drawer), bob.leaf_of(late)}
     assert set(bob.room.silent(NOW + 90 * DAY - 1)) == {bob.leaf_of(drawer)}
     assert set(bob.room.silent(NOW + 90 * DAY)) == gone
+
+
+def test_a_device_that_somebody_brought_in_speaks_for_nobody() -> None:
+    """Any member may add a person's devices, and so would have those put out that are only away."""
+    desk, drawer, mallory, bob = room_of("none", "mallory", "bob")
+    live(mallory, bob, last=50)
+    alice = desk.person
+    alice.account.say(device("alice", 3))
+    tablet = Client(desk.server, alice, 3)
+    mallory.add(tablet)
+    live(mallory, bob, first=51, last=59)
+    assert bob.room.heard.last(alice.identity(3))
+    assert bob.room.silent(NOW + SILENT) == []
+    # Once it has come by itself it does.
+    tablet.now = NOW + 59 * DAY
+    tablet.sync()
+    tablet.commit()
+    bob.sync()
+    assert set(bob.room.silent(NOW + SILENT)) == {bob.leaf_of(desk), bob.leaf_of(drawer)}
 
 
 @pytest.mark.parametrize(
