@@ -40,6 +40,7 @@ EXTRAS = {
         "pyte>=0.8.2,<0.9",
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
+        "pytest-xdist>=3.8,<4",
         "shtab>=1.8,<2",
         "ssh-audit>=3.3,<4",
     ],
