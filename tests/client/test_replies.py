@@ -8,6 +8,7 @@ from lairchat.client import inputs as i
 from lairchat.client import inputs_sealed as s
 from lairchat.client.dialogs import Question
 from lairchat.client.secret import Secret, WordsTrace
+from lairchat.e2ee.payload import Poll
 from lairchat.model import limits
 from tests.client.network import Person as Device
 from tests.client.scenes import NOON, RECOVERY, Person, attic, secret
@@ -267,6 +268,16 @@ class Between(SealedTest):
         bob.request(es.PickAnswers, room, seq, ())
         self.network.wait(2)
         assert alice.last(s.MessageChanged).message.text.endswith("1. yes  x0\n  2. no  x0")
+
+    def test_a_poll_cannot_draw_rows_of_its_own(self) -> None:
+        """Else "/vote 1" is for what the second row says, and who wrote it has the counts say anything."""
+        alice, bob = self.enter("alice", "bob")
+        room = self.direct(alice, bob)
+        poll = Poll("tea?\n  1. no  x9", ["yes\n\n  2. no  x7 (you)", "\u2028no"])
+        alice.link.sealed.sending.say(room, poll)
+        self.network.wait(2)
+        (shown,) = bob.texts(room)
+        assert shown == "poll: tea? 1. no x9\n  1. yes 2. no x7 (you)  x0\n  2. no  x0"
 
     def test_votes_that_are_none_are_refused(self) -> None:
         alice, bob = self.enter("alice", "bob")

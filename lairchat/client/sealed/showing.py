@@ -189,10 +189,15 @@ def _poll(question: str, poll: Poll, votes: Mapping[bytes, tuple[int, ...]], min
             counts[pick] += 1
     own = votes.get(mine, ())
     rows = [
-        f"  {n}. {option}  x{counts[n - 1]}" + " (you)" * (n - 1 in own)
+        f"  {n}. {_row(option)}  x{counts[n - 1]}" + " (you)" * (n - 1 in own)
         for n, option in enumerate(poll.options, 1)
     ]
-    return "\n".join([f"poll: {question}", *rows])
+    return "\n".join([f"poll: {_row(question)}", *rows])
+
+
+def _row(text: str) -> str:
+    """Return a text on one line: one with more could draw answers and counts that nobody gave."""
+    return " ".join(text.split())
 
 
 # -- what commits and findings say
