@@ -119,6 +119,16 @@ class Unseen(SealedTest):
         assert self.label(bob, room) == "E2E"
         assert not bob.link.sealed.invitations.is_asked(room, account)
 
+    def test_a_locked_store_is_said(self) -> None:
+        (alice,) = self.enter("alice")
+        room = self.create(alice)
+        alice.leave()
+        alice = self.reopened(alice).start()
+        for asked in ((sealed.ListNewcomers, room), (sealed.AcceptNewcomers, room, ("bob",))):
+            answer = alice.request(*asked)
+            assert isinstance(answer, inputs.CommandFailed)
+            assert answer.code == "LC-LOCKED"
+
     def test_who_was_there_before_holds_nothing(self) -> None:
         alice, bob = self.enter("alice", "bob")
         room = self.create(alice)

@@ -296,11 +296,13 @@ class SealedRequests:
 
     async def list_newcomers(self, effect: sealed_effects.ListNewcomers) -> None:
         """Tell who is in a room of whose coming nothing was seen."""
+        self._sealed.require_own()
         names = self._sealed.newcomers.of(effect.room)
         self._deliver(inputs_sealed.NewcomersListed(effect.room, names, effect.ref))
 
     async def accept_newcomers(self, effect: sealed_effects.AcceptNewcomers) -> None:
         """Take those who were shown for members like others."""
+        self._sealed.require_own()
         self._sealed.newcomers.accept(effect.room, effect.names)
         self._done(effect.ref)
 
