@@ -34,6 +34,9 @@ __all__ = [
 ASKED_AT_ONCE = 3
 """count: questions of others that stand at a time; more are an attempt to bury the screen."""
 
+NAMED_AT_ONCE = 4
+"""count: people in one question; of more the last would stand below the edge of a small screen."""
+
 
 # -- comparing ---------------------------------------------------------------------------------------
 
@@ -155,14 +158,25 @@ def newcomers_listed(state: AppState, event: i.NewcomersListed) -> list[Effect]:
     """Ask whether those who came unseen belong in the room."""
     if state.pending.pop(event.ref, None) is None or event.room not in state.rooms:
         return []
-    names, title = [safe(name) for name in event.names], state.rooms[event.room].title
-    if not names:
-        say(
-            state, f"this device saw everybody come into {title}. /trust NAME shows who somebody is"
-        )
+    if event.names:
+        _ask_about(state, event.room, event.names)
         return []
-    shown = ", ".join(names)
-    text = f"This device did not see how these came into {title}: {shown}. Do they belong there?"
-    taken = tuple(event.names)
-    ask(state, text, lambda state: [AcceptNewcomers(request(state), event.room, taken)])
+    title = state.rooms[event.room].title
+    say(state, f"this device saw everybody come into {title}. /trust NAME shows who somebody is")
     return []
+
+
+def _ask_about(state: AppState, room: int, names: tuple[str, ...]) -> None:
+    """Ask about the first of them, and once they are accepted about the next."""
+    these, others = names[:NAMED_AT_ONCE], names[NAMED_AT_ONCE:]
+    shown, title = ", ".join(map(safe, these)), state.rooms[room].title
+
+    def accept(state: AppState) -> list[Effect]:
+        if others and room in state.rooms:
+            _ask_about(state, room, others)
+        return [AcceptNewcomers(request(state), room, these)]
+
+    text = f"This device did not see how these came into {title}: {shown}. Do they belong there?"
+    ask(state, text, accept)
+    # It comes by itself, as an answer of the server's or after the question before it.
+    state.dialogs[-1].opened = state.now

@@ -7,6 +7,7 @@ from lairchat.client import inputs as i
 from lairchat.client import inputs_sealed as s
 from lairchat.client.dialogs import Question
 from lairchat.client.screen import Terminal
+from lairchat.model import limits
 from tests.client.scenes import (
     NUMBER,
     OTHER_NUMBER,
@@ -195,10 +196,30 @@ def test_those_who_came_unseen_are_taken_in_after_a_question() -> None:
     page = person.screen()
     assert "into #attic: carol," in page
     assert "\x1b" not in page
+    early = person.types("y")
+    assert not any(isinstance(one, es.AcceptNewcomers) for one in early), "typed before it was read"
     person.wait()
     (taken,) = person.types("y")
     # What came is what is meant, whatever of it can be shown.
     assert taken == es.AcceptNewcomers(taken.ref, room, ("carol", "da\x1bve"))
+
+
+def test_nobody_is_taken_in_who_stands_below_the_edge_of_the_screen() -> None:
+    """Else an insider adds a dozen whom everybody expects, and one more."""
+    person = secret(40, 12)
+    person.link(i.RoomChanged(person.state.current, name="r" * limits.ROOM_NAME_CHARS_MAX))
+    (ask,) = person.enter("/trust")
+    names = tuple(f"{letter}{'o' * (limits.NAME_CHARS_MAX - 1)}" for letter in "abcdefghij")
+    person.link(s.NewcomersListed(person.state.current, names, ask.ref))
+    taken: list[str] = []
+    while person.state.dialogs:
+        page = "".join(person.screen().split())
+        person.wait()
+        (accepted,) = person.types("y")
+        assert all(name in page for name in accepted.names)
+        assert "belongthere?" in page
+        taken += accepted.names
+    assert tuple(taken) == names
 
 
 def test_no_answer_takes_nobody_in() -> None:
