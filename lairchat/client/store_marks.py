@@ -3,6 +3,7 @@
 And what a device has to remember beside its rooms, by name.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lairchat.client import store_messages
@@ -67,6 +68,12 @@ class Marks:
         """Keep a small thing under a name, in place of what was there; None forgets it."""
         with self._database.writing() as connection:
             keep_fact(connection, name, value)
+
+    def keep_facts(self, names: Iterable[str]) -> None:
+        """Keep that all of these are so, at once."""
+        with self._database.writing() as connection:
+            for name in names:
+                keep_fact(connection, name, b"")
 
     def facts(self, prefix: str) -> list[str]:
         """Return the names, beginning with this, under which something is kept."""

@@ -9,6 +9,7 @@ from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
 from lairchat.client.secret import Secret
 from lairchat.e2ee.payload import Poll, Target, Vote
+from lairchat.features.delivery import messages as delivery
 from lairchat.features.joining import messages as joining
 from lairchat.model import faults
 from lairchat.storage import log
@@ -188,6 +189,30 @@ class Talking(SealedTest):
         self.say(alice, "this stays too", room)
         self.network.wait(600)
         assert len(bob.of(told.MessagesGone)) == 1
+
+    def test_a_slow_server_is_not_asked_twice_for_what_disappears(self) -> None:
+        (alice,) = self.enter("alice")
+        room = self.create(alice)
+        alice.request(sealed.SetTimer, room, 5)
+        for number in range(25):
+            alice.say(f"message {number}", room)
+            self.network.wait(1)
+        ask, asked, held = alice.link.sealed.ask, list[int](), Deferred[None]()
+
+        async def slowly(command: Any, request: Any, key: Any = None) -> Any:
+            if command is delivery.TOMBSTONE:
+                asked.append(request.seq)
+                await held
+            return await ask(command, request, key)
+
+        self.patch(alice.link.sealed, "ask", lambda *what: Deferred.fromCoroutine(slowly(*what)))
+        alice.do(effects.MoveCursor(room, self.seq(alice, room, "message 24")))
+        self.network.wait(130)
+        assert len(asked) == 20
+        held.callback(None)
+        self.network.wait(130)
+        assert len(asked) == len(set(asked)) == 25
+        assert alice.link.sealed.opened.marks.facts("drop:") == []
 
     def test_what_disappears_while_nobody_is_connected_goes_from_the_server_later(self) -> None:
         alice, bob = self.enter("alice", "bob")

@@ -36,6 +36,7 @@ class Expiring:
     def __init__(self, sealed: "Sealed") -> None:
         self._sealed = sealed
         self._call: Any = None
+        self._dropping: set[str] = set()
 
     def set_timer(self, room: int, seconds: int) -> None:
         """Let what this device says in a room stay so long once it is read; 0: it stays."""
@@ -76,8 +77,9 @@ class Expiring:
         now = self._sealed.now()
         if own is not None:
             # Before it is erased, which may be the last thing that this program does.
-            for room, seq in store.messages.over(now, own.identity.account):
-                store.marks.keep_fact(f"{_DROP}{room}:{seq}", b"")
+            over = store.messages.over(now, own.identity.account)
+            if over:
+                store.marks.keep_facts(f"{_DROP}{room}:{seq}" for room, seq in over)
         for room, (author, message) in store.expire(now):
             found = store.messages.find(room, (author, message))
             if found is not None:
@@ -86,7 +88,10 @@ class Expiring:
     def drop(self) -> None:
         """Have the server drop what of that is ours, once it can be reached."""
         if self._sealed.ready:
-            for name in self._sealed.opened.marks.facts(_DROP)[:_DROPS_AT_ONCE]:
+            waiting = self._sealed.opened.marks.facts(_DROP)
+            # Not twice what has no answer yet: it would cost what this account may ask for.
+            more = max(0, _DROPS_AT_ONCE - len(self._dropping))
+            for name in [one for one in waiting if one not in self._dropping][:more]:
                 self._drop(name)
 
     def _drop(self, name: str) -> None:
@@ -95,9 +100,15 @@ class Expiring:
         dropping: Deferred[Any] = self._sealed.ask(
             wire.TOMBSTONE, wire.DeleteMessage(room, seq), key
         )
+        self._dropping.add(name)
+        dropping.addBoth(self._answered, name)
         dropping.addCallbacks(
             self._dropped, self._not_dropped, callbackArgs=(name,), errbackArgs=(name,)
         )
+
+    def _answered(self, result: Any, name: str) -> Any:
+        self._dropping.discard(name)
+        return result
 
     def _dropped(self, _: object, name: str) -> None:
         store = self._sealed.store
