@@ -83,6 +83,29 @@ class PutOut(SealedTest):
         self.say(other, "here again", room)
         assert bob.texts(room) == ["here again"]
 
+    def test_what_waited_is_said_to_be_gone_and_how_to_go_on(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        other = self.second(alice)
+        room = self.create(bob)
+        self.bring(bob, alice, room)
+        identity = self.inside(other, room).own
+        connection = other.link.connection
+        next(one for one in self.network.pipes if one.client.protocol is connection).cut()
+        other.say("typed offline", room)
+        other.leave()
+        self.put_out(bob, identity, room)
+        other = self.back(other)
+        self.inside(other, room)
+        (item,) = other.last(inputs.OutboxRestored).items
+        assert item.text == "typed offline"
+        for _ in range(2):
+            said = other.last(inputs.SendRefused)
+            assert said.ticket == item.ticket
+            assert "went with its keys" in said.text
+            assert "by itself" in said.text
+            other.do(effects.Resend(item.ticket))
+        assert bob.texts(room) == []
+
     def test_nor_is_anybody_by_who_was_put_out_as_a_person_and_is_let_in_anew(self) -> None:
         alice, bob, carol = self.enter("alice", "bob", "carol")
         room = self.create(alice)

@@ -37,6 +37,10 @@ _OUT = faults.RoomHeld(
     why="this device is not in that room any more",
     advice="Nothing is sent there. An invitation leads back in",
 )
+_ENDED = faults.RoomHeld(
+    why="this device has gone out of that room, and what waited there went with its keys",
+    advice="Type it again once it is back in: by itself if you are a member still, else by an invitation",
+)
 
 
 class Sending:
@@ -125,7 +129,7 @@ class Sending:
         letter = next((one for one in self._sealed.opened.outbox() if one.id == message), None)
         if letter is None:
             # Its room has ended here, and took it along.
-            self._sealed.deliver(inputs.SendRefused(ticket, _OUT.code, _OUT.text))
+            self._sealed.deliver(inputs.SendRefused(ticket, _ENDED.code, _ENDED.text))
             return
         self._failed.discard(message)
         self._confirmed.add(message)
@@ -316,7 +320,7 @@ class Sending:
         """Note where a message stands; it comes as an answer instead of an event."""
         self._tried.pop(letter.room, None)
         self._put_off.pop(letter.room, None)
-        if sent.seq <= (self._sealed.position(letter.room) or 0) and self._is_out(letter):
+        if sent.seq <= (self._sealed.position(letter.room) or 0) and self._is_kept(letter):
             self._misplaced(letter, sent)
             return
         link, session = self._sealed.link, self._sealed.session
@@ -341,7 +345,7 @@ class Sending:
         for told in self._told.pop(letter.id, ()):
             told(sent)
 
-    def _is_out(self, letter: Letter) -> bool:
+    def _is_kept(self, letter: Letter) -> bool:
         return any(one.id == letter.id for one in self._sealed.opened.outbox(letter.room))
 
     def _misplaced(self, letter: Letter, sent: wire.Sent) -> None:
@@ -364,7 +368,7 @@ class Sending:
         unsaid = tuple(letters)
         self._show(unsaid)
         for letter in unsaid:
-            self._fail(letter, _OUT)
+            self._fail(letter, _ENDED)
 
     def _wait(self, letter: Letter, refusal: Refusal) -> None:
         ticket = self.ticket_of(letter.id)
