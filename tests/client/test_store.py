@@ -1180,6 +1180,20 @@ def test_messages_disappear_after_they_were_read(tmp_path: Path) -> None:
         assert shown(store)[1].deleted_by is None
 
 
+def test_what_was_read_while_the_clock_was_ahead_has_its_time_and_no_more(tmp_path: Path) -> None:
+    (alice,) = talk("alice")
+    with opened(tmp_path) as store:
+        move_in(store, alice)
+        mine = say(store, alice, "mine vanishes", expires=5)
+        year = 365 * 24 * 3_600_000
+        store.marks.read(ROOM, 10, NOW + year)
+        assert store.expire(NOW) == []
+        assert store.messages.next_expiry() == NOW + 5_000
+        # Nor does looking again put it off.
+        assert store.expire(NOW + 4_999) == []
+        assert store.expire(NOW + 5_000) == [(ROOM, (alice.person.id, mine))]
+
+
 def test_a_room_is_forgotten_with_all_that_was_in_it(tmp_path: Path) -> None:
     alice, bob = talk("alice", "bob")
     with opened(tmp_path) as store:
