@@ -2,6 +2,7 @@
 
 import os
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ def vectors() -> Path:
     if not Path(place).is_dir():
         pytest.skip(f"no test vectors in {place}: set LAIRCHAT_VECTORS to their directory")
     return Path(place)
+
+
+_directories = count()
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory of the test's own, with a shorter path than pytest's.
+
+    Errors cut a path that is long, and a socket's may have 107 bytes.
+    """
+    return tmp_path_factory.mktemp(f"t{next(_directories)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
