@@ -45,6 +45,7 @@ from lairchat.features.messages import server as messages
 from lairchat.features.moderation import server as moderation
 from lairchat.features.muting import server as muting
 from lairchat.features.presence import server as presence
+from lairchat.features.reading import server as reading
 from lairchat.features.room_admin import server as room_admin
 from lairchat.features.rooms import server as rooms
 from lairchat.features.transfer import server as transfer
@@ -372,6 +373,7 @@ def make_features(
         delivery.make(identity),
         joining.make(identity),
         keepsakes.make(),
+        reading.make(),
     ]
 
 

@@ -19,6 +19,7 @@ from lairchat.features.key_packages import messages as key_packages
 from lairchat.features.messages import messages
 from lairchat.features.moderation import messages as moderation
 from lairchat.features.presence import messages as presence
+from lairchat.features.reading import messages as reading
 from lairchat.features.rooms import messages as rooms
 from lairchat.features.transfer import messages as transfer
 from lairchat.wire.contract import EventType, Table
@@ -36,6 +37,7 @@ EVENTS: dict[str, EventType[Any]] = {
         *inbox.EVENTS,
         *joining.EVENTS,
         *delivery.EVENTS,
+        *reading.EVENTS,
     )
 }
 
@@ -51,6 +53,7 @@ TABLE = Table(
         *key_packages.COMMANDS,
         *inbox.COMMANDS,
         *keepsakes.COMMANDS,
+        *reading.COMMANDS,
         *joining.COMMANDS,
         *delivery.COMMANDS,
     ),

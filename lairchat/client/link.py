@@ -198,6 +198,7 @@ class Link:
         self.people.rest()
         connection = self.connection
         if connection is not None and connection.connected:
+            self.sealed.places.end()
             gone: Deferred[None] = Deferred()
             self._gone.append(gone)
             connection.leave()

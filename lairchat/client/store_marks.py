@@ -46,6 +46,20 @@ class Marks:
         with self._database.reading() as connection:
             return dict(connection.execute("SELECT room, seq FROM reads").fetchall())
 
+    def latest_reads(self, count: int) -> list[tuple[int, int]]:
+        """Return (room, place) up to where rooms have been read that this device is in.
+
+        Of so many at most: those in which something was said last come first.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT room, reads.seq FROM reads JOIN rooms USING (room) ORDER BY"
+                " (SELECT at FROM messages WHERE messages.room = reads.room ORDER BY seq DESC LIMIT 1)"
+                " DESC, room DESC LIMIT ?",
+                (count,),
+            )
+            return [(room, seq) for room, seq in rows.fetchall()]
+
     def read(self, room: int, seq: int, now_ms: int) -> None:
         """Keep up to where a room has been read, which never goes back.
 

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from lairchat.e2ee.fold import Message, Said
-from lairchat.e2ee.padding import PADDED_MIN, padme
+from lairchat.e2ee.padding import padded, unpadded
 from lairchat.e2ee.payload import Poll, Text, Unknown, encode_body, read_body
-from lairchat.mls.codec import OPAQUE, U8, U16, U64, Choice, Fixed, Reader, Struct, Vector, decode
+from lairchat.mls.codec import OPAQUE, U8, U16, U64, Choice, Fixed, Struct, Vector, decode
 from lairchat.mls.codec import opaque as framed
 from lairchat.mls.errors import DecryptionError, InvalidError, MalformedError
 from lairchat.mls.hpke import AES_256_GCM
@@ -308,19 +308,6 @@ class Sealed(NamedTuple):
     data: bytes
 
 
-def _padded(data: bytes) -> bytes:
-    whole = framed(data)
-    return whole.ljust(max(PADDED_MIN, padme(len(whole))), b"\0")
-
-
-def _unpadded(data: bytes) -> bytes:
-    reader = Reader(data)
-    found = reader.opaque()
-    if reader.take(reader.remaining).strip(b"\0"):
-        raise MalformedError("what pads an object of a backup is not empty")
-    return found
-
-
 def _aad(account: bytes, name: bytes) -> bytes:
     # An object of another account, or under another name, is another object.
     return framed(_LABEL) + framed(account) + framed(name)
@@ -333,7 +320,7 @@ def seal_chunk(account: bytes, place: Place, messages: Sequence[Message], random
     """
     records = tuple(sorted(map(_recorded, messages), key=lambda one: one.seq))
     name, key = random(NAME_BYTES), random(KEY_BYTES)
-    plain = _padded(_CHUNKS.write(_Chunk(*place, records)))
+    plain = padded(_CHUNKS.write(_Chunk(*place, records)))
     data = AES_256_GCM.seal(key, _ONCE, _aad(account, name), plain)
     entry = Entry(name, key, sha256(data).digest(), *place, len(records))
     return Sealed(entry, data)
@@ -348,7 +335,7 @@ def open_chunk(account: bytes, entry: Entry, data: bytes) -> tuple[Message, ...]
     if sha256(data).digest() != entry.digest:
         raise DecryptionError("the server gives another object than the backup's index names")
     plain = AES_256_GCM.open(entry.key, _ONCE, _aad(account, entry.name), data)
-    chunk: _Chunk = decode(_CHUNKS, _unpadded(plain))
+    chunk: _Chunk = decode(_CHUNKS, unpadded(plain))
     if Place(chunk.room, chunk.day, chunk.part) != entry.place:
         raise MalformedError("a chunk of a backup is of another place")
     messages = tuple(map(_read, chunk.records))
@@ -371,7 +358,7 @@ def seal_index(key: SecretBytes, account: bytes, index: Index, random: Random) -
     pins = tuple(_Pin(one.name.encode(), one.account, one.sureness) for one in index.pins)
     plain = _INDEXES.write(_Index(index.version, index.off, index.entries, index.rooms, pins))
     nonce = random(NONCE_BYTES)
-    sealed = AES_256_GCM.seal(_index_key(key), nonce, _aad(account, INDEX), _padded(plain))
+    sealed = AES_256_GCM.seal(_index_key(key), nonce, _aad(account, INDEX), padded(plain))
     return nonce + sealed
 
 
@@ -383,7 +370,7 @@ def open_index(key: SecretBytes, account: bytes, data: bytes, seen: Seen | None 
     """
     nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
     plain = AES_256_GCM.open(_index_key(key), nonce, _aad(account, INDEX), sealed)
-    found: _Index = decode(_INDEXES, _unpadded(plain))
+    found: _Index = decode(_INDEXES, unpadded(plain))
     index = _checked(found)
     if seen is not None and (
         index.version < seen.version

@@ -8,7 +8,8 @@ and a receipt look the same.
 
 from typing import Final
 
-from lairchat.mls.codec import opaque
+from lairchat.mls.codec import Reader, opaque
+from lairchat.mls.errors import MalformedError
 
 PADDED_MIN: Final = 256
 """bytes: the least that a sealed message looks like."""
@@ -29,3 +30,18 @@ def padding_for(payload: bytes) -> int:
     # With its length in front, which is one byte shorter for the shortest payloads.
     framed = len(opaque(payload))
     return max(PADDED_MIN, padme(framed)) - framed
+
+
+def padded(data: bytes) -> bytes:
+    """Return what is sealed of data for one's own devices, which has no padding of its own."""
+    whole = opaque(data)
+    return whole.ljust(max(PADDED_MIN, padme(len(whole))), b"\0")
+
+
+def unpadded(data: bytes) -> bytes:
+    """Return what was padded; raises MalformedError for what was not padded here."""
+    reader = Reader(data)
+    found = reader.opaque()
+    if reader.take(reader.remaining).strip(b"\0"):
+        raise MalformedError("what pads a sealed object is not empty")
+    return found

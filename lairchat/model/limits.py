@@ -371,6 +371,19 @@ KEEPSAKES_AT_ONCE = 256
 KEEPSAKES_LISTED = 256
 """count: objects in one answer that lists them."""
 
+# -- reading places of encrypted rooms ---------------------------------------------------------------
+
+READING_ROOMS = 256
+"""count: rooms of which a device tells the account's others how far it has read; more than one is in."""
+READING_SLOT_BYTES = 8 * KIB
+"""bytes: all of that, sealed and padded: what the server keeps of it for one device."""
+READING_SECONDS = 10
+"""seconds: between two times that a device tells it, however much is read meanwhile."""
+READING_BURST = 10
+"""count: how often the server takes it at once: each start and each end of a program adds one."""
+READING_PER_MINUTE = 12
+"""count per minute: the steady rate after that, twice of what our clients need."""
+
 # -- storage -------------------------------------------------------------------------------------
 
 GROUP_UNITS = 1_000

@@ -180,6 +180,20 @@ FACTS: Final = (
         "all of it",
         _of("keepsakes", "data"),
     ),
+    Fact(
+        About.DEVICE,
+        Class.METADATA,
+        "that it tells the account's other devices how far it has read, and when it does, at most "
+        "every 10 seconds; the time is not kept",
+        _of("reading_slots", "account", "device_id"),
+    ),
+    Fact(
+        About.DEVICE,
+        Class.CIPHERTEXT,
+        "of which rooms and how far, nothing but roughly how many rooms; with the recovery words, or "
+        "the backup key of a device, all of it",
+        _of("reading_slots", "data"),
+    ),
     # -- rooms
     Fact(
         About.ROOM,

@@ -39,6 +39,7 @@ from lairchat.features.messages import server as messages_server
 from lairchat.features.moderation import server as moderation_server
 from lairchat.features.muting import server as muting_server
 from lairchat.features.presence import server as presence_server
+from lairchat.features.reading import server as reading_server
 from lairchat.features.rooms import server as rooms_server
 from lairchat.features.transfer import server as transfer_server
 from lairchat.model import faults, limits
@@ -206,6 +207,7 @@ class Network:
             identities_server.make(lambda: ServerId.of_key(IDENTITY.public_key)),
             key_packages_server.make(),
             keepsakes_server.make(),
+            reading_server.make(),
             inbox_server.make(),
             delivery_server.make(lambda: IDENTITY),
             joining_server.make(lambda: IDENTITY),

@@ -161,6 +161,7 @@ class Backup:
         if log.genesis.root != root.public:
             raise faults.WordsBad(why="they belong to another account")
         self._kept.keep_key(backup_key(entropy))
+        self._sealed.places.online()
         await self._sealed.device.end_exposed(root)
         return await self.sync()
 

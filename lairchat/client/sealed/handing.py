@@ -81,3 +81,4 @@ class Handing:
         self._private = None
         self._sealed.opened.backups.keep_key(key)
         self._sealed.backup.online()
+        self._sealed.places.online()

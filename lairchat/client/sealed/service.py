@@ -35,6 +35,7 @@ from lairchat.client.sealed.newcomers import Newcomers
 from lairchat.client.sealed.opening import Opening
 from lairchat.client.sealed.packages import Packages
 from lairchat.client.sealed.partners import Partners
+from lairchat.client.sealed.places import Places
 from lairchat.client.sealed.sending import Sending
 from lairchat.client.sealed.showing import Lines, Showing
 from lairchat.client.sealed.successors import Successors
@@ -117,6 +118,7 @@ class Sealed:
         self.titles = Titles(self)
         self.successors = Successors(self)
         self.backup = Backup(self)
+        self.places = Places(self)
         self.partners = Partners(self)
         self.way_in = WayIn(self)
         self.random = link.random
@@ -311,6 +313,7 @@ class Sealed:
         self._start(self.invitations.show())
         self.founding.online()
         self.backup.online()
+        self.places.online()
         self._round()
 
     def _round(self) -> None:
@@ -344,6 +347,7 @@ class Sealed:
         self.comparing.lost()
         self.way_in.lost()
         self.backup.lost()
+        self.places.lost()
 
     def _start(self, work: Any) -> None:
         Deferred.fromCoroutine(work).addErrback(self._not_done)
@@ -492,6 +496,7 @@ class Sealed:
         self.commits.tend(room)
         self.sending.wake(room)
         self.relabel(room)
+        self.places.followed(room)
 
     async def catch_up(self, room: int, refusal: Refusal) -> None:
         """Wait for what the server has in a room and this device has not yet."""
@@ -717,7 +722,7 @@ class Sealed:
         if store is not None:
             topic = store.marks.title(room).topic
             read = store.marks.reads().get(room, 0)
-            unread = store.messages.unread(room, read, self._own_account())
+            unread = self.unread(room, read)
         if state is not None:
             role = self.role_word(state, state.own.account)
             members = len({one.account for one in state.members})
@@ -815,10 +820,19 @@ class Sealed:
         return self.show.page(room, before=before, after=after, limit=limit)
 
     def read(self, room: int, seq: int) -> None:
-        """Note up to where a room has been read."""
+        """Note up to where the user has read a room here, and let the other devices know."""
         if self.store is not None:
-            self.store.marks.read(room, seq, self.now())
-            self.expiring.soon()
+            self.mark_read(room, seq)
+            self.places.read()
+
+    def mark_read(self, room: int, seq: int) -> None:
+        """Keep up to where a room has been read, on whichever device: what disappears begins to."""
+        self.opened.marks.read(room, seq, self.now())
+        self.expiring.soon()
+
+    def unread(self, room: int, seq: int) -> int:
+        """Return how much others have said in a room since a place."""
+        return self.opened.messages.unread(room, seq, self._own_account())
 
     async def _identity_changed(self, body: Any) -> None:
         await self.directory.identity_changed(body)
@@ -842,6 +856,8 @@ class Sealed:
                 self.invitations.heard(body)
             case "group.joining":
                 self.adding.let_in(body.room)
+            case "reading.moved":
+                self.places.heard(body)
             case "ephemeral":
                 self.typing.heard(body)
             case "keys.low" | "inbox.new":

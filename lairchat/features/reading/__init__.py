@@ -1,0 +1,1 @@
+"""How far an account has read its encrypted rooms, sealed, passed between its own devices."""
