@@ -145,6 +145,24 @@ class Reading(PlacesTest):
         # Who wrote it hears nothing of that.
         assert bob.of(inputs.CursorMoved) == []
 
+    def test_each_room_by_itself_and_the_newest_first(self) -> None:
+        alice, other, bob, room = self.three()
+        attic = self.create(bob)
+        self.bring(bob, alice, attic)
+        self.network.wait(10)
+        for where in (room, attic):
+            self.say(bob, "one", where)
+        self.read(alice, attic)
+        assert (self.unread(other, room), self.unread(other, attic)) == (1, 0)
+        self.network.wait(limits.READING_SECONDS)
+        self.read(alice, room)
+        assert (self.unread(other, room), self.unread(other, attic)) == (0, 0)
+        marks = alice.link.sealed.opened.marks
+        for where in (room, attic, room):
+            self.say(bob, "two", where)
+            assert next(iter(marks.latest_reads(2)))[0] == where
+            assert len(marks.latest_reads(1)) == 1
+
     def test_a_device_that_was_away_looks_once_when_it_is_back(self) -> None:
         alice, other, bob, room = self.three()
         self.say(bob, "one", room)
@@ -424,24 +442,35 @@ class Lies(PlacesTest):
         self.hear(other, device, slot)
         self.held(other, room)
 
-    def test_pages_without_end(self) -> None:
+    def endless(self, count: int) -> tuple[int, int]:
+        """Give a device pages of so many slots without end; return how many it asks for, and looks at."""
         _, other, _, _ = self.three()
-        times: list[Any] = []
+        pages, slots = [], []
         ask = other.link.ask
 
         def asking(what: Any, request: Any, *more: Any) -> Any:
             if what is not wire.LIST:
                 return ask(what, request, *more)
-            times.append(request.after)
-            return self.answered(wire.SlotList([wire.Slot(os.urandom(16), b"x")] * 99, more=True))
+            pages.append(request.after)
+            found = [wire.Slot(os.urandom(16), b"x") for _ in range(count)]
+            return succeed(wire.SlotList(found, more=True))
+
+        async def take(_: Places, slot: wire.Slot) -> None:
+            slots.append(slot)
 
         self.patch(other.link, "ask", asking)
+        self.patch(Places, "_take", take)
         self.again_online(other)
-        assert len(times) == limits.LOG_DEVICES
+        return len(pages), len(slots)
 
-    @staticmethod
-    def answered(reply: Any) -> Any:
-        return succeed(reply)
+    def test_pages_without_end(self) -> None:
+        assert self.endless(1) == (limits.LOG_DEVICES, limits.LOG_DEVICES)
+
+    def test_a_page_of_too_many(self) -> None:
+        assert self.endless(99) == (1, limits.LOG_DEVICES)
+
+    def test_pages_of_nothing(self) -> None:
+        assert self.endless(0) == (1, 0)
 
 
 class Keys(PlacesTest):

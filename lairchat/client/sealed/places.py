@@ -92,7 +92,7 @@ class Places:
             return
         self.log.info("reading places: {code}", code=refusal.code)
         if refusal.retry_after is not None:
-            self._sealed.later(refusal.retry_after, again)
+            self._sealed.later(max(refusal.retry_after, limits.READING_SECONDS), again)
 
     # -- what this device tells
 
@@ -121,13 +121,15 @@ class Places:
 
     async def _fetch(self) -> None:
         after: bytes | None = None
-        # No more pages than there can be devices, whatever the server says.
-        for _ in range(limits.LOG_DEVICES):
+        # No more than there can be devices, whatever the server says.
+        left = limits.LOG_DEVICES
+        while left > 0:
             page: wire.SlotList = await self._sealed.ask(wire.LIST, wire.ListPlaces(after))
-            for slot in page.slots[: limits.LOG_DEVICES]:
+            for slot in page.slots[:left]:
                 await self._take(slot)
             if not page.more or not page.slots:
                 break
+            left -= len(page.slots)
             after = page.slots[-1].device
         self.read()
 
