@@ -220,6 +220,19 @@ class Reading(PlacesTest):
         self.say(bob, "four", room)
         assert self.unread(other, room) == 1
 
+    def test_what_was_told_of_a_room_counts_once_this_device_comes_into_it(self) -> None:
+        alice, other, bob, room = self.three()
+        attic = self.create(bob)
+        group = self.group(bob, attic)
+        self.hear(other, self.device(alice), self.slot(alice, {group: 100}))
+        self.bring(bob, alice, attic)
+        self.network.wait(10)
+        self.say(bob, "one", attic)
+        assert "one" in other.texts(attic)
+        assert (self.unread(other, attic), self.unread(alice, attic)) == (0, 1)
+        self.say(bob, "one", room)
+        assert self.unread(other, room) == 1
+
     def test_a_place_that_no_room_has_holds_at_the_end(self) -> None:
         alice, other, bob, room = self.three()
         self.say(bob, "one", room)
@@ -343,6 +356,20 @@ class Pace(PlacesTest):
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
         self.say(bob, "two", room)
         assert other.texts(room) == ["one", "two"]
+
+    def test_a_disk_that_fails_does_not_keep_the_program_from_ending(self) -> None:
+        alice, other, bob, room = self.three()
+        self.say(bob, "one", room)
+
+        def failing(*_: Any) -> None:
+            raise faults.ProfileDisk(path="store.db", why="it is on fire")
+
+        self.patch(alice.link.sealed.opened.marks, "latest_reads", failing)
+        self.read(alice, room)
+        assert self.unread(other, room) == 1
+        alice.leave()
+        self.network.wait(1)
+        assert not alice.link.online
 
     def test_a_full_disk_leaves_it_unread(self) -> None:
         alice, other, bob, room = self.three()

@@ -5,7 +5,7 @@ it, and takes no part until it has the key.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Places:
     """How far each room has been read, here and elsewhere.
 
-    _told: what the slots of all devices say together, by group.  _ahead: the groups of which they say
-    more than this device has followed yet.
+    _told: what the slots of all devices say together, by group.  _ahead: the groups of which others say
+    more than this device has followed yet, also those that it is not in.
     """
 
     log = Logger()
@@ -65,8 +65,7 @@ class Places:
 
     def end(self) -> None:
         """Tell what has not been told yet: this program ends, and does not wait for the answer."""
-        if self._can():
-            self._tell()
+        self._tell()
 
     def followed(self, room: int) -> None:
         """Go on with a room of which others have read more than had come here."""
@@ -98,14 +97,19 @@ class Places:
 
     def _tell(self) -> None:
         self._due = False
+        Deferred.fromCoroutine(self._put()).addErrback(self._failed, self.read)
+
+    async def _put(self) -> None:
+        if not self._can():
+            return
         places = self._own()
         if all(seq <= self._told.get(group, 0) for group, seq in places.items()):
             return
         own = self._sealed.require_own()
         slot = seal(self._key, own.identity, SigningKey(own.signing), places, self._sealed.random)
         self._put_at = self._sealed.link.reactor.seconds()
-        putting: Deferred[Any] = self._sealed.ask(wire.PUT, wire.PutPlaces(slot))
-        putting.addCallback(lambda _: self._heed(places)).addErrback(self._failed, self.read)
+        await self._sealed.ask(wire.PUT, wire.PutPlaces(slot))
+        self._heed(places)
 
     def _own(self) -> dict[bytes, int]:
         """Return how far rooms have been read, as it is known here, the newest room first."""
@@ -151,6 +155,7 @@ class Places:
             self.log.info("the reading places of a device: {why}", why=str(error))
             return
         self._heed(places)
+        self._ahead.update(places)
         for room in sealed.opened.rooms():
             group = self._group(room)
             if group in places:
@@ -167,17 +172,13 @@ class Places:
         state = store.room(room)
         assert state is not None, "it has a group"
         seq = min(told, state.followed.seq)
-        if told > seq:
-            self._ahead.add(group)
-        else:
+        if seq > store.marks.reads().get(room, 0):
+            try:
+                self._sealed.mark_read(room, seq)
+            except Refusal as refusal:
+                # A full disk, say: it counts as unread until the room goes on.
+                self.log.info("reading places: {code}", code=refusal.code)
+                return
+            self._sealed.deliver(inputs.CursorMoved(room, seq, self._sealed.unread(room, seq)))
+        if seq == told:
             self._ahead.discard(group)
-        if seq <= store.marks.reads().get(room, 0):
-            return
-        try:
-            self._sealed.mark_read(room, seq)
-        except Refusal as refusal:
-            # A full disk, say: it counts as unread until the room goes on.
-            self._ahead.add(group)
-            self.log.info("reading places: {code}", code=refusal.code)
-            return
-        self._sealed.deliver(inputs.CursorMoved(room, seq, self._sealed.unread(room, seq)))
