@@ -195,12 +195,15 @@ class Store:
 
     def leave(self, room: int) -> None:
         """Erase a room's keys, codes into it and what was to be said there; what was read in it stays."""
+        state = self.room(room)
         with self._database.writing() as connection:
+            if state is not None:
+                store_left.keep(connection, state, state.members)
             _abandon(connection, room)
         self._rooms.pop(room, None)
 
     def left(self, room: int) -> Left | None:
-        """Return a room as it was when its log led this device out; None if it is in it, or never was."""
+        """Return a room as it was when this device went out of it; None if it is in it, or never was."""
         with self._database.reading() as connection:
             return store_left.look(connection, room)
 

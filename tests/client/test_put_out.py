@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from msgspec import structs
 from twisted.internet.defer import Deferred
 
@@ -10,6 +11,7 @@ from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
 from lairchat.client.secret import Secret
 from lairchat.e2ee.room import Room, decided
+from lairchat.model import refusals
 from lairchat.trust.leaf import LeafIdentity
 from lairchat.trust.structure import identity_of
 from tests.client.network import Person
@@ -82,6 +84,22 @@ class PutOut(SealedTest):
         assert self.label(other, room) == "E2E"
         self.say(other, "here again", room)
         assert bob.texts(room) == ["here again"]
+
+    def test_who_leaves_is_led_back_into_the_same_room_alone(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        group = self.inside(bob, room).group.context.group_id
+        assert isinstance(bob.request(effects.Leave, room), inputs.RoomLeft)
+        self.network.wait(3)
+        left = bob.link.sealed.opened.left(room)
+        assert left is not None
+        assert (left.group, left.accounts) == (group, ())
+        with pytest.raises(refusals.GroupRefused):
+            bob.link.sealed.entering._require_same(room, bytes(len(group)))
+        self.bring(alice, bob, room)
+        assert self.label(bob, room) == "E2E"
+        assert bob.link.sealed.opened.left(room) is None
 
     def test_what_waited_is_said_to_be_gone_and_how_to_go_on(self) -> None:
         alice, bob = self.enter("alice", "bob")
