@@ -379,7 +379,7 @@ COMMANDS = (
     Command(
         "refound",
         "/refound",
-        "found a room anew that is held for good, with the same people",
+        "found a room or conversation anew that is held for good, with the same people",
         "/refound",
         "trust",
         sealed.refound,

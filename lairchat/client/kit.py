@@ -198,7 +198,8 @@ def in_order(state: AppState) -> list[Room]:
 def people(state: AppState) -> list[str]:
     """Return the names of everybody the client knows of, without our own."""
     known = {name for room in state.rooms.values() for name in room.people}
-    known |= {room.name for room in state.rooms.values() if room.direct}
+    # A conversation that is over has more than a name for its title.
+    known |= {room.name for room in state.rooms.values() if room.direct and " " not in room.name}
     if state.me is not None:
         known.discard(state.me.name)
     return sorted(known, key=str.lower)

@@ -322,6 +322,10 @@ class Rooms:
         if self._syncing:
             self._meanwhile[info.room] = info
         self.infos[info.room] = info
+        before = None if info.follows is None else self.infos.get(info.follows)
+        if before is not None and before.followed_by is None:
+            # As the server's list says it from now on.
+            self.infos[before.room] = msgspec.structs.replace(before, followed_by=info.room)
         self._sealed.listed([info])
         position = self._sealed.position(info.room) if self._sealed.owns(info.room) else None
         self.heads.setdefault(info.room, info.head if position is None else position)

@@ -91,6 +91,9 @@ INVITATIONS_WAITING = 5
 otherwise make a device ring as often as somebody likes."""
 INVITATIONS_A_DAY = 10
 """count: invitations of one member to another, answered or not, in a day; then as many a day."""
+DIRECTS_ANEW_A_DAY = 5
+"""count: successors of the direct conversation of two people in a day, whichever of them founds one: one
+would do, and each is a room for good in both their lists."""
 MUTED_MAX = 200
 """count: people whose invitations one member has hidden; their names fit one answer."""
 HISTORY_PAGE = 100

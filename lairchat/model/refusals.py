@@ -1243,6 +1243,15 @@ class RoomLegacy(Refusal):
     )
 
 
+class RoomFollowed(Refusal):
+    """The direct conversation was held for good, and another one has come in its place."""
+
+    code = "LC-ROOM-FOLLOWED"
+    text = (
+        "this conversation is over, and read only: it goes on in another one. Open that: /msg NAME"
+    )
+
+
 class GroupMissing(Refusal):
     """Nobody has founded the room's group yet."""
 

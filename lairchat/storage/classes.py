@@ -213,8 +213,8 @@ FACTS: Final = (
     Fact(
         About.ROOM,
         Class.METADATA,
-        "which two people have a direct conversation",
-        _of("directs", "low", "high", "room", "crypto"),
+        "which two people have a direct conversation, and which one follows another",
+        _of("directs", "low", "high", "room", "crypto", "nth"),
     ),
     Fact(
         About.ROOM,

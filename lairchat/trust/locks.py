@@ -58,6 +58,12 @@ class Cause(Enum):
     """The server has less of the room's log than has been followed here."""
     ROOM_FORKED = "room forked"
     """Members are shown different histories of the room, or a device in it is used twice."""
+    FOLLOWED = "followed"
+    """Another direct conversation has come in the place of this one."""
+    ENDING = "ending"
+    """By the server's word another one has, and this device is not in it."""
+    OTHER_ACCOUNT = "other account"
+    """A direct conversation is with an account that the name does not stand for any more."""
 
 
 @dataclass(frozen=True, slots=True)

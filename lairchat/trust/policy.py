@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import ClassVar, Final
 
 from lairchat.mls.codec import U8, U16, Choice, Fixed, Struct, Vector, decode
+from lairchat.mls.codec import Kind as Layout
 from lairchat.mls.objects import (
     BASIC,
     EXTERNAL_SENDER_LIST,
@@ -26,6 +27,7 @@ from lairchat.mls.objects import (
     RequiredCapabilities,
 )
 from lairchat.mls.suites import HYBRID
+from lairchat.model import limits
 from lairchat.trust.entry import Head
 from lairchat.trust.errors import PolicyError
 from lairchat.trust.signing import HASH_BYTES
@@ -82,7 +84,7 @@ class Policy(Struct):
     """
 
     TYPE: ClassVar[int] = 1
-    LAYOUT = (
+    LAYOUT: ClassVar[tuple[Layout, ...]] = (
         U8,
         Vector(Fixed(HASH_BYTES)),
         Vector(Fixed(HASH_BYTES)),
@@ -96,6 +98,11 @@ class Policy(Struct):
     moderators: tuple[bytes, ...]
     adders: int
     history: int
+
+    @property
+    def before(self) -> bytes:
+        """The id of the group that this one follows; empty for one that follows none."""
+        return b""
 
     def role(self, account: bytes) -> Role:
         """Return what a member's account is in the room."""
@@ -124,13 +131,42 @@ class Policy(Struct):
             raise PolicyError("a policy says nothing about who may add people")
 
 
-_VERSIONS: Final = Choice("version of room policies", U16, (Policy,))
+@dataclass(frozen=True, slots=True)
+class Following(Policy):
+    """The policy of a conversation that goes on where another one is held for good.
+
+    follows: the id of the group that it follows.  It stands in the signed context, so that a server
+    can neither make two conversations one nor say of the newer that it is the older.
+    """
+
+    TYPE: ClassVar[int] = 2
+    LAYOUT = (*Policy.LAYOUT, Fixed(limits.GROUP_ID_BYTES))
+    follows: bytes
+
+    @property
+    def before(self) -> bytes:
+        """The id of the group that this one follows."""
+        return self.follows
+
+    def check(self) -> None:
+        """Raise PolicyError unless this is a policy that a room can have."""
+        Policy.check(self)
+        if self.kind != Kind.DIRECT:
+            # A private room's members are invited anew, each by name.
+            raise PolicyError("only a direct conversation follows another one")
 
 
-def direct_policy(account: bytes, other: bytes) -> Policy:
-    """Return the policy of the conversation of two accounts."""
+_VERSIONS: Final = Choice("version of room policies", U16, (Policy, Following))
+
+
+def direct_policy(account: bytes, other: bytes, follows: bytes = b"") -> Policy:
+    """Return the policy of the conversation of two accounts.
+
+    follows: the id of the group in whose place it comes; empty for the first one of the two.
+    """
     first, second = sorted((account, other))
-    return Policy(Kind.DIRECT, (first, second), (), (), Role.MEMBER, History.NONE)
+    shared = (Kind.DIRECT, (first, second), (), (), Role.MEMBER, History.NONE)
+    return Following(*shared, follows) if follows else Policy(*shared)
 
 
 def private_policy(

@@ -347,7 +347,7 @@ def _check_committer(before: PublicGroup, transition: Transition, committer: Lea
 
 
 def _check_policy(old: Policy, new: Policy, tree: RatchetTree) -> None:
-    if (new.kind, new.parties) != (old.kind, old.parties):
+    if (new.kind, new.parties, new.before) != (old.kind, old.parties, old.before):
         raise PolicyError("what a room is never changes")
     if new == old:
         return

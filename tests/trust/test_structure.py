@@ -35,12 +35,14 @@ from lairchat.trust.errors import LogNeededError, PolicyError, TrustError, Uncer
 from lairchat.trust.policy import (
     NO_HEAD,
     Because,
+    Following,
     Policy,
     Removal,
     Role,
     context_extensions,
     direct_policy,
     encode_reasons,
+    policy_of,
     private_policy,
 )
 from lairchat.trust.structure import check_commit, check_group, check_proposal
@@ -480,6 +482,24 @@ class TestPolicies:
         other = direct_policy(alice.id, bob.id)
         with pytest.raises(PolicyError, match="never changes"):
             room.commit(alice, GroupContextExtensions(context_extensions(other, SERVER_KEY.public)))
+
+    def test_a_conversation_follows_another_in_a_second_version(
+        self, alice: Person, bob: Person
+    ) -> None:
+        first = direct_policy(alice.id, bob.id)
+        second = direct_policy(bob.id, alice.id, bytes(range(16)))
+        assert (first.before, second.before) == (b"", bytes(range(16)))
+        data = [context_extensions(one, SERVER_KEY.public)[2].data for one in (first, second)]
+        assert data[0][:2] == b"\0\1"
+        assert data[1] == b"\0\2" + data[0][2:] + bytes(range(16))
+        for one in (first, second):
+            assert policy_of(context_extensions(one, SERVER_KEY.public), SERVER_KEY.public) == one
+
+    def test_a_private_room_follows_none(self, alice: Person) -> None:
+        private = private_policy([alice.id])
+        fields = [getattr(private, name) for name in Policy.__match_args__]
+        with pytest.raises(PolicyError, match="only a direct conversation"):
+            Following(*fields, bytes(16)).check()
 
     @pytest.mark.parametrize("what", ["none", "surplus", "other server", "garbage"])
     def test_the_other_extensions_stay(self, alice: Person, bob: Person, what: str) -> None:

@@ -52,6 +52,7 @@ _FOR_GOOD = (
     refusals.InboxFull,
     refusals.NotMember,
     refusals.RoomArchived,
+    refusals.RoomFollowed,
     refusals.RoomUnknown,
     refusals.RoomsMax,
 )
@@ -249,6 +250,8 @@ class Commits:
         if state is None or self._sealed.is_out(room):
             return False
         if state.halted is not None or state.behind is not None:
+            return False
+        if self._sealed.directs.is_ended(room):
             return False
         if state.pending is not None or self._revoked(state) or self._silent(state):
             return True

@@ -29,7 +29,6 @@ from lairchat.trust.policy import (
     Kind,
     Policy,
     context_extensions,
-    direct_policy,
     policy_of,
     private_policy,
 )
@@ -48,7 +47,13 @@ TRIES = 4
 """count: how often a device tries to come in by itself while others change the room."""
 
 _LATER = (faults.NetLost, refusals.Internal)
-_NOT_NOW = (faults.NetLost, refusals.GroupMissing, refusals.NotMember, refusals.RoomUnknown)
+_NOT_NOW = (
+    faults.NetLost,
+    refusals.GroupMissing,
+    refusals.NotMember,
+    refusals.RoomFollowed,
+    refusals.RoomUnknown,
+)
 """After these it is not tried again until the room's log or the list of rooms says something else."""
 
 
@@ -65,11 +70,9 @@ class Entering:
 
     # -- founding
 
-    async def found_direct(self, room: int, name: str) -> None:
-        """Found the conversation with somebody, and add all devices of both; raises a Refusal."""
-        person = await self._sealed.directory.person(name)
-        own = self._sealed.require_own().identity.account
-        await self._found(room, direct_policy(own, person.log.account))
+    async def found_direct(self, info: "RoomInfo") -> None:
+        """Found the conversation with somebody; raises a Refusal."""
+        await self._found(info.room, await self._sealed.directs.policy(info))
 
     async def found_private(self, room: int) -> None:
         """Found a private room; raises a Refusal."""
@@ -286,6 +289,7 @@ class Entering:
         logs = self._sealed.opened.people.logs
         # One of the two may not be in it yet.
         await self._sealed.directory.read_all([one for one in policy.parties if one not in logs])
+        await self._sealed.directs.look(self._sealed.link.rooms.infos.get(room), policy)
         self._sealed.partners.require(room, policy)
 
     async def _public(self, info: bytes, tree: bytes) -> "PublicGroup":
@@ -293,6 +297,19 @@ class Entering:
         public = public_group(read_info(info), tree)
         await self._learn(public)
         return public
+
+    async def policy(self, room: int) -> Policy:
+        """Return the policy of a room that this device is not in, the whole tree looked at.
+
+        Raises a Refusal; GroupRefused if the group is none that a room can have.
+        """
+        told: wire.GroupInformation = await self._sealed.ask(wire.INFO, wire.AskGroup(room))
+        tree = await self._sealed.transfer.tree(room, told.epoch)
+        try:
+            public = await self._public(told.info, tree)
+            return policy_of(public.context.extensions, self._sealed.server_key)
+        except (MLSError, TrustError) as error:
+            raise refusals.GroupRefused(why=str(error)) from None
 
     # -- by oneself
 
@@ -408,16 +425,25 @@ class Entering:
                 # Founded, and then something came between.
                 await self._sealed.fetch_keys(room)
             return
-        if self._sealed.is_copied(room):
+        if self._sealed.is_copied(room) or info.followed_by is not None:
+            # Nobody comes into a conversation that is over: the server takes nothing more in it.
             return
         try:
             await self._sealed.ask(wire.STATE, wire.AskGroup(room))
         except refusals.GroupMissing:
             if info.kind == "direct":
-                await self.found_direct(room, info.name)
-                await self._sealed.adding.add_partner(room)
+                await self._found_or_follow(info)
             elif not await self._sealed.founding.finish(room):
                 # Another device of ours is about to found it.
                 self.changed(room)
             return
         self.come_back(room)
+
+    async def _found_or_follow(self, info: "RoomInfo") -> None:
+        """Found a direct conversation, or come in where the other one was quicker."""
+        try:
+            await self.found_direct(info)
+        except refusals.GroupExists:
+            self.changed(info.room)
+            return
+        await self._sealed.adding.add_partner(info.room)

@@ -37,7 +37,7 @@ _TEXTS = {
     ),
     Cause.COMMIT_REFUSED: (
         "somebody has changed the room against its rules",
-        "An administrator founds it anew with the same people: /refound",
+        "It goes on anew, with the same people: /refound, of a private room by an administrator",
     ),
     Cause.NEWCOMER: (
         "somebody is in the room of whose coming nothing was seen: {name}",
@@ -45,11 +45,23 @@ _TEXTS = {
     ),
     Cause.ROOM_CUT: (
         "the server has lost the end of this room, or hides it",
-        "Ask the operator whether the server was put back. A private room goes on anew: /refound",
+        "Ask the operator whether the server was put back. It goes on anew: /refound",
     ),
     Cause.ROOM_FORKED: (
         "the server shows the members different histories of this room",
-        "Compare with the others by another way what was said. A private room goes on anew: /refound",
+        "Compare with the others by another way what was said. It goes on anew: /refound",
+    ),
+    Cause.FOLLOWED: (
+        "this conversation is over, and read only",
+        "It goes on in another: /msg {name}",
+    ),
+    Cause.ENDING: (
+        "the server says that another conversation with {name} has come in the place of this one",
+        "It comes by itself; if it does not: /refound",
+    ),
+    Cause.OTHER_ACCOUNT: (
+        "this conversation is with the identity that {name} had before",
+        "With the one that you trust it goes on anew: /refound",
     ),
 }
 
@@ -110,7 +122,9 @@ class Labels:
 
     def _held(self, state: Room) -> list[Hold]:
         directory = self._sealed.directory
-        found = list(self._sealed.opened.people.holds(state.room))
+        ended = self._sealed.directs.hold(state)
+        found = [] if ended is None else [ended]
+        found += self._sealed.opened.people.holds(state.room)
         if state.halted is not None:
             found.append(Hold(Cause.COMMIT_REFUSED))
         for account in {one.account for one in state.members}:

@@ -123,12 +123,22 @@ def _room(store: Store, room: Room, pins: dict[str, Pin], now_ms: int) -> Line:
     what = f"room {room.room}"
     if room.behind is not None:
         return Line(NOTE, what, f"{text}; behind: {room.behind}")
+    later = _later(store, room)
+    if later is not None:
+        return Line(NOTE, what, f"{text}; over: room {later} has come in its place")
     held = _held(store, room, pins)
     if held:
         return Line(FAIL, what, f"{text}; held: {', '.join(one.cause.value for one in held)}")
     if room.group.context.cipher_suite != HYBRID.id:
         return Line(FAIL, what, f"{text}; that is not the suite of this program")
     return Line(OK, what, text)
+
+
+def _later(store: Store, room: Room) -> int | None:
+    """Return the direct conversation that has come in the place of one; None if none has."""
+    own = room.group.context.group_id
+    states = [found for found in map(store.room, store.rooms()) if found is not None]
+    return next((one.room for one in states if one.policy.before == own), None)
 
 
 def _held(store: Store, room: Room, pins: dict[str, Pin]) -> list[Hold]:

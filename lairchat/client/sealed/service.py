@@ -23,6 +23,7 @@ from lairchat.client.sealed.comparing import Comparing
 from lairchat.client.sealed.consent import Consent
 from lairchat.client.sealed.device import ThisDevice
 from lairchat.client.sealed.directory import Directory
+from lairchat.client.sealed.directs import Directs
 from lairchat.client.sealed.entering import Entering
 from lairchat.client.sealed.expiring import Expiring
 from lairchat.client.sealed.following import RETRY_SECONDS, Following
@@ -116,6 +117,7 @@ class Sealed:
         self.typing = Typing(self)
         self.expiring = Expiring(self)
         self.titles = Titles(self)
+        self.directs = Directs(self)
         self.successors = Successors(self)
         self.backup = Backup(self)
         self.places = Places(self)
@@ -242,6 +244,7 @@ class Sealed:
         self._labels.clear()
         self._keyless.clear()
         self._pins = None
+        self.directs.forget()
         self._opening = None
         self._profile = None
         self.expiring.end()
@@ -270,6 +273,7 @@ class Sealed:
             raise faults.StoreShut
         self.store = self._opening.by_password(SecretBytes(vault_key))
         self._pins = None
+        self.directs.forget()
         self.pin_rooms()
         self.expiring.soon()
         self.deliver(inputs_sealed.StoreOpened())
@@ -526,7 +530,8 @@ class Sealed:
         if info.crypto != "mls" or not self.ready:
             return False
         if self.position(info.room) is not None:
-            # From before it was out: the log says how it went.
+            # From before it was out: the log says how it went, if it is still that room's.
+            self._compare_head(info.room, info.head)
             self.reread(info.room)
             return False
         self._unshown.add(info.room)
@@ -544,6 +549,7 @@ class Sealed:
         """Note that this device has come into a room."""
         room = state.room
         self.invitations.entered(room)
+        self.directs.entered(state)
         self.founding.entered(state)
         self.link.rooms.read_again(room, state.followed.seq)
         if state.policy.kind == Kind.DIRECT or self.opened.marks.title(room).name:
@@ -636,6 +642,9 @@ class Sealed:
             return faults.DeviceNew().text
         if self.is_copied(room):
             return _COPY
+        outside = "" if self.position(room) is not None else self.directs.why_outside(room)
+        if outside:
+            return outside
         state = self.following(room).state
         if state is not None and state.behind is not None:
             return "this device was away for long: it comes in again by itself"
@@ -693,8 +702,10 @@ class Sealed:
     def title(self, room: int) -> str:
         """Return what a room is called here."""
         peer = self.peer_name(room)
-        if peer or self.store is None:
-            return peer or f"room-{room}"
+        if peer:
+            return self.directs.title(room, peer)
+        if self.store is None:
+            return f"room-{room}"
         return self.store.marks.title(room).name or f"room-{room}"
 
     def message_at(self, room: int, seq: int) -> Message:
@@ -776,12 +787,16 @@ class Sealed:
         if self._labels.get(room) == (lock.value, hold):
             return
         self._labels[room] = (lock.value, hold)
+        # One that is over is called so from then on.
+        name = self.title(room) if self.partners.is_direct(room) else None
         role = members = None
         if state is not None:
             role = self.role_word(state, state.own.account)
             members = len({one.account for one in state.members})
         self.deliver(
-            inputs.RoomChanged(room, label=lock.value, hold=hold, role=role, members=members)
+            inputs.RoomChanged(
+                room, name=name, label=lock.value, hold=hold, role=role, members=members
+            )
         )
 
     def _sight(self, state: Room) -> None:
@@ -810,6 +825,9 @@ class Sealed:
                 self.relabel(room)
                 self.commits.tend(room)
                 self.sending.wake(room)
+        for room in self.directs.outside(name) if self.ready else ():
+            # Who came as somebody else may have been taken for the name by now.
+            self._start(self.fetch_keys(room))
 
     def lines(
         self, room: int, *, before: int | None = None, after: int | None = None, limit: int

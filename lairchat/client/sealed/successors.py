@@ -1,7 +1,7 @@
 """Rooms in the place of others: of one that is held for good, and of one from before encryption.
 
 Nothing is turned on in a room that stands: another one is founded, with the same people, each of whom
-is invited there.
+is invited there.  How a direct conversation goes on is in ``directs``.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,6 @@ from lairchat.features.rooms import messages as rooms
 from lairchat.model import refusals
 from lairchat.model.refusal import Refusal
 from lairchat.trust.locks import Cause
-from lairchat.trust.policy import Kind
 
 if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
@@ -24,13 +23,14 @@ class Successors:
         self._sealed = sealed
 
     async def refound(self, room: int) -> None:
-        """Found a successor of a private room that is held for good; raises a Refusal."""
+        """Found a successor of a room that is held for good; raises a Refusal."""
         self._sealed.require_own()
+        if self._sealed.partners.is_direct(room):
+            await self._sealed.directs.refound(room)
+            return
         state = self._sealed.following(room).state
         if state is None or (state.halted is None and not self._is_lost(room)):
             raise refusals.GroupRefused(why="the room is not held for good")
-        if state.policy.kind == Kind.DIRECT:
-            raise refusals.RoomDirect
         title = self._sealed.opened.marks.title(room)
         accounts = {one.account for one in state.members} - {state.own.account}
         names = sorted(self._sealed.directory.name_of(one) for one in accounts)

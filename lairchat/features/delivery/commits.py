@@ -40,12 +40,17 @@ def require_room(connection: Connection, room: RoomId, user: UserId) -> Room:
 
 
 def require_open(
-    connection: Connection, session: Session, room: RoomId
+    connection: Connection, session: Session, room: RoomId, *, over: bool = False
 ) -> tuple[Room, LeafIdentity]:
-    """Return a room that a device may change, and the device."""
+    """Return a room that a device may change, and the device.
+
+    over: also a conversation that another one has followed, out of which things are still taken back.
+    """
     found = require_room(connection, room, session.user)
     if found.archived:
         raise refusals.RoomArchived
+    if found.direct and not over and rooms.is_followed(connection, room):
+        raise refusals.RoomFollowed
     return found, identities.require_proven(connection, session.id)
 
 
@@ -105,6 +110,7 @@ class Commits:
                 request.tree,
                 founder=identity,
                 parties=_parties(connection, there, session.user),
+                follows=_follows(connection, there),
                 server_key=self._server().public_key,
                 logs=KnownLogs(connection),
             )
@@ -295,6 +301,20 @@ def _parties(connection: Connection, room: Room, user: UserId) -> tuple[bytes, b
     assert mine is not None
     assert theirs is not None  # else there would be no such room
     return mine.account, theirs.account
+
+
+def _follows(connection: Connection, room: Room) -> bytes:
+    """Return the id of the group that a direct conversation's has to follow; empty if none.
+
+    Of conversations before it that never came to have one, it follows the one before these.
+    """
+    before = rooms.between(connection, [room.id])[room.id].follows if room.direct else None
+    while before is not None:
+        row = tables.group(connection, before)
+        if row is not None:
+            return row.group_id
+        before = rooms.between(connection, [before])[before].follows
+    return b""
 
 
 def _whole(

@@ -209,6 +209,7 @@ _ASKING = (refusals.RoomUnknown, refusals.NotMember, refusals.RoomPlain, refusal
 _CHANGING = (
     *_ASKING,
     refusals.RoomArchived,
+    refusals.RoomFollowed,
     refusals.DeviceUnproven,
     refusals.EpochStale,
     refusals.GroupRefused,
@@ -231,6 +232,7 @@ FOUND = Command(
         refusals.NotMember,
         refusals.RoomPlain,
         refusals.RoomArchived,
+        refusals.RoomFollowed,
         refusals.DeviceUnproven,
         refusals.GroupExists,
         refusals.GroupRefused,
@@ -340,7 +342,7 @@ EPHEMERAL = Command(
     request=SendEphemeral,
     reply=Nothing,
     doc="Passes something on to those in an encrypted room who are connected, and keeps nothing.",
-    errors=(*_SPEAKING, refusals.RateLimited),
+    errors=(*_SPEAKING, refusals.RoomFollowed, refusals.RateLimited),
     on="room",
 )
 TOMBSTONE = Command(

@@ -188,10 +188,12 @@ def judge_founding(
     parties: Collection[bytes] | None,
     server_key: bytes,
     logs: Logs,
+    follows: bytes = b"",
 ) -> Founded:
     """Return the group that somebody founds.
 
     parties: the two accounts of a direct conversation; None for a private room.
+    follows: the id of the group in whose place it comes; empty if there is none.
     Raises GroupRefused or GroupLog.
     """
     with refusing(field="$.info"):
@@ -205,6 +207,8 @@ def judge_founding(
         if members != [founder] or group.tree.leaves != 1:
             raise PolicyError("a group begins with the device that founds it, alone")
         _check_kind(policy, founder, parties)
+        if policy.before != follows:
+            raise PolicyError("this conversation does not follow what its policy says")
         _check_open(stated)
         return Founded(group, founder)
 

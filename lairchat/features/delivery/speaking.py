@@ -24,13 +24,14 @@ PASSED_ON = Rate(burst=limits.EPHEMERAL_BURST, per_second=limits.EPHEMERAL_PER_S
 
 
 def require_speaker(
-    connection: Connection, session: Session, room: RoomId
+    connection: Connection, session: Session, room: RoomId, *, over: bool = False
 ) -> tuple[LeafIdentity, tuple[bytes, int]]:
     """Return which device in a room's group a session is, with the group's id and epoch.
 
     Whose removal waits reads on until somebody has done it, but says nothing more.
+    over: as :func:`~.commits.require_open` takes it.
     """
-    _, identity = require_open(connection, session, room)
+    _, identity = require_open(connection, session, room, over=over)
     place = tables.place(connection, room)
     if place is None:
         raise refusals.GroupMissing
@@ -69,7 +70,8 @@ class Deletions:
         session, room = call.session, RoomId(request.room)
 
         def change(connection: Connection) -> Done[messages.Hinted]:
-            identity, _ = require_speaker(connection, session, room)
+            # What disappears does so in a conversation that is over, too.
+            identity, _ = require_speaker(connection, session, room, over=True)
             found = log.page(connection, room, after=request.seq - 1, limit=1)
             target = next((event for event in found if event.seq == request.seq), None)
             if target is None or target.kind != EventClass.APP or target.body is None:

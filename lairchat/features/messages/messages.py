@@ -185,6 +185,7 @@ SEND = Command(
         refusals.NotMember,
         refusals.RoomReadOnly,
         refusals.RoomArchived,
+        refusals.RoomFollowed,
         refusals.RoomLegacy,
         refusals.TextLong,
         refusals.TextEmpty,

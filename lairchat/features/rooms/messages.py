@@ -28,6 +28,8 @@ class RoomInfo(Reply, frozen=True):
     ``mls``: it cannot, nor does it know the name, the topic or who has which role).
     role: the caller's role in it, or null.  members: how many.  head: sequence of its last event.
     archived: an operator has put it away: it is read and left, not joined nor written in.
+    follows, followed_by: the direct conversation in whose place this one has come, because it was
+    held for good, and the one that has come in the place of this one, in which nothing more is said.
     """
 
     room: Int63
@@ -42,6 +44,8 @@ class RoomInfo(Reply, frozen=True):
     role: RoleName | None = None
     peer: Int63 | None = None
     archived: bool = False
+    follows: Int63 | None = None
+    followed_by: Int63 | None = None
 
 
 class CreateRoom(Request, frozen=True):
@@ -142,6 +146,16 @@ class OpenDirect(Request, frozen=True):
 
     name: NameText
     crypto: Crypto = "plain"
+
+
+class RefoundDirect(Request, frozen=True):
+    """Have another encrypted direct conversation come in the place of one that is held for good.
+
+    Of two who ask for it at once both get the same one, and so does who asks again: the answer is the
+    conversation that the two have by then.
+    """
+
+    room: RoomRef
 
 
 class MyRooms(Request, frozen=True):
@@ -315,6 +329,25 @@ DIRECT = Command(
     cost=2,
     http="POST /directs",
 )
+REFOUND = Command(
+    name="direct.refound",
+    request=RefoundDirect,
+    reply=RoomInfo,
+    doc="Opens another direct conversation in the place of one that is held for good.",
+    errors=(
+        refusals.RoomUnknown,
+        refusals.NotMember,
+        refusals.RoomPlain,
+        refusals.RoomEncrypted,
+        refusals.RoomArchived,
+        refusals.RoomsMax,
+        refusals.IdentityUnknown,
+    ),
+    role=ServerRole.USER,
+    overlap=Overlap.WRITE,
+    on="room",
+    cost=5,
+)
 ROOM_JOINED = EventType(
     name="room.joined", body=RoomJoined, doc="This user's devices now belong to a room."
 )
@@ -323,5 +356,5 @@ ROOM_INVITED = EventType(
     name="room.invited", body=RoomInvited, doc="Somebody invites this user into a room."
 )
 
-COMMANDS = (CREATE, LIST, MINE, JOIN, LEAVE, TOPIC, MEMBERS, INVITE, ROLE, DIRECT)
+COMMANDS = (CREATE, LIST, MINE, JOIN, LEAVE, TOPIC, MEMBERS, INVITE, ROLE, DIRECT, REFOUND)
 EVENTS = (ROOM_JOINED, ROOM_LEFT, ROOM_INVITED)

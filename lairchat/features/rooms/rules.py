@@ -15,6 +15,7 @@ from lairchat.model.refusals import (
     InvitedEnough,
     LastOwner,
     OnSelf,
+    RateLimited,
     RoomCrypto,
     RoomEncrypted,
     RoomPlain,
@@ -130,6 +131,16 @@ def require_encrypted(room: Judged, role: RoomRole | None) -> None:
     require(RoomAction.READ, room, role)
     if not room.encrypted:
         raise RoomPlain
+
+
+def require_rarely(count: int, *, wait: float) -> None:
+    """Refuse one more successor of a direct conversation than two people have in a day.
+
+    count: how many there are of that day.  wait: seconds until the first of them is a day old.
+    Raises RateLimited.
+    """
+    if count >= limits.DIRECTS_ANEW_A_DAY:
+        raise RateLimited(retry_after=wait)
 
 
 # -- inviting

@@ -58,8 +58,13 @@ def info(
     role: RoomRole | None,
     head: int,
     partner: tuple[UserId, str] | None = None,
+    between: tables.Between = tables.Between(),  # noqa: B008 - a value that nobody changes
 ) -> messages.RoomInfo:
-    """Return what is told of a room; partner: who is at the other end of a direct conversation."""
+    """Return what is told of a room.
+
+    partner: who is at the other end of a direct conversation.  between: which others it follows, or
+    is followed by.
+    """
     return messages.RoomInfo(
         room=room.id,
         name=partner[1] if partner else room.name,
@@ -73,6 +78,8 @@ def info(
         role=None if role is None else rules.role_name(role),
         peer=partner[0] if partner else None,
         archived=room.archived,
+        follows=between.follows,
+        followed_by=between.followed_by,
     )
 
 
@@ -83,12 +90,14 @@ def infos(
     directs = [room.id for room, _ in found if room.direct]
     partners = tables.partners(connection, user, directs) if directs else {}
     names = accounts.names_of(connection, partners.values()) if partners else {}
+    between = tables.between(connection, directs) if directs else {}
     ends = log.heads(connection, [room.id for room, _ in found])
     told = []
     for room, role in found:
         other = partners.get(room.id)
         partner = None if other is None else (other, names[other])
-        told.append(info(room, role, ends[room.id].seq, partner))
+        place = between.get(room.id, tables.Between())
+        told.append(info(room, role, ends[room.id].seq, partner, place))
     return told
 
 
@@ -436,33 +445,58 @@ def open_direct(call: Call, request: messages.OpenDirect) -> Write[messages.Room
             raise refusals.OnSelf(field="$.name")
         there = tables.direct_between(connection, session.user, other.id, request.crypto)
         if there is not None:
-            room, role = tables.room_for(connection, there, session.user)
-            head = log.heads(connection, [there])[there].seq
-            return Done(info(room, role, head, (other.id, other.name)))
+            return Done(known_direct(connection, session, there))
         if request.crypto == "plain":
             raise refusals.RoomUnencrypted(field="$.crypto")
-        if tables.opened(connection, session.user) >= rules.DIRECTS_OPENED:
-            raise refusals.RoomsMax(limit=rules.DIRECTS_OPENED)
-        call.kernel.encrypting(connection, [session.user, other.id])
-        room, stated = make_direct(connection, session, other.id, call.now)
-        mine = info(room, RoomRole.MEMBER, stated.seq, (other.id, other.name))
-        theirs = info(room, RoomRole.MEMBER, stated.seq, (session.user, session.name))
-
-        def after(hub: Hub) -> None:
-            hub.enter(other.id, room.id)
-            frame = event_frame(messages.ROOM_JOINED.name, messages.RoomJoined(theirs))
-            hub.tell(other.id, frame)
-            told_entering(call, session, mine, stated)(hub)
-
-        return Done(mine, after)
+        return make_direct(call, connection, other, None)
 
     return Write(change)
 
 
+def refound_direct(call: Call, request: messages.RefoundDirect) -> Write[messages.RoomInfo]:
+    """Open a conversation in the place of one that is held for good; either of its two people may.
+
+    That it is held only they can see.  What they can do by it is bounded, and hides nothing: the one
+    before stays in both lists.
+    """
+    session = call.session
+
+    def change(connection: Connection) -> Done[messages.RoomInfo]:
+        room, role = tables.room_for(connection, RoomId(request.room), session.user)
+        rules.require_encrypted(room, role)
+        if not room.direct:
+            raise refusals.RoomEncrypted(field="$.room")
+        if room.archived:
+            raise refusals.RoomArchived
+        partner = tables.partners(connection, session.user, [room.id])[room.id]
+        last = tables.direct_between(connection, session.user, partner, "mls")
+        assert last is not None  # this one, if there is no later one
+        if last != room.id:
+            return Done(known_direct(connection, session, last))
+        since = call.now - limits.DAY * 1000
+        count, first = tables.founded_anew(connection, session.user, partner, since)
+        rules.require_rarely(count, wait=(first - since) / 1000)
+        other = accounts.user_by_id(connection, partner)
+        assert other is not None
+        return make_direct(call, connection, other, room.id)
+
+    return Write(change)
+
+
+def known_direct(connection: Connection, session: Session, room: RoomId) -> messages.RoomInfo:
+    """Return what is told of a direct conversation of the caller's."""
+    (told,) = infos(connection, session.user, [tables.room_for(connection, room, session.user)])
+    return told
+
+
 def make_direct(
-    connection: Connection, session: Session, other: UserId, now: int
-) -> tuple[Room, Stated]:
+    call: Call, connection: Connection, other: accounts.User, follows: RoomId | None
+) -> Done[messages.RoomInfo]:
     """Make the encrypted conversation of the caller and somebody else, both of them in it."""
+    session = call.session
+    if tables.opened(connection, session.user) >= rules.DIRECTS_OPENED:
+        raise refusals.RoomsMax(limit=rules.DIRECTS_OPENED)
+    call.kernel.encrypting(connection, [session.user, other.id])
     room = tables.create(
         connection,
         kind="direct",
@@ -471,14 +505,25 @@ def make_direct(
         posting="members",
         topic="",
         by=session.user,
-        now=now,
+        now=call.now,
         crypto="mls",
     )
-    tables.keep_direct(connection, session.user, other, room.id, "mls")
-    for user in (session.user, other):
-        tables.add(connection, room.id, user, RoomRole.MEMBER, now)
-    stated = state(connection, room.id, now, StateChange(what="created", by=session.name))
-    return room._replace(members=2), stated
+    tables.keep_direct(connection, session.user, other.id, room.id, "mls", follows)
+    for user in (session.user, other.id):
+        tables.add(connection, room.id, user, RoomRole.MEMBER, call.now)
+    stated = state(connection, room.id, call.now, StateChange(what="created", by=session.name))
+    room = room._replace(members=2)
+    place = tables.Between(follows)
+    mine = info(room, RoomRole.MEMBER, stated.seq, (other.id, other.name), place)
+    theirs = info(room, RoomRole.MEMBER, stated.seq, (session.user, session.name), place)
+
+    def after(hub: Hub) -> None:
+        hub.enter(other.id, room.id)
+        frame = event_frame(messages.ROOM_JOINED.name, messages.RoomJoined(theirs))
+        hub.tell(other.id, frame)
+        told_entering(call, session, mine, stated)(hub)
+
+    return Done(mine, after)
 
 
 # -- what other features' events mean here
@@ -551,6 +596,7 @@ def make() -> Feature:
             messages.INVITE: invite,
             messages.ROLE: set_role,
             messages.DIRECT: open_direct,
+            messages.REFOUND: refound_direct,
         },
         events=messages.EVENTS,
         registered=registered,

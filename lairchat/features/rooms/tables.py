@@ -76,13 +76,15 @@ memberships = Table(
     Column("joined_at", BigInteger, nullable=False),
 )
 
-#: The direct conversations of two users, one of each kind; low and high are their ids in order.
+#: The direct conversations of two users; low and high are their ids in order.  nth: of the encrypted
+#: ones each after the first follows another, which was held for good, and only the last is written in.
 directs = Table(
     "directs",
     metadata,
     Column("low", Integer, ForeignKey("users.id"), primary_key=True),
     Column("high", Integer, ForeignKey("users.id"), primary_key=True, index=True),
     Column("crypto", String(10), primary_key=True),
+    Column("nth", Integer, primary_key=True, autoincrement=False),
     Column("room", Integer, ForeignKey("rooms.id"), nullable=False, unique=True),
 )
 
@@ -596,20 +598,79 @@ def forget_invitations(connection: Connection, before: int, limit: int) -> bool:
 def direct_between(
     connection: Connection, one: UserId, other: UserId, crypto: Crypto
 ) -> RoomId | None:
-    """Return the direct conversation of two users, of this kind, or None."""
+    """Return the direct conversation of two users, of this kind, or None; of several the last."""
     row = driver_of(connection).one(
-        "SELECT room FROM directs WHERE low = ? AND high = ? AND crypto = ?",
+        "SELECT room FROM directs WHERE low = ? AND high = ? AND crypto = ?"
+        " ORDER BY nth DESC LIMIT 1",
         (*sorted((one, other)), crypto),
     )
     return None if row is None else row[0]
 
 
 def keep_direct(
-    connection: Connection, one: UserId, other: UserId, room: RoomId, crypto: Crypto
+    connection: Connection,
+    one: UserId,
+    other: UserId,
+    room: RoomId,
+    crypto: Crypto,
+    follows: RoomId | None = None,
 ) -> None:
-    """Note which room is the direct conversation of two users."""
+    """Note which room is the direct conversation of two users; follows: which one was until now."""
     low, high = sorted((one, other))
-    connection.execute(insert(directs).values(low=low, high=high, room=room, crypto=crypto))
+    nth = 0
+    if follows is not None:
+        last = connection.execute(select(directs.c.nth).where(directs.c.room == follows))
+        nth = last.scalar_one() + 1
+    connection.execute(
+        insert(directs).values(low=low, high=high, crypto=crypto, nth=nth, room=room)
+    )
+
+
+_NEIGHBOUR = (
+    "(SELECT other.room FROM directs AS other WHERE other.low = directs.low"
+    " AND other.high = directs.high AND other.crypto = directs.crypto"
+    " AND other.nth {than} directs.nth ORDER BY other.nth {order} LIMIT 1)"
+)
+_BEFORE = _NEIGHBOUR.format(than="<", order="DESC")
+_AFTER = _NEIGHBOUR.format(than=">", order="ASC")
+
+
+class Between(NamedTuple):
+    """Where a direct conversation stands among those of its two people; None: there is none."""
+
+    follows: RoomId | None = None
+    followed_by: RoomId | None = None
+
+
+def between(connection: Connection, among: Iterable[RoomId]) -> dict[RoomId, Between]:
+    """Return which of these direct conversations follow others, and are followed."""
+    rows = driver_of(connection).among(
+        f"SELECT room, {_BEFORE}, {_AFTER} FROM directs WHERE room IN ?",  # noqa: S608 - constants
+        among,
+    )
+    return {room: Between(before, after) for room, before, after in rows}
+
+
+def is_followed(connection: Connection, room: RoomId) -> bool:
+    """Say whether another direct conversation has come in the place of one."""
+    row = driver_of(connection).one(
+        f"SELECT {_AFTER} FROM directs WHERE room = ?",  # noqa: S608 - constants
+        (room,),
+    )
+    return row is not None and row[0] is not None
+
+
+def founded_anew(connection: Connection, one: UserId, other: UserId, since: int) -> tuple[int, int]:
+    """Return how many conversations of two users follow others since a time, ms, and when the first came."""
+    low, high = sorted((one, other))
+    query = (
+        select(func.count(), func.coalesce(func.min(rooms.c.created_at), 0))
+        .select_from(directs.join(rooms, rooms.c.id == directs.c.room))
+        .where(directs.c.low == low, directs.c.high == high, directs.c.nth > 0)
+        .where(rooms.c.created_at > since)
+    )
+    count, first = connection.execute(query).one()
+    return count, first
 
 
 def partners(connection: Connection, user: UserId, among: Iterable[RoomId]) -> dict[RoomId, UserId]:

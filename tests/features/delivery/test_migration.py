@@ -19,6 +19,19 @@ def test_conversations_of_before_stay_where_they_are() -> None:
     database.close()
 
 
+def test_conversations_of_before_follow_none() -> None:
+    step = importlib.import_module("lairchat.storage.migrations.versions.0011_followed")
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE directs (low INTEGER, high INTEGER, crypto TEXT, room INTEGER)")
+    database.execute("INSERT INTO directs VALUES (1, 2, 'plain', 7), (1, 2, 'mls', 9)")
+    for statement in step.STATEMENTS:
+        database.execute(statement)
+    rows = database.execute("SELECT low, high, crypto, nth, room FROM directs ORDER BY room")
+    assert rows.fetchall() == [(1, 2, "plain", 0, 7), (1, 2, "mls", 0, 9)]
+    database.execute("INSERT INTO directs VALUES (1, 2, 'mls', 1, 12)")
+    database.close()
+
+
 EPOCHS = """
     CREATE TABLE mls_groups (room INTEGER PRIMARY KEY);
     CREATE TABLE users (id INTEGER PRIMARY KEY);
