@@ -297,10 +297,13 @@ class UserUnknown(Refusal):
 
 
 class DeviceUnknown(Refusal):
-    """There is no such device or session of this account."""
+    """There is no such device or session of this account, or more than one."""
 
     code = "LC-DEVICE-UNKNOWN"
-    text = "there is no such device among yours. Check the list of your devices: /devices"
+    text = (
+        "there is no such device among yours, or several are called so. Take its id from the list of"
+        " your devices: /devices"
+    )
 
 
 class LabelBad(Refusal):
