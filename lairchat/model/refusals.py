@@ -129,6 +129,7 @@ __all__ = [
     "RoomCrypto",
     "RoomDirect",
     "RoomEncrypted",
+    "RoomFollowed",
     "RoomFull",
     "RoomKept",
     "RoomLegacy",
