@@ -27,6 +27,7 @@ from lairchat.core.kernel import Kernel
 from lairchat.core.measures import Measures, Stopwatch, Timed
 from lairchat.core.throttle import Throttle
 from lairchat.doors import Doors
+from lairchat.e2ee.telling import told
 from lairchat.features.accounts import server as accounts
 from lairchat.features.accounts.hashing import Hashing, ThreadedHashing
 from lairchat.features.accounts.rules import Registration
@@ -46,6 +47,7 @@ from lairchat.features.moderation import server as moderation
 from lairchat.features.muting import server as muting
 from lairchat.features.presence import server as presence
 from lairchat.features.reading import server as reading
+from lairchat.features.reports import server as reports
 from lairchat.features.room_admin import server as room_admin
 from lairchat.features.rooms import server as rooms
 from lairchat.features.transfer import server as transfer
@@ -374,6 +376,7 @@ def make_features(
         joining.make(identity),
         keepsakes.make(),
         reading.make(),
+        reports.make(told),
     ]
 
 

@@ -106,7 +106,7 @@ CLIENT = (
 )  # fmt: skip
 STORAGE = (".model", "sqlalchemy", "alembic", *TWISTED)
 # Features that look at what encrypted rooms are made of.
-ENCRYPTED = ("delivery", "identities", "inbox", "joining", "key_packages")
+ENCRYPTED = ("delivery", "identities", "inbox", "joining", "key_packages", "reports")
 NETWORK = (*TWISTED, "OpenSSL", "cryptography", "service_identity")
 
 # The first rule that names a module counts.

@@ -77,12 +77,17 @@ def no_psks(wanted: PskIdentity) -> None:  # the signature of Psks
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message of the application, proven to be from a leaf."""
+    """A message of the application, proven to be from a leaf.
+
+    content: what the leaf has signed, with the signature: it proves the message to whoever knows the
+    epoch's context and the leaf's key, and needs no secret.
+    """
 
     sender: int
     data: bytes = field(repr=False)
     authenticated_data: bytes
     generation: int
+    content: AuthenticatedContent = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def _open(
         return content, None, left
     assert isinstance(framed.sender, Member)
     received = Received(
-        framed.sender.leaf, framed.content.data, framed.authenticated_data, generation
+        framed.sender.leaf, framed.content.data, framed.authenticated_data, generation, content
     )
     return content, received, left
 

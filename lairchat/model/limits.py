@@ -339,6 +339,19 @@ SILENT_DAYS = 60
 LISTENING_GAP_DAYS = 14
 """days: who has followed nothing of a room for longer was away, and judges nobody's silence by that."""
 
+REPORT_BYTES = 20 * KIB
+"""bytes: a reported message as its author signed it; none in an encrypted room is larger."""
+REPORTS_AT_ONCE = 5
+"""count: reports that one person may make at once."""
+REPORTS_PER_HOUR = 10
+"""count per hour: the steady rate after that; each has a person to read it."""
+REPORTS_OPEN_PER_USER = 20
+"""count: reports of one person that wait for an operator."""
+REPORTS_OPEN = 2_000
+"""count: reports of all that wait for an operator, 40 MB of the largest."""
+REPORTS_KEPT_SECONDS = 30 * DAY
+"""seconds: how long a report is kept once it is resolved; it is somebody's words in clear."""
+
 # -- rates ---------------------------------------------------------------------------------------
 
 SEND_BURST = 10

@@ -123,6 +123,9 @@ __all__ = [
     "RateLimited",
     "Refusal",
     "RegistrationClosed",
+    "ReportUnknown",
+    "ReportUnproven",
+    "ReportsMax",
     "RestoreOver",
     "RestoreRunning",
     "RoomArchived",
@@ -1388,3 +1391,30 @@ class MessageGone(Refusal):
         "message {seq} is not here, or no more. Look at the room again: there is nothing to delete."
     )
     sample = sample_of(seq=7)
+
+
+class ReportUnproven(Refusal):
+    """What is reported was not said or done so in that room, as far as the server can check."""
+
+    code = "LC-REPORT-UNPROVEN"
+    text = (
+        "this report cannot be proven: nobody signed that in this room while you were there. "
+        "Send the message as it came."
+    )
+
+
+class ReportsMax(Refusal):
+    """As many reports wait for an operator as may, of the caller or of all."""
+
+    code = "LC-REPORTS-MAX"
+    text = (
+        "too many reports wait for an operator already. Tell one of them directly, or come again."
+    )
+
+
+class ReportUnknown(Refusal):
+    """There is no report of this number, or no more."""
+
+    code = "LC-REPORT-UNKNOWN"
+    text = "there is no report {number}, or no more. See those there are: report list --resolved"
+    sample = sample_of(number=7)

@@ -20,6 +20,7 @@ class About(StrEnum):
     ROOM = "About every room, encrypted or not"
     ENCRYPTED = "About an encrypted room"
     MESSAGE = "About each message in an encrypted room"
+    REPORTED = "About a message or change that a member reports to the operators"
     PLAIN = "What stays clear in plain rooms"
     OPERATION = "About the server itself"
     FILES = "Files of the server"
@@ -322,6 +323,30 @@ FACTS: Final = (
         "that somebody types, or the like; of what, nothing",
         elsewhere="passes through memory, and is not kept",
     ),
+    # -- what members show of encrypted rooms
+    Fact(
+        About.REPORTED,
+        Class.CLEAR,
+        "that one message as its author signed it, with the signature and its author's clock; nothing "
+        "of the others",
+        _of("reports", "content"),
+    ),
+    Fact(
+        About.REPORTED,
+        Class.CLEAR,
+        "what whoever reports it says of it, and why a change was refused",
+        _of("reports", "reason", "why"),
+    ),
+    Fact(
+        About.REPORTED,
+        Class.METADATA,
+        "who reports whom, in which room, when, and who has resolved it when; a month after that it is "
+        "deleted",
+        _of(
+            *("reports", "id", "room", "reporter", "author", "device", "epoch", "seq"),
+            *("digest", "at", "resolved_at", "resolved_by"),
+        ),
+    ),
     # -- plain rooms
     Fact(
         About.PLAIN,
@@ -397,7 +422,7 @@ FILES: Final = tuple(
         (
             "lairchat.log",
             Class.CLEAR,
-            "what operators typed and from where, names of accounts and plain rooms among it",
+            "what operators typed and from where, names of accounts and plain rooms among it; who reported",
         ),
         (
             "lairchat.log",

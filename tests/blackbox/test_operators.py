@@ -37,6 +37,7 @@ WORDS = {
     "config show.key": "limits",
     "invite revoke.invite": "1",
     "log level.level": "info",
+    "number": "1",
     "room": "attic",
     "server broadcast.text": "soon back",
     "server maintenance.mode": "on",
@@ -56,8 +57,8 @@ MOVING = {
 }  # fmt: skip
 
 
-#: Commands that a server in use refuses, with the status.
-REFUSED = {"backup restore": 1}
+#: Commands that a server in use refuses, or for want of a report, with the status.
+REFUSED = {"backup restore": 1, "report resolve": 3, "report show": 3}
 
 
 class Said(NamedTuple):
@@ -235,6 +236,7 @@ def test_what_the_issue_names_is_there():
         key-add key-list key-remove; room list show members archive delete; session list close;
         invite list create revoke; ban list add remove; stats show top;
         config check show explain diff reload; cert show renew;
+        report list show resolve;
         backup create list verify restore; db status check vacuum; log tail level
     """
     there = {(verb.words[0], "-".join(verb.words[1:])) for verb in VERBS}

@@ -293,6 +293,15 @@ def accounts_at(connection: Connection, room: RoomId, epoch: int) -> set[bytes]:
     return {account for (account,) in rows}
 
 
+def leaf_at(connection: Connection, room: RoomId, leaf: int, epoch: int) -> Leaf | None:
+    """Return who was at a leaf of a room's group in an epoch, or None."""
+    row = driver_of(connection).one(
+        f"{_LEAF} room = ? AND leaf = ? AND from_epoch <= ? AND (to_epoch IS NULL OR to_epoch > ?)",
+        (room, leaf, epoch, epoch),
+    )
+    return None if row is None else Leaf(*row)
+
+
 def proposals(connection: Connection, room: RoomId) -> list[Proposal]:
     """Return what waits for a commit, in the order in which it came."""
     rows = driver_of(connection).all(

@@ -1,0 +1,1 @@
+"""What members of encrypted rooms show to the operators: one message with proof, or a refused change."""
