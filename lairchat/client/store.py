@@ -349,7 +349,10 @@ class Store:
                 store_rooms.mark(connection, room)
                 store_codes.came(connection, room.room, event.seq, came)
                 return None
-            return _fold(connection, room, happening.said, happening.payload.expires)
+            said = happening.said
+            # Nobody reports what the own person has said.
+            proof = None if said.author == room.own.account else happening.proof
+            return _fold(connection, room, said, happening.payload.expires, proof)
 
     def sealed_here(self, room: int, digest: bytes) -> bytes | None:
         """Return the id of the message that this device sealed into an event's body, if it did."""
@@ -449,7 +452,7 @@ def _check_keeps_commit(old: Room, new: Room) -> None:
 
 
 def _fold(
-    connection: Connection, room: Room, said: Said, expires: int
+    connection: Connection, room: Room, said: Said, expires: int, proof: bytes | None = None
 ) -> tuple[Key, Message] | Named | None:
     number = room.room
     store_rooms.mark(connection, room, said.author, said.id)
@@ -464,7 +467,7 @@ def _fold(
         case Named(name, topic):
             store_marks.rename(connection, number, name, topic)
         case (key, message):
-            store_messages.write(connection, number, look(key), message, expires)
+            store_messages.write(connection, number, look(key), message, expires, proof)
     return changed
 
 

@@ -46,6 +46,13 @@ STORE: Final = (
     ),
     Fact(
         About.SAID,
+        Class.CLEAR,
+        "what others have said once more, as they signed it: whoever has it can prove to anybody that they "
+        "did. It goes with the text, and is in no backup",
+        ("messages.proof",),
+    ),
+    Fact(
+        About.SAID,
         Class.METADATA,
         "who said something when, in which order, and whether it was edited or deleted",
         (

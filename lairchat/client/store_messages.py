@@ -71,34 +71,54 @@ def _stored(message: Message) -> bytes | None:
     return bytes(encode_body(body))
 
 
+def proof(connection: Connection, room: int, seq: int) -> bytes | None:
+    """Return what proves who wrote the message at a place, as it stands; None if that is not here."""
+    row = connection.execute(
+        "SELECT proof FROM messages WHERE room = ? AND seq = ?", (room, seq)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 # Writing.
 
 
 def write(
-    connection: Connection, room: int, old: Message | None, new: Message, expires: int = 0
+    connection: Connection,
+    room: int,
+    old: Message | None,
+    new: Message,
+    expires: int = 0,
+    proof: bytes | None = None,
 ) -> None:
     """Write a message as it is now; old: as it was written, None if it is new.
 
     expires: how long it stays once it has been read, seconds; 0: it stays.
+    proof: what its author has signed of it or of this change, with the signature.
     """
     if old is None:
-        number = _insert(connection, room, new, expires)
+        number = _insert(connection, room, new, expires, proof)
         _index(connection, number, new.text)
         return
     (number,) = connection.execute(
         "SELECT number FROM messages WHERE room = ? AND seq = ?", (room, new.said.seq)
     ).fetchone()
     if (old.text, old.edited) != (new.text, new.edited):
-        _replace(connection, number, old.text, new)
+        _replace(connection, number, old.text, new, proof)
     _react(connection, number, old, new)
     _vote(connection, number, old, new)
 
 
-def _replace(connection: Connection, number: int, old: str | None, new: Message) -> None:
+def _replace(
+    connection: Connection, number: int, old: str | None, new: Message, proof: bytes | None
+) -> None:
     _unindex(connection, number, old)
+    # The proof of what was there before goes with it, or the old words would stay in it; that a message
+    # was deleted needs none.
+    kept = None if new.text is None else proof
     connection.execute(
-        "UPDATE messages SET body = ?, text = ?, edited = ?, deleted_by = ? WHERE number = ?",
-        (_stored(new), new.text, new.edited, new.deleted_by, number),
+        "UPDATE messages SET body = ?, text = ?, edited = ?, deleted_by = ?, proof = ?"
+        " WHERE number = ?",
+        (_stored(new), new.text, new.edited, new.deleted_by, kept, number),
     )
     _index(connection, number, new.text)
 
@@ -145,11 +165,14 @@ def _unindex(connection: Connection, number: int, text: str | None) -> None:
         )
 
 
-def _insert(connection: Connection, room: int, message: Message, expires: int) -> int:
+def _insert(
+    connection: Connection, room: int, message: Message, expires: int, proof: bytes | None
+) -> int:
     said = message.said
     written = connection.execute(
-        "INSERT INTO messages (room, seq, device, role, at, body, text, edited, deleted_by, expires)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages"
+        " (room, seq, device, role, at, body, text, edited, deleted_by, expires, proof)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             room,
             said.seq,
@@ -161,6 +184,7 @@ def _insert(connection: Connection, room: int, message: Message, expires: int) -
             message.edited,
             message.deleted_by,
             expires,
+            proof,
         ),
     )
     return int(written.lastrowid)
@@ -196,7 +220,8 @@ def expire(connection: Connection, now_ms: int) -> list[tuple[int, Key]]:
 def _erase(connection: Connection, number: int, text: str | None) -> None:
     _unindex(connection, number, text)
     connection.execute(
-        "UPDATE messages SET body = x'', text = NULL, gone_at = NULL WHERE number = ?", (number,)
+        "UPDATE messages SET body = x'', text = NULL, gone_at = NULL, proof = NULL WHERE number = ?",
+        (number,),
     )
     connection.execute("DELETE FROM reactions WHERE message = ?", (number,))
     connection.execute("DELETE FROM votes WHERE message = ?", (number,))

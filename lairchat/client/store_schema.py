@@ -365,5 +365,11 @@ _COUNTED: Final = (
     """,
 )
 
-STEPS: Final = (_FIRST, _BACKUP, _HEARD, _COUNTED)
+_PROVEN: Final = (
+    # What the author has signed of the text as it stands, with the signature; null where nothing of that
+    # was kept: one's own, from the backup, from before, deleted.
+    "ALTER TABLE messages ADD COLUMN proof BLOB",
+)
+
+STEPS: Final = (_FIRST, _BACKUP, _HEARD, _COUNTED, _PROVEN)
 """What leads from each version to the next."""

@@ -123,6 +123,11 @@ class Messages:
             ).fetchall()
             return [(row[0], store_messages.read(connection, row[1:])) for row in rows]
 
+    def proof(self, room: int, seq: int) -> bytes | None:
+        """Return what proves who wrote the message at a place, as it stands; None if that is not here."""
+        with self._database.reading() as connection:
+            return store_messages.proof(connection, room, seq)
+
     def over(self, now_ms: int, author: bytes) -> list[tuple[int, int]]:
         """Return (room, place) of what somebody said and has had its time, and is not erased yet."""
         with self._database.reading() as connection:

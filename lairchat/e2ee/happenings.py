@@ -102,12 +102,14 @@ class Opened:
 
     finding: what it says about the room's log that is wrong, if anything.
     claim: how what its author says of the own account's log stands to what is known here.
+    proof: what its author has signed, with the signature (AuthenticatedContent of RFC 9420).
     """
 
     said: Said
     payload: Payload = field(repr=False)
     finding: Finding | None
     claim: "Claim"
+    proof: bytes = field(default=b"", repr=False)
 
 
 class Claim(Enum):

@@ -431,7 +431,7 @@ class Room:
         )
         heard = room.heard.heard((author,), now_ms)
         room = replace(room, followed=followed, heard=heard)
-        return room, Opened(said, payload, finding, claim)
+        return room, Opened(said, payload, finding, claim, received.content.encode())
 
     def _decrypt(self, message: PrivateMessage) -> tuple[Received, Policy, LeafNode, "Room"]:
         past = self.past
