@@ -9,6 +9,7 @@ ROOM = "tests/e2ee/"
 TRUST = "tests/trust/"
 STORE = "tests/client/"
 DELIVERY = "tests/features/delivery/"
+REPORTS = "tests/features/reports/"
 JOINING = "tests/features/joining/"
 BLACK = "tests/blackbox/"
 LIES = f"{BLACK}test_lies.py"
@@ -267,6 +268,41 @@ STORAGE: dict[str, list[Test]] = {
     ],
 }
 
+REPORTED: dict[str, list[Test]] = {
+    "a report with other words, or a flipped signature": [
+        (f"{REPORTS}test_rules.py", "test_forged_words_are_not"),
+        (f"{REPORTS}test_rules.py", "test_no_single_bit_of_it_may_be_another"),
+        (f"{BLACK}test_reports.py", "test_nobody_is_accused_of_what_was_not_said"),
+    ],
+    "another's leaf": [
+        (f"{REPORTS}test_rules.py", "test_it_is_nobody_else_s"),
+        (f"{REPORTS}test_rules.py", "test_an_insider_signs_for_itself_alone"),
+    ],
+    "another room's or epoch's context": [
+        (f"{REPORTS}test_rules.py", "test_it_proves_nothing_in_another_room_or_epoch"),
+        (f"{REPORTS}test_server.py", "test_another_room_of_the_same_people_proves_nothing"),
+        (f"{REPORTS}test_server.py", "test_a_message_is_proven_by_its_own_epoch_long_after_it"),
+    ],
+    "a stranger, or somebody who came later": [
+        (f"{REPORTS}test_server.py", "test_strangers_learn_nothing_and_show_nothing"),
+        (f"{REPORTS}test_server.py", "test_who_came_later_does_not_show_what_was_said_before"),
+    ],
+    "a proof that outlives its words": [
+        (
+            f"{STORE}test_store_proofs.py",
+            "test_it_goes_with_what_is_deleted_edited_or_forgotten",
+        ),
+        (f"{STORE}test_store_proofs.py", "test_it_goes_with_what_has_had_its_time"),
+        (f"{STORE}test_store_proofs.py", "test_the_backup_has_none"),
+    ],
+    "a message that nobody reported, at the server": [
+        (
+            f"{BLACK}test_reports.py",
+            "test_one_message_goes_to_the_operators_with_proof_and_nothing_else_does",
+        ),
+    ],
+}
+
 LIBRARY: dict[str, list[Test]] = {
     "parsers: only the library's error, in bounded time and memory": [
         (f"{MLS}test_messages.py", "test_random_bytes_are_refused"),
@@ -286,5 +322,6 @@ PROOFS = {
     "identities": IDENTITIES,
     "membership over time": MEMBERSHIP,
     "storage": STORAGE,
+    "reports": REPORTED,
     "library": LIBRARY,
 }

@@ -14,6 +14,7 @@ from lairchat.client.verbs_messages import (
     react_selected,
     reply_selected,
 )
+from lairchat.client.verbs_report import report_selected
 from lairchat.client.verbs_rooms import toggle_members
 
 TYPE_CHECKING = False
@@ -255,6 +256,7 @@ SELECTED: dict[str, Callable[[AppState], list[Effect]]] = {
     "edit": edit_selected,
     "delete": delete_selected,
     "react": react_selected,
+    "report": report_selected,
     "copy": copy,
     "quote": quote,
 }

@@ -20,6 +20,7 @@ from lairchat.features.messages import messages
 from lairchat.features.moderation import messages as moderation
 from lairchat.features.presence import messages as presence
 from lairchat.features.reading import messages as reading
+from lairchat.features.reports import messages as reports
 from lairchat.features.rooms import messages as rooms
 from lairchat.features.transfer import messages as transfer
 from lairchat.wire.contract import EventType, Table
@@ -56,6 +57,7 @@ TABLE = Table(
         *reading.COMMANDS,
         *joining.COMMANDS,
         *delivery.COMMANDS,
+        *(reports.MESSAGE, reports.CHANGE),
     ),
     EVENTS.values(),
 )

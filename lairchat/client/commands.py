@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lairchat.client import verbs_client as client
 from lairchat.client import verbs_messages as messages
+from lairchat.client import verbs_report as report
 from lairchat.client import verbs_rooms as rooms
 from lairchat.client import verbs_sealed as sealed
 from lairchat.client import verbs_trust as trust
@@ -383,6 +384,14 @@ COMMANDS = (
         "/refound",
         "trust",
         sealed.refound,
+    ),
+    Command(
+        "report",
+        "/report [#N] REASON",
+        "show one message to the operators, with proof; in a held room: the change that was refused",
+        "/report #120 threatens me",
+        "moderate",
+        report.report,
     ),
     Command(
         "kick",

@@ -32,6 +32,7 @@ __all__ = [
     "React",
     "Recover",
     "Refound",
+    "Report",
     "RevokeDevice",
     "RoomCode",
     "Search",
@@ -288,6 +289,15 @@ class React(Effect):
     seq: int
     emoji: str
     on: bool = True
+
+
+class Report(Effect):
+    """Show a message to the operators with proof, or, ``seq`` 0, the change that was refused here."""
+
+    ref: int
+    room: int
+    seq: int
+    reason: str
 
 
 class AskAll(Effect):

@@ -116,6 +116,7 @@ SELECTION = (
     ("e", "edit", "edit your message; take a failed one back into the input"),
     ("d", "delete", "delete the message for everybody, after a question"),
     ("+", "react", "react to the message"),
+    ("!", "report", "show the message to the operators, after a question"),
     ("c", "copy", "copy the text to the terminal's clipboard"),
     ("y", "quote", "quote it in the input"),
 )

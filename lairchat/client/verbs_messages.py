@@ -28,6 +28,8 @@ __all__ = [
     "delete_selected",
     "edit",
     "edit_selected",
+    "numbered",
+    "on_selected",
     "poll",
     "react",
     "react_selected",
@@ -50,7 +52,7 @@ MODERATES = frozenset({"moderator", "admin", "owner"})
 def edit(state: AppState, call: Call) -> list[Effect]:
     """Give a message of ours another text."""
     room = need_sealed(state)
-    item = _numbered(room, call.word("#N"))
+    item = numbered(room, call.word("#N"))
     text = call.rest()
     if not text:
         call.word("the new text")
@@ -70,7 +72,7 @@ def change(state: AppState, room: Room, seq: int, text: str) -> list[Effect]:
 def reply(state: AppState, call: Call) -> list[Effect]:
     """Answer a message, which is shown above the answer."""
     room = need_sealed(state)
-    item = _numbered(room, call.word("#N"))
+    item = numbered(room, call.word("#N"))
     text = call.rest().strip("\n")
     if not text:
         call.word("the answer")
@@ -114,7 +116,7 @@ def vote(state: AppState, call: Call) -> list[Effect]:
     numbers = sorted({int(pick) for pick in picks})
     if 0 in numbers and len(numbers) > 1:
         raise CommandError("0 alone takes the vote back")
-    item = _numbered(room, number) if number else _poll(room)
+    item = numbered(room, number) if number else _poll(room)
     why = outbox.closed(state, room)
     if why:
         raise CommandError(why)
@@ -152,7 +154,7 @@ def seconds_in(word: str) -> int | None:
 def delete(state: AppState, call: Call) -> list[Effect]:
     """Delete a message, once the user said yes."""
     room = need_sealed(state)
-    item = _numbered(room, call.word("#N"))
+    item = numbered(room, call.word("#N"))
     call.end()
     return _delete(state, room, item)
 
@@ -177,7 +179,7 @@ def react(state: AppState, call: Call) -> list[Effect]:
     emoji = call.word("EMOJI")
     number = call.optional()
     call.end()
-    item = _numbered(room, number) if number else _last(room)
+    item = numbered(room, number) if number else _last(room)
     return _react(state, room, item, emoji)
 
 
@@ -213,7 +215,8 @@ def reaction_in(text: str) -> str:
     return word if not any(c.isascii() or c.isalnum() or c.isspace() for c in word) else ""
 
 
-def _numbered(room: Room, word: str) -> Item:
+def numbered(room: Room, word: str) -> Item:
+    """Return the message of a number that was typed; raise CommandError if it is not loaded."""
     number = word.removeprefix("#")
     if number.isascii() and number.isdigit():
         for item in room.window.items:
@@ -243,7 +246,7 @@ def edit_selected(state: AppState) -> list[Effect]:
     """Put the selected message back into the input: a failed one, or one of ours to change it."""
     if outbox.selected(state) is not None:
         return outbox.take_back(state)
-    return _on_selected(state, _begin)
+    return on_selected(state, _begin)
 
 
 def _begin(state: AppState, room: Room, item: Item) -> list[Effect]:
@@ -262,7 +265,7 @@ def reply_selected(state: AppState) -> list[Effect]:
     """Begin an answer to the selected message in the input; send a failed one again."""
     if outbox.selected(state) is not None:
         return outbox.resend(state)
-    return _on_selected(state, _answer)
+    return on_selected(state, _answer)
 
 
 def _answer(state: AppState, room: Room, item: Item) -> list[Effect]:
@@ -277,12 +280,12 @@ def _answer(state: AppState, room: Room, item: Item) -> list[Effect]:
 
 def delete_selected(state: AppState) -> list[Effect]:
     """Delete the selected message, once the user said yes."""
-    return _on_selected(state, _delete)
+    return on_selected(state, _delete)
 
 
 def react_selected(state: AppState) -> list[Effect]:
     """Begin a reaction to the selected message in the input."""
-    return _on_selected(state, _prepare)
+    return on_selected(state, _prepare)
 
 
 def _prepare(state: AppState, room: Room, item: Item) -> list[Effect]:
@@ -294,9 +297,10 @@ def _prepare(state: AppState, room: Room, item: Item) -> list[Effect]:
     return []
 
 
-def _on_selected(
+def on_selected(
     state: AppState, act: Callable[[AppState, Room, Item], list[Effect]]
 ) -> list[Effect]:
+    """Do something with the selected message of an encrypted room, or say why not."""
     item = selected_item(state)
     if item is None or not item.counts or item.order[1]:
         notice(state, "that is for messages that everybody has")

@@ -268,6 +268,26 @@ class StoreShut(Refusal):
     text = "encrypted rooms are locked on this device. Type your password: /unlock, or: lair unlock"
 
 
+class ReportProof(Refusal):
+    """A message is to be reported of which this device has not kept what its author signed."""
+
+    code = "LC-REPORT-PROOF"
+    text = (
+        "this device cannot prove who wrote #{seq}: it is yours, or from the backup or an older lair. "
+        "Try another device of yours."
+    )
+    sample = sample_of(seq=120)
+
+
+class ReportNothing(Refusal):
+    """A refused change is to be reported in a room that has none."""
+
+    code = "LC-REPORT-NOTHING"
+    text = (
+        "no change was refused in this room. Name the message: /report #120 what is wrong with it"
+    )
+
+
 class DeviceNew(Refusal):
     """Encrypted rooms are asked for on a device that is none of the account's yet."""
 

@@ -27,6 +27,7 @@ from lairchat.client.secret import Secret
 from lairchat.client.tls import verify_identity
 from lairchat.core.admission import Admission
 from lairchat.core.throttle import Rate, Throttle
+from lairchat.e2ee.telling import told
 from lairchat.features.accounts.rules import Registration
 from lairchat.features.accounts.server import create_owner_invite
 from lairchat.features.delivery import server as delivery_server
@@ -40,6 +41,7 @@ from lairchat.features.moderation import server as moderation_server
 from lairchat.features.muting import server as muting_server
 from lairchat.features.presence import server as presence_server
 from lairchat.features.reading import server as reading_server
+from lairchat.features.reports import server as reports_server
 from lairchat.features.rooms import server as rooms_server
 from lairchat.features.transfer import server as transfer_server
 from lairchat.model import faults, limits
@@ -208,6 +210,7 @@ class Network:
             key_packages_server.make(),
             keepsakes_server.make(),
             reading_server.make(),
+            reports_server.make(told),
             inbox_server.make(),
             delivery_server.make(lambda: IDENTITY),
             joining_server.make(lambda: IDENTITY),

@@ -397,6 +397,16 @@ class SealedRequests:
         self._sealed.sending.say(effect.room, Vote(target, list(effect.picks)))
         self._done(effect.ref)
 
+    async def report(self, effect: sealed_effects.Report) -> None:
+        """Show a message, or a change that was refused, to the operators."""
+        self._sealed.require_own()
+        reporting = self._sealed.reporting
+        if effect.seq:
+            number = await reporting.message(effect.room, effect.seq, effect.reason)
+        else:
+            number = await reporting.change(effect.room, effect.reason)
+        self._done(effect.ref, f"the operators have it as report {number}")
+
     async def search(self, effect: sealed_effects.Search) -> None:
         """Look for words in what this device has."""
         store = self._sealed.require_store()
@@ -471,6 +481,7 @@ _HANDLERS: dict[type[effects.Effect], Handler] = {
     sealed_effects.React: SealedRequests.react,
     sealed_effects.AskAll: SealedRequests.ask_all,
     sealed_effects.PickAnswers: SealedRequests.vote,
+    sealed_effects.Report: SealedRequests.report,
     sealed_effects.Search: SealedRequests.search,
     sealed_effects.SetTimer: SealedRequests.set_timer,
     sealed_effects.RoomCode: SealedRequests.room_code,

@@ -37,6 +37,7 @@ from lairchat.client.sealed.opening import Opening
 from lairchat.client.sealed.packages import Packages
 from lairchat.client.sealed.partners import Partners
 from lairchat.client.sealed.places import Places
+from lairchat.client.sealed.reporting import Reporting
 from lairchat.client.sealed.sending import Sending
 from lairchat.client.sealed.showing import Lines, Showing
 from lairchat.client.sealed.successors import Successors
@@ -123,6 +124,7 @@ class Sealed:
         self.places = Places(self)
         self.partners = Partners(self)
         self.way_in = WayIn(self)
+        self.reporting = Reporting(self)
         self.random = link.random
         self.now = link.now
         self._keyring = keyring or Keyring()

@@ -76,10 +76,10 @@ def here() -> Iterator[Reporting]:
     world.close()
 
 
-def payload(body: Known) -> bytes:
+def payload(body: Known, at: int = WRITTEN) -> bytes:
     """Return what a client seals."""
     head, place = LogHead(1, bytes(32)), Place(0, bytes(32))
-    return encode_payload(Payload(1, bytes(16), 1, place, head, WRITTEN, encode_body(body)))
+    return encode_payload(Payload(1, bytes(16), 1, place, head, at, encode_body(body)))
 
 
 def said(member: Member, reader: Member, what: Known | bytes) -> bytes:
@@ -455,18 +455,33 @@ def desk_of(here: Here) -> Desk:
     return Desk(here.server.kernel, session, "local")
 
 
-@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
-def test_nothing_that_somebody_wrote_reaches_the_terminal_as_it_is(
-    here: Reporting, form: list[str]
-) -> None:
-    _, bob, carol = room_of(here, "alice", "bob", "carol")
-    console = Console(
+def console_of(here: Here) -> Console:
+    return Console(
         Verbs(here.server.kernel.table),
         desk_of(here).give,
         who="op",
         role=ServerRole.OWNER,
         source="test",
     )
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_a_clock_at_the_end_of_time_hides_no_report(here: Reporting, form: list[str]) -> None:
+    """An author's clock is whatever the author likes."""
+    _, bob, carol = room_of(here, "alice", "bob", "carol")
+    late = payload(Text("I know where you live"), limits.INTEGER_MAX)
+    number = report(carol, said(bob, carol, late))
+    words = ["report", "show", str(number), *form]
+    out = here.server.result(ensureDeferred(console_of(here).run(words)))
+    assert (out.status, "I know where you live" in out.text) == (0, True)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_nothing_that_somebody_wrote_reaches_the_terminal_as_it_is(
+    here: Reporting, form: list[str]
+) -> None:
+    _, bob, carol = room_of(here, "alice", "bob", "carol")
+    console = console_of(here)
     texts = [one for one in hostile.texts() if one and one.isprintable() is False]
     texts = [one for one in texts if "\ud800" not in one and one.strip()]
     for text in ["\n".join(texts)[: limits.MESSAGE_CHARS], *texts[:6]]:
