@@ -12,15 +12,16 @@ from lairchat.client import effects, inputs
 from lairchat.client import effects_sealed as sealed
 from lairchat.client.sealed.directs import FOUNDING
 from lairchat.client.sealed.report import report
+from lairchat.e2ee.room import Room
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.rooms import messages as rooms
 from lairchat.features.rooms.messages import RoomInfo
-from lairchat.model.refusals import GroupMissing
+from lairchat.model.refusals import GroupMissing, RateLimited
 from lairchat.trust.locks import Cause, Hold
-from lairchat.trust.policy import Policy
+from lairchat.trust.policy import Policy, direct_policy
 from lairchat.trust.safety_number import half, safety_number
 from tests.client.conversations import Conversations
-from tests.client.crowd import Device
+from tests.client.crowd import Device, ServerView
 
 
 @pytest.fixture
@@ -484,3 +485,74 @@ def test_who_went_on_elsewhere_finds_the_way_by_the_name(chat: Conversations) ->
     assert isinstance(ref, inputs.RoomJoined)
     assert ref.room.id == new
     over(alice, old, new)
+
+
+def test_no_word_of_the_server_ends_a_private_room(chat: Conversations) -> None:
+    """A device that was revoked is put out of it all the same, and people go on talking."""
+    alice = chat.register("alice")
+    desk = chat.link("alice")
+    assert desk is not None
+    room = chat.create(alice)
+    assert room is not None
+    chat.after(20)
+    assert desk.leaf in ServerView(chat.network, room).roster(ServerView(chat.network, room).epoch)
+    infos = side(alice).link.rooms.infos
+    infos[room] = replace(infos[room], followed_by=99)
+    chat.revoke(alice, desk)
+    chat.after(90)
+    view = ServerView(chat.network, room)
+    assert desk.leaf not in view.roster(view.epoch)
+    assert label(alice, room) == "E2E"
+    assert side(alice).title(room) != "alice (before)"
+
+
+def test_what_the_server_refuses_to_found_it_founds_no_other_day(chat: Conversations) -> None:
+    """Whoever was told that it failed has not asked for it any more."""
+    alice, _, old = meet(chat)
+    break_for_good(old, alice)
+    asked = side(alice).ask
+
+    def busy(command: Any, *more: Any) -> Any:
+        return (
+            fail(RateLimited(retry_after=9.0))
+            if command is rooms.REFOUND
+            else asked(command, *more)
+        )
+
+    with patch.object(side(alice), "ask", busy):
+        assert isinstance(refound(chat, alice, old), inputs.CommandFailed)
+    assert not side(alice).opened.marks.facts(FOUNDING)
+    infos = side(alice).link.rooms.infos
+    assert "nobody here has founded" in str(
+        founds(chat, alice, replace(infos[old], room=99, follows=old))
+    )
+
+    def old_again(command: Any, *more: Any) -> Any:
+        return succeed(infos[old]) if command is rooms.REFOUND else asked(command, *more)
+
+    with patch.object(side(alice), "ask", old_again):
+        assert isinstance(refound(chat, alice, old), inputs.CommandFailed)
+    assert not side(alice).opened.marks.facts(FOUNDING)
+
+
+def test_somebody_elses_group_ends_nothing(chat: Conversations) -> None:
+    """A member who founds one, with a server, that says it follows a conversation of other people."""
+    alice, _, old = meet(chat)
+    chat.register("mallory")
+    other = chat.direct(alice, "mallory")
+    assert other is not None
+    chat.after(5)
+    store = alice.store
+    bobs, mallorys = store.room(old), store.room(other)
+    assert bobs is not None
+    assert mallorys is not None
+    policy = direct_policy(*mallorys.policy.parties, bobs.group.context.group_id)
+    honest = Room.policy.fget
+    assert honest is not None
+    signed = property(lambda state: policy if state.room == other else honest(state))
+    with patch.object(Room, "policy", signed):
+        side(alice).directs.forget()
+        assert side(alice).directs.after(old) is None
+        assert label(alice, old) == "E2E"
+        marks = {line.what: line for line in report(store, 0)}
+        assert "has come in its place" not in marks[f"room {old}"].text

@@ -7,6 +7,7 @@ With whom a new one is says the pin of the name: the account of before, or anoth
 person has taken it for that name.
 """
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lairchat.client import inputs
@@ -17,6 +18,7 @@ from lairchat.model import faults, refusals
 from lairchat.model.names import name_key
 from lairchat.model.refusal import Refusal
 from lairchat.trust.locks import Cause, Hold
+from lairchat.trust.pins import Pin
 from lairchat.trust.policy import Kind, Policy, direct_policy
 
 if TYPE_CHECKING:
@@ -75,18 +77,23 @@ class Directs:
         After it was put back to before it may know nothing of the group that was here, so that no
         policy could name it.  One that is over by a policy is not taken for it.
         """
-        info = self._sealed.link.rooms.infos.get(state.room)
-        follower = None if info is None else info.followed_by
+        follower = self._follower(state.room)
         later = None if follower is None else self._state(follower)
-        if later is None or not self._is_lost(state) or not self._goes_on(state, later.room):
+        lost = self._sealed.labels.is_lost(state)
+        if later is None or not lost or not self._goes_on(state, later.room):
             return None
         return later.room if self._signed(later) is None else None
 
-    def _is_lost(self, state: Room) -> bool:
-        """Tell whether nothing can ever be said again in a room: its log or its group is broken."""
-        lost = {Cause.ROOM_CUT, Cause.ROOM_FORKED}
-        held = self._sealed.opened.people.holds(state.room)
-        return state.halted is not None or any(one.cause in lost for one in held)
+    def _follower(self, room: int) -> int | None:
+        """Return which conversation follows one, by the server's word.
+
+        Of a private room it has no say in that: nobody would renew its keys any more, or put out a
+        device that was revoked, while people went on writing there.
+        """
+        info = self._sealed.link.rooms.infos.get(room)
+        if info is None or not self._sealed.partners.is_direct(room):
+            return None
+        return info.followed_by
 
     def _followers(self) -> dict[bytes, set[int]]:
         if self._later is None:
@@ -103,17 +110,7 @@ class Directs:
         later = self._state(number)
         if later is None or number == state.room or self._sealed.is_out(number):
             return False
-        before, now = _other(state), _other(later)
-        if before == now:
-            return True
-        # Begun anew: only once the person has taken that account for the name.
-        name = self._sealed.directory.name_of(now)
-        pin = self._sealed.pins().get(name)
-        return (
-            name == self._sealed.directory.name_of(before)
-            and pin is not None
-            and pin.account == now
-        )
+        return is_same_person(state, later, self._sealed.directory.name_of, self._sealed.pins())
 
     def last(self, room: int) -> int:
         """Return the conversation in which one goes on by now, itself if it is not over."""
@@ -132,20 +129,18 @@ class Directs:
         """
         if self._state(room) is not None:
             return self.after(room) is not None
-        info = self._sealed.link.rooms.infos.get(room)
-        return info is not None and info.followed_by is not None
+        return self._follower(room) is not None
 
     def is_ending(self, room: int) -> bool:
         """Tell whether the server says that another one follows, into which this device has not come.
 
         Not where this device is in that one and knows better.
         """
-        info = self._sealed.link.rooms.infos.get(room)
-        follower = None if info is None else info.followed_by
+        follower = self._follower(room)
         return follower is not None and self._state(follower) is None
 
     def title(self, room: int, name: str) -> str:
-        """Return what the conversation with somebody is called, so that no two are called alike."""
+        """Return what the conversation with somebody is called: that name is only of the one that goes on."""
         return BEFORE.format(name=name) if self.is_over(room) else name
 
     # -- locks
@@ -206,7 +201,7 @@ class Directs:
             held = await self._is_strange(room, own)
         else:
             held = (
-                self._is_lost(state)
+                self._sealed.labels.is_lost(state)
                 or self._is_with_another(state)
                 or own not in state.policy.parties
             )
@@ -240,12 +235,20 @@ class Directs:
 
     async def _ask(self, room: int, name: str) -> "RoomInfo":
         """Have the server make the conversation that follows, and note that the person wants that."""
-        self._sealed.opened.marks.keep_fact(f"{FOUNDING}{room}", b"1")
-        made: RoomInfo = await self._sealed.ask(rooms.REFOUND, rooms.RefoundDirect(room))
-        self._sealed.partners.require_asked(made, name)
-        if made.room == room or self.is_over(made.room):
-            # It would be read only again, or is the very one that cannot go on.
-            raise refusals.GroupRefused(why="the server gave a conversation that is over")
+        marks, wanted = self._sealed.opened.marks, f"{FOUNDING}{room}"
+        marks.keep_fact(wanted, b"1")
+        try:
+            made: RoomInfo = await self._sealed.ask(rooms.REFOUND, rooms.RefoundDirect(room))
+            self._sealed.partners.require_asked(made, name)
+            if made.room == room or self.is_over(made.room):
+                # It would be read only again, or is the very one that cannot go on.
+                raise refusals.GroupRefused(why="the server gave a conversation that is over")
+        except faults.NetLost:
+            raise
+        except Refusal:
+            # It is said, and done with: the server does not come back to it one day by itself.
+            marks.keep_fact(wanted, None)
+            raise
         self._sealed.link.rooms.joined(made)
         return made
 
@@ -314,7 +317,8 @@ class Directs:
                 before = None if info is None else info.follows
                 continue
             state = self._state(before)
-            here = None if state is None or self._is_lost(state) else state.group.context.group_id
+            lost = state is None or self._sealed.labels.is_lost(state)
+            here = None if state is None or lost else state.group.context.group_id
             if here not in (None, told.group):
                 raise refusals.GroupRefused(why="the server speaks of another group than was here")
             return told.group
@@ -375,6 +379,22 @@ class Directs:
     def _state(self, room: int) -> Room | None:
         store = self._sealed.store
         return None if store is None else store.room(room)
+
+
+def is_same_person(
+    before: Room, now: Room, name_of: Callable[[bytes], str], pins: Mapping[str, Pin]
+) -> bool:
+    """Tell whether two direct conversations are with the same person.
+
+    A policy alone does not say so: somebody else could name there, with a server, the group of a
+    conversation that is not theirs, and end it.
+    """
+    known, found = _other(before), _other(now)
+    if known == found:
+        return True
+    # Begun anew: only once the person has taken that account for the name.
+    pin = pins.get(name_of(found))
+    return name_of(known) == name_of(found) and pin is not None and pin.account == found
 
 
 def _other(state: Room) -> bytes:

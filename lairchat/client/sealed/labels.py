@@ -66,6 +66,8 @@ _TEXTS = {
 }
 
 
+_LOST = frozenset({Cause.ROOM_CUT, Cause.ROOM_FORKED})
+"""Of these a room is held for good, unless the server gives what it has withheld."""
 NAMED = 3
 """count: people who are named on a lock; of more, the number."""
 
@@ -88,6 +90,11 @@ class Labels:
         if found is Lock.HELD:
             return found, held_text(held)
         return found, self._sealed.why_waiting(room) if found is Lock.WAITING else ""
+
+    def is_lost(self, state: Room) -> bool:
+        """Tell whether nothing can ever be said again in a room: its log or its group is broken."""
+        held = self._sealed.opened.people.holds(state.room)
+        return state.halted is not None or any(one.cause in _LOST for one in held)
 
     def audience(self, room: int) -> Audience:
         """Return whom a message is for that is typed now."""

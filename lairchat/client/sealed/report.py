@@ -6,6 +6,7 @@ From the store alone: neither the network nor the screen is asked, and no name o
 from typing import NamedTuple
 
 from lairchat.client.sealed.device import WORDS
+from lairchat.client.sealed.directs import is_same_person
 from lairchat.client.store import Store
 from lairchat.e2ee.room import Room
 from lairchat.mls.suites import HYBRID
@@ -123,7 +124,7 @@ def _room(store: Store, room: Room, pins: dict[str, Pin], now_ms: int) -> Line:
     what = f"room {room.room}"
     if room.behind is not None:
         return Line(NOTE, what, f"{text}; behind: {room.behind}")
-    later = _later(store, room)
+    later = _later(store, room, pins)
     if later is not None:
         return Line(NOTE, what, f"{text}; over: room {later} has come in its place")
     held = _held(store, room, pins)
@@ -134,11 +135,15 @@ def _room(store: Store, room: Room, pins: dict[str, Pin], now_ms: int) -> Line:
     return Line(OK, what, text)
 
 
-def _later(store: Store, room: Room) -> int | None:
+def _later(store: Store, room: Room, pins: dict[str, Pin]) -> int | None:
     """Return the direct conversation that has come in the place of one; None if none has."""
-    own = room.group.context.group_id
-    states = [found for found in map(store.room, store.rooms()) if found is not None]
-    return next((one.room for one in states if one.policy.before == own), None)
+    logs, group = store.people.logs, room.group.context.group_id
+    for found in map(store.room, store.rooms()):
+        if found is None or found.policy.before != group or room.policy.kind != Kind.DIRECT:
+            continue
+        if is_same_person(room, found, lambda account: logs[account].genesis.name, pins):
+            return found.room
+    return None
 
 
 def _held(store: Store, room: Room, pins: dict[str, Pin]) -> list[Hold]:

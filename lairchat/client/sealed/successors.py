@@ -10,7 +10,6 @@ from lairchat.client import effects, inputs
 from lairchat.features.rooms import messages as rooms
 from lairchat.model import refusals
 from lairchat.model.refusal import Refusal
-from lairchat.trust.locks import Cause
 
 if TYPE_CHECKING:
     from lairchat.client.sealed.service import Sealed
@@ -29,17 +28,12 @@ class Successors:
             await self._sealed.directs.refound(room)
             return
         state = self._sealed.following(room).state
-        if state is None or (state.halted is None and not self._is_lost(room)):
+        if state is None or not self._sealed.labels.is_lost(state):
             raise refusals.GroupRefused(why="the room is not held for good")
         title = self._sealed.opened.marks.title(room)
         accounts = {one.account for one in state.members} - {state.own.account}
         names = sorted(self._sealed.directory.name_of(one) for one in accounts)
         await self._found(title.name or f"room-{room}", title.topic, names, 0)
-
-    def _is_lost(self, room: int) -> bool:
-        """Tell whether a room's log is not what its members had."""
-        causes = {one.cause for one in self._sealed.opened.people.holds(room)}
-        return bool(causes & {Cause.ROOM_CUT, Cause.ROOM_FORKED})
 
     async def succeed(self, room: int, ref: int) -> None:
         """Open the encrypted successor of a plain room; raises a Refusal."""
