@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from lairchat.client import effects, inputs
 from lairchat.client import effects_sealed as sealed
@@ -11,7 +11,7 @@ from lairchat.client.secret import Secret
 from lairchat.e2ee.payload import Poll, Target, Vote
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.joining import messages as joining
-from lairchat.model import faults
+from lairchat.model import faults, refusals
 from lairchat.storage import log
 from lairchat.trust.pins import Sureness
 from tests.client.network import NetworkTest, Person
@@ -213,6 +213,31 @@ class Talking(SealedTest):
         self.network.wait(130)
         assert len(asked) == len(set(asked)) == 25
         assert alice.link.sealed.opened.marks.facts("drop:") == []
+
+    def test_what_the_server_cannot_drop_now_keeps_nothing_behind_it_waiting(self) -> None:
+        (alice,) = self.enter("alice")
+        room = self.create(alice)
+        alice.request(sealed.SetTimer, room, 5)
+        for number in range(25):
+            alice.say(f"message {number}", room)
+            self.network.wait(1)
+        names = [str(self.seq(alice, room, f"message {number}")) for number in range(25)]
+        ask, ill = alice.link.sealed.ask, sorted(names)[:20]
+
+        def asking(command: Any, request: Any, key: Any = None) -> Any:
+            if command is delivery.TOMBSTONE and str(request.seq) in ill:
+                return fail(refusals.Internal(incident="7"))
+            return ask(command, request, key)
+
+        self.patch(alice.link.sealed, "ask", asking)
+        alice.do(effects.MoveCursor(room, self.seq(alice, room, "message 24")))
+        self.network.wait(200)
+        marks = alice.link.sealed.opened.marks
+        assert marks.facts("drop:") == [f"drop:{room}:{name}" for name in ill]
+        # And what it could not is asked for again.
+        ill.clear()
+        self.network.wait(130)
+        assert marks.facts("drop:") == []
 
     def test_what_disappears_while_nobody_is_connected_goes_from_the_server_later(self) -> None:
         alice, bob = self.enter("alice", "bob")

@@ -37,6 +37,7 @@ class Expiring:
         self._sealed = sealed
         self._call: Any = None
         self._dropping: set[str] = set()
+        self._put_off: set[str] = set()
 
     def set_timer(self, room: int, seconds: int) -> None:
         """Let what this device says in a room stay so long once it is read; 0: it stays."""
@@ -88,10 +89,16 @@ class Expiring:
     def drop(self) -> None:
         """Have the server drop what of that is ours, once it can be reached."""
         if self._sealed.ready:
-            waiting = self._sealed.opened.marks.facts(_DROP)
             # Not twice what has no answer yet: it would cost what this account may ask for.
-            more = max(0, _DROPS_AT_ONCE - len(self._dropping))
-            for name in [one for one in waiting if one not in self._dropping][:more]:
+            waiting = [
+                one for one in self._sealed.opened.marks.facts(_DROP) if one not in self._dropping
+            ]
+            # What was put off comes last: it would keep all behind it from being asked for.
+            turn = [one for one in waiting if one not in self._put_off]
+            if not turn:
+                self._put_off.clear()
+                turn = waiting
+            for name in turn[: max(0, _DROPS_AT_ONCE - len(self._dropping))]:
                 self._drop(name)
 
     def _drop(self, name: str) -> None:
@@ -119,6 +126,8 @@ class Expiring:
         failure.trap(Refusal)
         refusal = failure.value
         assert isinstance(refusal, Refusal)
-        if refusal.retry_after is None and not isinstance(refusal, _LATER):
+        if refusal.retry_after is not None or isinstance(refusal, _LATER):
+            self._put_off.add(name)
+        else:
             # Another device of ours was quicker, or the room is gone: there is nothing to drop.
             self._dropped(None, name)
