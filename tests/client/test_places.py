@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import text as sql
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from lairchat.client import effects, inputs
 from lairchat.client import effects_sealed as sealed
@@ -547,3 +547,37 @@ class Keys(PlacesTest):
         assert times == []
         other.link.sealed.store = store
         assert self.place(other, room) == 0
+
+    def test_a_key_that_goes_meanwhile_opens_nothing(self) -> None:
+        alice, other, _, room = self.three()
+        slot = self.slot(alice, {self.group(alice, room): 3})
+        directory, marks = other.link.sealed.directory, other.link.sealed.opened.marks
+
+        async def read(_: bytes) -> None:
+            marks.keep_fact("backup key", None)
+
+        self.patch(directory, "read", read)
+        self.hear(other, os.urandom(16), slot)
+        assert self.place(other, room) == 0
+
+    def test_who_logs_out_while_it_is_asked_for_takes_nothing(self) -> None:
+        alice, other, _, room = self.three()
+        slot = wire.Slot(self.device(alice), self.slot(alice, {self.group(alice, room): 3}))
+        ask, waiting = other.link.ask, list[Deferred[Any]]()
+
+        def asking(what: Any, *more: Any) -> Any:
+            if what is not wire.LIST:
+                return ask(what, *more)
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.patch(other.link, "ask", asking)
+        side = other.link.sealed
+        side.places.online()
+        done = side.ask(wire.LIST, wire.ListPlaces())
+        other.request(effects.Logout)
+        assert len(waiting) == 2
+        for answer in waiting:
+            answer.callback(wire.SlotList([slot]))
+        self.failureResultOf(done, faults.NetLost)
+        assert other.of(inputs.CursorMoved) == []

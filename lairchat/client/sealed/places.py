@@ -15,7 +15,7 @@ from lairchat.client import inputs
 from lairchat.e2ee.places import open_slot, seal
 from lairchat.features.reading import messages as wire
 from lairchat.mls.errors import MLSError
-from lairchat.model import limits
+from lairchat.model import faults, limits
 from lairchat.model.refusal import Refusal
 from lairchat.trust.secret import SecretBytes
 from lairchat.trust.signing import SigningKey
@@ -81,7 +81,9 @@ class Places:
     @property
     def _key(self) -> SecretBytes:
         key = self._sealed.opened.backups.key()
-        assert key is not None, "asked for by a device that takes part"
+        if key is None:
+            # It was there when this began.
+            raise faults.BackupKeyless
         return key
 
     def _failed(self, failure: Failure, again: Callable[[], None]) -> None:

@@ -155,10 +155,17 @@ class Sealed:
     def ask(
         self, command: Command[Any, Any], request: msgspec.Struct, key: bytes | None = None
     ) -> "Deferred[Any]":
-        """Ask the server; whatever ends the connection meanwhile, it is LC-NET-LOST."""
+        """Ask the server; whatever ends the connection, or this, meanwhile: it is LC-NET-LOST."""
         if self._released:
             return fail(faults.NetLost(address=self.link.target.host))
-        return self.link.ask(command, request, key).addErrback(self._unanswered)
+        asking = self.link.ask(command, request, key)
+        return asking.addCallbacks(self._answered, self._unanswered)
+
+    def _answered(self, answer: Any) -> Any:
+        """Keep an answer from going on in a store that was closed while it was on its way."""
+        if self._released:
+            raise faults.NetLost(address=self.link.target.host)
+        return answer
 
     def _unanswered(self, failure: Failure) -> Failure:
         """Keep what a server says as it goes from being taken for its answer."""
