@@ -70,6 +70,7 @@ def make_item(state: AppState, message: i.Message) -> Item:
         item.mark = "v"
     if item.counts:
         item.edited = message.edited > 0
+        item.poll = message.poll
         item.reactions = tuple((safe(emoji), count, own) for emoji, count, own in message.reactions)
         if message.reply is not None:
             seq, sender, answered = message.reply

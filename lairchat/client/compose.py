@@ -122,9 +122,7 @@ def _command(state: AppState, room: Room, text: str) -> list[Effect]:
     word, rest = commands.split(text)
     if "\n" in text.strip() and word not in MULTILINE:
         return _hold(state, room, "This begins with / and has several lines.")
-    what = word in MULTILINE and (
-        _secret_in(state, rest) or _secret_in(state, rest.strip().partition(" ")[2])
-    )
+    what = next(filter(None, (_secret_in(state, one) for one in _told(word, rest))), "")
     if what:
         ask(
             state,
@@ -133,6 +131,15 @@ def _command(state: AppState, room: Room, text: str) -> list[Effect]:
         )
         return []
     return _run(state, room, text)
+
+
+def _told(word: str, rest: str) -> list[str]:
+    """Return what others would read of a command, each part as it could be a secret by itself."""
+    if word == "poll":
+        question, *answers = rest.split("|")
+        # All of it as well: recovery words may stand in several of them.
+        return [rest, question, question.strip().removeprefix("many "), *answers]
+    return [rest, rest.strip().partition(" ")[2]] if word in MULTILINE else []
 
 
 def _run_asked(state: AppState, room: Room, text: str) -> list[Effect]:

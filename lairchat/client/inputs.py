@@ -327,6 +327,7 @@ class Message(Value):
     ``edited``: how often.  ``reactions``: (emoji, how many, whether one is ours).
     ``reply``: (place, sender, text) of the message that it answers; the place is 0, and the sender
     empty, if that one is not here.
+    ``poll``: it asks something, with answers to pick from; its text alone could look like it.
     """
 
     seq: int
@@ -338,6 +339,7 @@ class Message(Value):
     edited: int = 0
     reactions: tuple[tuple[str, int, bool], ...] = ()
     reply: tuple[int, str, str] | None = None
+    poll: bool = False
 
 
 class MessageArrived(Input):

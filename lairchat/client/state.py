@@ -52,6 +52,7 @@ class Item:
     ``mark``: empty, ``..`` queued, ``v`` stored, ``x`` failed; ``why`` then says the reason.
     ``reactions``: (emoji, how many, whether one is ours).
     ``answers``: the order of the message that it answers; ``reply``: that one, in one line.
+    ``poll``: answers can be picked in it.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Item:
         "mention",
         "order",
         "own",
+        "poll",
         "reactions",
         "reply",
         "sender",
@@ -82,6 +84,7 @@ class Item:
         self.mark = ""
         self.why = ""
         self.edited = False
+        self.poll = False
         self.reactions: tuple[tuple[str, int, bool], ...] = ()
         self.answers: Order | None = None
         self.reply = ""

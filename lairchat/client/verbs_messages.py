@@ -227,7 +227,7 @@ def numbered(room: Room, word: str) -> Item:
 
 def _poll(room: Room) -> Item:
     for item in reversed(room.window.items):
-        if item.counts and item.order[1] == 0 and item.text.startswith("poll: "):
+        if item.counts and item.order[1] == 0 and item.poll:
             return item
     raise CommandError("there is no poll here. With its number: /vote 1 #120")
 

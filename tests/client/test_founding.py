@@ -57,13 +57,6 @@ class Founded(SealedTest):
                     self.cut(alice, part, answered=answered)
                     failed = alice.request(effects.Create, "attic", "private")
                     assert isinstance(failed, inputs.CommandFailed), failed
-                    print(
-                        "PART",
-                        part.name,
-                        answered,
-                        alice.link.sealed.opened.marks.facts("f"),
-                        alice.link.sealed.opened.marks.facts("m"),
-                    )
                     self.check(alice)
                 self.end()
                 self.setUp()
@@ -78,13 +71,6 @@ class Founded(SealedTest):
                     alice.leave()
                     alice = self.reopened(alice).start()
                     alice.do(sealed.Unlock(Secret("alice")))
-                    print(
-                        "PART",
-                        part.name,
-                        answered,
-                        alice.link.sealed.opened.marks.facts("f"),
-                        alice.link.sealed.opened.marks.facts("m"),
-                    )
                     self.check(alice)
                 self.end()
                 self.setUp()

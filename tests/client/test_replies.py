@@ -7,7 +7,7 @@ from lairchat.client import effects_sealed as es
 from lairchat.client import inputs as i
 from lairchat.client import inputs_sealed as s
 from lairchat.client.dialogs import Question
-from lairchat.client.secret import Secret, WordsTrace
+from lairchat.client.secret import Secret, Trace, WordsTrace
 from lairchat.e2ee.payload import Poll
 from lairchat.model import limits
 from tests.client.network import Person as Device
@@ -141,6 +141,27 @@ def test_recovery_words_are_held_back_from_an_answer_too() -> None:
     assert isinstance(person.state.dialog, Question)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "/poll hunter22 | yes | no",
+        "/poll many hunter22 | yes | no",
+        "/poll tea? | yes | hunter22",
+        "/poll n? " + "".join(f"| {n} " for n in range(19)) + "| hunter22",
+        f"/poll {' '.join(RECOVERY)} | yes | no",
+        f"/poll words? | {' | '.join(RECOVERY)}",
+    ],
+)
+def test_secrets_are_held_back_from_a_poll_too(typed: str) -> None:
+    person = secret()
+    person.state.trace = Trace(Secret("hunter22"), b"k" * 32)
+    person.state.words_trace = WordsTrace(RECOVERY, person.state.trace_key)
+    assert person.enter(typed) == []
+    assert isinstance(person.state.dialog, Question)
+    assert person.types("n") == []
+    assert person.input == typed
+
+
 def test_a_poll_is_asked() -> None:
     (ask,) = secret().enter("/poll When do we meet? | at five |at six")
     assert ask == es.AskAll(ask.ref, 7, "When do we meet?", ("at five", "at six"), False)
@@ -186,7 +207,9 @@ def test_answers_are_picked_in_the_last_poll_or_in_one_by_number() -> None:
     person = secret()
     for seq in (100, 101):
         text = "poll: tea?\n  1. yes  x0\n  2. no  x0"
-        person.link(i.MessageArrived(7, i.Message(seq, NOON, "bob", text)))
+        person.link(i.MessageArrived(7, i.Message(seq, NOON, "bob", text, poll=True)))
+    # Whose words only look like one asks nothing.
+    person.link(i.MessageArrived(7, i.Message(102, NOON, "bob", "poll: tea?\n  1. yes  x0")))
     assert person.enter("/vote 2")[0].seq == 101
     (vote,) = person.enter("/vote 2 1 #100")
     assert (vote.seq, vote.picks) == (100, (0, 1))

@@ -138,6 +138,7 @@ class Showing:
             message.edited,
             reactions,
             self._answered(room, said.body),
+            poll=isinstance(said.body, Poll),
         )
 
     def _answered(self, room: int, body: Known | Unknown) -> tuple[int, str, str] | None:
