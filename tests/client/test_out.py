@@ -300,3 +300,13 @@ class Out(SealedTest):
         assert here not in {one.device for one in state.members}
         self.say(bob, "still here", room)
         assert alice.texts(room)[-1] == "still here"
+
+    def test_what_was_said_just_before_a_device_was_linked_comes_too(self) -> None:
+        alice, bob, room = self.two()
+        self.network.wait(70)
+        self.say(alice, "a moment ago", room)
+        second = self.second(bob)
+        kept = second.link.sealed.opened.messages
+        assert [one.text for one in kept.after(room, 0, 20)] == ["from before"]
+        self.network.wait(120)
+        assert [one.text for one in kept.after(room, 0, 20)] == ["from before", "a moment ago"]

@@ -48,6 +48,8 @@ _TRIES: Final = 5
 """count: how often a round begins again because another device was faster."""
 _ORPHANED_SECONDS: Final = 3_600
 """seconds: until an object that no index names is taken for one that was left behind."""
+_ONCE_MORE_SECONDS = 90.0
+"""seconds: from the first look at the backup to the second."""
 _OLD = (
     "the server gives an older backup than this device has seen ({why}): it was put back to before, or"
     " hides something. Nothing here is lost; this device backs up anew what it has"
@@ -221,6 +223,9 @@ class Backup:
         self._show(found.restored, first=first)
         while await self._write(found):
             pass
+        if first:
+            # Others write once a minute: what was said just before this device was linked comes then.
+            self._sealed.later(_ONCE_MORE_SECONDS, self._begin)
         if not self._collected:
             names = [entry.name for entry in found.index.entries]
             await self._objects.drop_others([INDEX, *names], age=_ORPHANED_SECONDS)
