@@ -52,7 +52,7 @@ class CodesCounted(SealedTest):
     def names(self, one: Person, room: int) -> set[str]:
         state = one.link.sealed.opened.room(room)
         assert state is not None
-        name_of = one.link.sealed.shown_name
+        name_of = one.link.sealed.names.shown
         return {name_of(account) for account in accounts_in(state.group.public.tree)}
 
     def left(self, one: Person, room: int) -> list[int]:

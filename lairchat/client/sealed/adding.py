@@ -91,7 +91,7 @@ class Adding:
             if account in accounts_in(state.group.public.tree) and account != own:
                 continue
             log = await self._sealed.directory.read(account)
-            user = self._sealed.user_of(room, account)
+            user = self._sealed.names.user(room, account)
             if log is None or user is None:
                 continue
             inside = {one.device for one in state.members if one.account == account}
@@ -227,7 +227,7 @@ class Adding:
         """Return the account of a member by name; raises NotMember."""
         state = self._sealed.following(room).state
         if state is None:
-            raise self._sealed.why_not(room)
+            raise self._sealed.waiting.refusal(room)
         wanted = name_key(name)
         for account in {one.account for one in state.members}:
             if self._sealed.directory.name_of(account) == wanted:

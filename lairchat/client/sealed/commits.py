@@ -92,7 +92,7 @@ class Commits:
             await following.until(lambda: following.idle)
             state = following.state
             if state is None or state.halted is not None or state.behind is not None:
-                raise self._sealed.why_not(room)
+                raise self._sealed.waiting.refusal(room)
             if state.pending is not None:
                 await self._upload(room, None)
                 continue

@@ -273,7 +273,7 @@ class Comparing:
             log = await self._sealed.directory.read(party.account)
             if log is None:
                 return
-            one = self._new(Purpose.PERSON, self._sealed.shown_name(log.account), log.account)
+            one = self._new(Purpose.PERSON, self._sealed.names.shown(log.account), log.account)
             one.devices = (party.device,)
             if self._gives_way(one, start):
                 return

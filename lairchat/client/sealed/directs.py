@@ -187,7 +187,7 @@ class Directs:
             there = await self._open(room)
         info = self._sealed.link.rooms.infos.get(there)
         if info is None:
-            raise self._sealed.why_not(there)
+            raise self._sealed.waiting.refusal(there)
         self._sealed.deliver(inputs.RoomJoined(self._sealed.link.rooms.shown(info), show=True))
 
     def is_ended(self, room: int) -> bool:
@@ -225,7 +225,7 @@ class Directs:
             # Its number is that of one which the server has lost: what is kept here is of that.
             made = await self._ask(made.room, name)
         try:
-            await self._sealed.fetch_keys(made.room)
+            await self._sealed.waiting.fetch(made.room)
         except faults.NetLost:
             raise
         except Refusal as refusal:

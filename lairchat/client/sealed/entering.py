@@ -376,9 +376,9 @@ class Entering:
         self._sealed.invitations.entering(room)
         held = self._sealed.newcomers.since(before, state)
         self._entered(store.enter(state, held=held))
-        if self._sealed.is_waiting(room):
+        if self._sealed.waiting.holds(room):
             # Founded by a device of ours that something kept from adding the other one.
-            await self._sealed.fetch_keys(room)
+            await self._sealed.waiting.fetch(room)
         return True
 
     async def _may_come(self, room: int, info: bytes, tree: bytes) -> bool:
@@ -421,9 +421,9 @@ class Entering:
         if state is not None:
             if state.behind is not None:
                 self.come_back(room)
-            elif self._sealed.is_waiting(room):
+            elif self._sealed.waiting.holds(room):
                 # Founded, and then something came between.
-                await self._sealed.fetch_keys(room)
+                await self._sealed.waiting.fetch(room)
             return
         if self._sealed.is_copied(room) or info.followed_by is not None:
             # Nobody comes into a conversation that is over: the server takes nothing more in it.

@@ -215,7 +215,7 @@ class Following:
             return
         if event is None or logged.seq != state.followed.seq + 1:
             raise refusals.Internal(incident="log")
-        self._sealed.note_name(logged.user, logged.name)
+        self._sealed.names.note(logged.user, logged.name)
         store = self._sealed.opened
         mine = store.sealed_here(self.number, event.digest)
         if mine is not None:

@@ -82,14 +82,14 @@ class Labels:
         """Return (lock, why it is held and the next step, or an empty string)."""
         state = self._state(room)
         if state is None:
-            return Lock.WAITING, self._sealed.why_waiting(room)
+            return Lock.WAITING, self._sealed.waiting.why(room)
         kind = Kind(state.policy.kind)
         pins = list(self._others(state).values())
         held = (*self._held(state), *holds(kind, pins))
-        found = lock(kind, pins, held, waiting=self._sealed.is_waiting(room))
+        found = lock(kind, pins, held, waiting=self._sealed.waiting.holds(room))
         if found is Lock.HELD:
             return found, held_text(held)
-        return found, self._sealed.why_waiting(room) if found is Lock.WAITING else ""
+        return found, self._sealed.waiting.why(room) if found is Lock.WAITING else ""
 
     def is_lost(self, state: Room) -> bool:
         """Tell whether nothing can ever be said again in a room: its log or its group is broken."""

@@ -37,7 +37,7 @@ class Partners:
         if state.policy.kind != Kind.DIRECT:
             return ""
         other = next((one for one in state.policy.parties if one != state.own.account), None)
-        return self._sealed.name if other is None else self._sealed.shown_name(other)
+        return self._sealed.name if other is None else self._sealed.names.shown(other)
 
     def require(self, room: int, policy: Policy) -> None:
         """Refuse a group that is not what the server calls the room; raises GroupRefused.

@@ -95,7 +95,7 @@ class SealedRequests:
         # An honest server gives the last one; what is over stays so, whatever it gives.
         info = self._link.rooms.infos.get(self._sealed.directs.last(info.room), info)
         try:
-            await self._sealed.fetch_keys(info.room)
+            await self._sealed.waiting.fetch(info.room)
         except faults.NetLost:
             raise
         except Refusal as refusal:
@@ -122,12 +122,12 @@ class SealedRequests:
             rooms.MEMBERS, rooms.ListMembers(effect.room, limit=limits.MEMBERS_PAGE)
         )
         for one in listed.members:
-            self._sealed.note_name(one.user, one.name)
+            self._sealed.names.note(one.user, one.name)
         here = {name_key(one.name) for one in listed.members if one.online}
         people = []
         if state is not None:
             for account in {one.account for one in state.members}:
-                name = self._sealed.shown_name(account)
+                name = self._sealed.names.shown(account)
                 role = self._sealed.role_word(state, account)
                 people.append(inputs.Member(name, role, name_key(name) in here))
         people.sort(key=lambda one: one.name.lower())
@@ -256,7 +256,7 @@ class SealedRequests:
         devices = tuple(one.body.name for one in person.log.in_force)
         self._deliver(
             inputs_sealed.IdentityShown(
-                self._sealed.shown_name(person.log.account),
+                self._sealed.names.shown(person.log.account),
                 _SURENESS[int(pin.sureness)],
                 self._number(own, pin.account),
                 qr_rows(qr_payload(own, pin.account)),
@@ -423,7 +423,7 @@ class SealedRequests:
         """Tell the digits that all devices in a room's epoch have in common."""
         state = self._sealed.following(effect.room).state
         if state is None:
-            raise self._sealed.why_not(effect.room)
+            raise self._sealed.waiting.refusal(effect.room)
         digits = " ".join(room_code(state.group))
         title, epoch = self._sealed.title(effect.room), state.group.context.epoch
         self._done(effect.ref, f"room code of {title}: {digits}  (epoch {epoch})")

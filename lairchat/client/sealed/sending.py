@@ -267,7 +267,7 @@ class Sending:
         room = letter.room
         now = self._sealed.labels.audience(room)
         if now.lock is Lock.WAITING:
-            await self._sealed.fetch_keys(room)
+            await self._sealed.waiting.fetch(room)
             now = self._sealed.labels.audience(room)
             if now.lock is Lock.WAITING:
                 return None

@@ -32,6 +32,7 @@ from lairchat.client.sealed.invitations import Invitations
 from lairchat.client.sealed.keyring import Keyring
 from lairchat.client.sealed.labels import Labels
 from lairchat.client.sealed.mailbox import Mailbox
+from lairchat.client.sealed.names import Names
 from lairchat.client.sealed.newcomers import Newcomers
 from lairchat.client.sealed.opening import Opening
 from lairchat.client.sealed.packages import Packages
@@ -44,6 +45,7 @@ from lairchat.client.sealed.successors import Successors
 from lairchat.client.sealed.titles import Titles
 from lairchat.client.sealed.transfer import Transfer
 from lairchat.client.sealed.typing import Typing
+from lairchat.client.sealed.waiting import COPY, Waiting
 from lairchat.client.sealed.wayin import WayIn
 from lairchat.client.store import Store
 from lairchat.client.store_people import OwnDevice
@@ -74,17 +76,6 @@ COMING_SECONDS = 3.0
 AGAIN_SECONDS = 5.0
 """seconds: until this device comes up that a busy server has put off, unless it says a longer wait."""
 COPIED = "copied:"
-_COPY = (
-    "a copy of this device has taken its place in a room: another lair uses the same profile. Revoke"
-    " this device with another one of yours, and link it anew: /devices, /revoke"
-)
-NO_KEYS = (
-    "there are no keys of {name} yet: {name} has to open lair once. What you type waits, and leaves when"
-    " they are here; it is tried each minute"
-)
-HELD_FOR_KEYS = (
-    "keys of {name} are being fetched; what you type waits, and leaves when they are here"
-)
 
 
 class Sealed:
@@ -118,6 +109,8 @@ class Sealed:
         self.typing = Typing(self)
         self.expiring = Expiring(self)
         self.titles = Titles(self)
+        self.names = Names(self)
+        self.waiting = Waiting(self)
         self.directs = Directs(self)
         self.successors = Successors(self)
         self.backup = Backup(self)
@@ -132,15 +125,11 @@ class Sealed:
         self._profile: Profile | None = None
         self._grant: Grant | None = None
         self._rooms: dict[int, Following] = {}
-        self._names: dict[str, str] = {}
-        self._users: dict[str, int] = {}
         self._encrypted: set[int] = set()
         self._labels: dict[int, tuple[str, str]] = {}
         self._pins: dict[str, Pin] | None = None
         self._calls: set[Any] = set()
-        self._fetching: set[int] = set()
         self._unshown: set[int] = set()
-        self._keyless: set[int] = set()
         self.server_key = b""
         self.ready = False
         self._released = False
@@ -251,7 +240,7 @@ class Sealed:
         self._released = True
         self._rooms.clear()
         self._labels.clear()
-        self._keyless.clear()
+        self.waiting.forget()
         self._pins = None
         self.directs.forget()
         self._opening = None
@@ -342,8 +331,8 @@ class Sealed:
         for info in list(self.link.rooms.infos.values()):
             if (info.crypto, info.kind) == ("mls", "room") and info.room not in inside:
                 self._start(self.entering.settle(info))
-        for room in list(self._keyless):
-            self._start(self.fetch_keys(room))
+        for room in self.waiting.keyless:
+            self._start(self.waiting.fetch(room))
         self.backup.round()
 
     def lost(self) -> None:
@@ -580,7 +569,7 @@ class Sealed:
         own = self.own
         if own is not None and change.rejoined and change.committer == own.identity:
             self.opened.marks.keep_fact(f"{COPIED}{room}", b"1")
-            self.deliver(inputs.Notice(_COPY))
+            self.deliver(inputs.Notice(COPY))
         self.entering.out(room)
         self.relabel(room)
 
@@ -611,94 +600,7 @@ class Sealed:
         self.opened.people.keep_holds(room, held)
         self.relabel(room)
 
-    # -- keys of a partner
-
-    async def fetch_keys(self, room: int) -> None:
-        """Try to get what is missing before somebody can be written to; raises a Refusal."""
-        info = self.link.rooms.infos.get(room)
-        if info is None or room in self._fetching:
-            return
-        self._fetching.add(room)
-        try:
-            if self.following(room).state is None:
-                await self.entering.settle(info)
-            else:
-                await self.adding.add_partner(room)
-        finally:
-            self._fetching.discard(room)
-            if self.is_waiting(room):
-                self._keyless.add(room)
-            else:
-                self._keyless.discard(room)
-        self.relabel(room)
-
-    def is_waiting(self, room: int) -> bool:
-        """Tell whether keys are missing that a room needs before anything is sent there."""
-        following = self.following(room)
-        state = following.state
-        if state is None or not self.ready or state.behind is not None or following.trouble:
-            return True
-        if state.policy.kind != Kind.DIRECT:
-            return False
-        inside = {one.account for one in state.members}
-        return not set(state.policy.parties) <= inside
-
-    def why_waiting(self, room: int) -> str:
-        """Say what a room is waiting for, and what to do."""
-        if self.store is None:
-            return faults.StoreShut().text
-        if not self.device.certified:
-            return faults.DeviceNew().text
-        if self.is_copied(room):
-            return _COPY
-        outside = "" if self.position(room) is not None else self.directs.why_outside(room)
-        if outside:
-            return outside
-        state = self.following(room).state
-        if state is not None and state.behind is not None:
-            return "this device was away for long: it comes in again by itself"
-        if self.following(room).trouble:
-            return self.following(room).trouble
-        name = self.peer_name(room)
-        text = NO_KEYS if room in self._keyless else HELD_FOR_KEYS
-        return text.format(name=name or "the room")
-
-    def why_not(self, room: int) -> Refusal:
-        """Return why a room cannot be changed now."""
-        if self.store is None:
-            return faults.StoreShut()
-        if not self.device.certified:
-            return faults.DeviceNew()
-        _, text = self.labels.of(room)
-        why, _, advice = (text or self.why_waiting(room)).partition(". ")
-        return faults.RoomHeld(why=why, advice=advice or "It comes by itself.")
-
     # -- names
-
-    def note_name(self, user: int, name: str) -> None:
-        """Note how the server writes a name, which is shown if it is the one of the account."""
-        if name:
-            self._names[name_key(name)] = name
-            self._users[name_key(name)] = user
-
-    def shown_name(self, account: bytes) -> str:
-        """Return an account's name as it is shown; the log decides which, the server how it is written."""
-        own = self.own
-        if own is not None and own.identity.account == account:
-            return self.name
-        name = self.directory.name_of(account)
-        return self._names.get(name, name)
-
-    def user_of(self, room: int, account: bytes) -> int | None:
-        """Return the server's number of an account's user."""
-        own = self.own
-        if own is not None and own.identity.account == account:
-            return self.session.user
-        info = self.link.rooms.infos.get(room)
-        name = self.directory.name_of(account)
-        if info is not None and info.kind == "direct" and name_key(info.name) == name:
-            return info.peer
-        return self._users.get(name)
 
     def is_direct(self, info: RoomInfo) -> bool:
         """Tell whether a room is a direct conversation, by its group if there is one."""
@@ -836,7 +738,7 @@ class Sealed:
                 self.sending.wake(room)
         for room in self.directs.outside(name) if self.ready else ():
             # Who came as somebody else may have been taken for the name by now.
-            self._start(self.fetch_keys(room))
+            self._start(self.waiting.fetch(room))
 
     def lines(
         self, room: int, *, before: int | None = None, after: int | None = None, limit: int

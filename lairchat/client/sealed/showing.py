@@ -89,7 +89,7 @@ class Showing:
         self, room: int, event: wire.LogEvent, change: Change, staying: Collection[bytes]
     ) -> None:
         """Say in the room what a commit has changed; staying: who still has a device there."""
-        text = "; ".join(sentences(change, self._sealed.shown_name, staying))
+        text = "; ".join(sentences(change, self._sealed.names.shown, staying))
         if not text:
             self._line(room, _nothing(event))
             return
@@ -98,7 +98,7 @@ class Showing:
 
     def _found(self, room: int, opened: Opened) -> None:
         assert opened.finding is not None
-        who = self._sealed.shown_name(opened.said.author)
+        who = self._sealed.names.shown(opened.said.author)
         self._sealed.deliver(inputs.Notice(finding_text(opened.finding, who)))
         if isinstance(opened.finding, Forked | Impossible):
             self._sealed.suspect(room)
@@ -131,7 +131,7 @@ class Showing:
         return inputs.Message(
             said.seq,
             said.at,
-            self._sealed.shown_name(said.author),
+            self._sealed.names.shown(said.author),
             text,
             kind,
             self._sealed.sending.ticket_of(said.id),
@@ -148,7 +148,7 @@ class Showing:
         found = self._sealed.opened.messages.find(room, (body.reply.author, body.reply.id))
         if found is None:
             return 0, "", "a message that is not here"
-        name = self._sealed.shown_name(found.said.author)
+        name = self._sealed.names.shown(found.said.author)
         text = "message deleted" if found.text is None else found.text
         return found.said.seq, name, text[:REPLY_CHARS]
 

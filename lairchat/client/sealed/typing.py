@@ -47,5 +47,5 @@ class Typing:
         account = identity_of(state.group.public.tree.member(leaf)).account
         if account == state.own.account:
             return
-        name = self._sealed.shown_name(account)
+        name = self._sealed.names.shown(account)
         self._sealed.deliver(inputs_sealed.SomebodyTypes(told.room, name, doing is Doing.TYPING))
