@@ -168,6 +168,7 @@ class Store:
         inbox: int | None = None,
         locator: bytes | None = None,
         held: Iterable[Hold] = (),
+        timer: int = 0,
     ) -> Room:
         """Keep a room that this device has just come into, and return it as it is kept.
 
@@ -175,7 +176,8 @@ class Store:
         into it go: whom they have let in meanwhile it has not seen.
 
         key_package: its reference; inbox: the entry that brought the welcome; locator: of the code;
-        held: what holds sending there besides what does already.
+        held: what holds sending there besides what does already; timer: how long what is said stays in
+        the conversation whose place it takes, seconds.
         Raises InvalidError if it has been in that epoch before: a server repeats a welcome; if a commit
         was refused there; or if this device has seen another event in that place of the log.
         """
@@ -190,6 +192,8 @@ class Store:
                 store_codes.answered(connection, locator)
             store_people.hold(connection, room.room, held)
             store_left.forget(connection, room.room)
+            if timer:
+                store_marks.inherit_timer(connection, room.room, timer)
         self._rooms[room.room] = kept
         return kept
 

@@ -116,6 +116,14 @@ class Marks:
             )
 
 
+def inherit_timer(connection: Connection, room: int, seconds: int) -> None:
+    """Keep how long what is said in a room stays, unless that has been said of it already."""
+    connection.execute(
+        "INSERT INTO timers (room, seconds) VALUES (?, ?) ON CONFLICT (room) DO NOTHING",
+        (room, seconds),
+    )
+
+
 def look_fact(connection: Connection, name: str) -> bytes | None:
     """Return a small thing that was kept under a name."""
     row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail, succeed
 
-from lairchat.client import effects, inputs
+from lairchat.client import effects, inputs, store_marks
 from lairchat.client import effects_sealed as sealed
 from lairchat.client.sealed.directs import FOUNDING
 from lairchat.client.sealed.report import report
@@ -556,3 +556,32 @@ def test_somebody_elses_group_ends_nothing(chat: Conversations) -> None:
         assert label(alice, old) == "E2E"
         marks = {line.what: line for line in report(store, 0)}
         assert "has come in its place" not in marks[f"room {old}"].text
+
+
+def timer(device: Device, room: int) -> int:
+    return int(device.store.marks.timer(room))
+
+
+def test_what_disappears_does_so_in_the_new_one_too(chat: Conversations) -> None:
+    """Whoever moves a conversation on does not have what the other one says there stay."""
+    alice, bob, old = meet(chat)
+    chat.ask(alice, sealed.SetTimer, old, 3_600)
+    break_for_good(old, bob)
+    refound(chat, bob, old)
+    new = shown_last(bob)
+    over(alice, old, new)
+    assert (timer(alice, new), timer(bob, new)) == (3_600, 0)
+    # What somebody has said of the new one counts, however the device comes in again.
+    chat.ask(alice, sealed.SetTimer, new, 0)
+    break_for_good(new, bob)
+    refound(chat, bob, new)
+    assert timer(alice, shown_last(bob)) == 0
+
+
+def test_a_timer_that_is_set_already_stays(chat: Conversations) -> None:
+    alice, _, old = meet(chat)
+    chat.ask(alice, sealed.SetTimer, old, 60)
+    store = alice.store
+    with store._database.writing() as connection:
+        store_marks.inherit_timer(connection, old, 3_600)
+    assert timer(alice, old) == 60

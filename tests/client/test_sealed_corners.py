@@ -2,6 +2,7 @@
 
 import os
 from typing import Any
+from unittest.mock import patch
 
 from lairchat.client import effects, inputs
 from lairchat.client import effects_sealed as sealed
@@ -13,6 +14,7 @@ from lairchat.client.sealed.keyring import Keyring
 from lairchat.client.sealed.opening import Opening
 from lairchat.client.sealed.report import report
 from lairchat.client.secret import Secret
+from lairchat.features.rooms import messages as asked
 from lairchat.features.rooms import tables as rooms
 from lairchat.model import faults, refusals
 from lairchat.model.ids import UserId
@@ -38,11 +40,31 @@ class Successors(SealedTest):
             pass
         one.link.sealed.relabel(room)
 
+    def test_who_loses_the_connection_over_it_hears_whom_to_invite(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        self.halt(alice, room)
+        ask = alice.link.ask
+
+        def cut(command: Any, *rest: Any) -> Any:
+            if command is asked.CREATE:
+                for pipe in list(self.network.pipes):
+                    pipe.cut()
+            return ask(command, *rest)
+
+        with patch.object(alice.link, "ask", cut):
+            assert isinstance(alice.request(sealed.Refound, room), inputs.CommandFailed)
+        assert "not invited: bob" in [one.text for one in alice.of(inputs.Notice)]
+        self.network.wait(30)
+        assert "attic is made" in alice.last(inputs.Notice).text
+
     def test_a_room_that_is_held_for_good_is_founded_anew(self) -> None:
         alice, bob = self.enter("alice", "bob")
         room = self.create(alice)
         self.bring(alice, bob, room)
         alice.request(effects.SetTopic, room, "keep calm")
+        alice.request(sealed.SetTimer, room, 3_600)
         self.network.wait(2)
         assert isinstance(alice.request(sealed.Refound, room), inputs.CommandFailed)
         self.halt(alice, room)
@@ -54,6 +76,7 @@ class Successors(SealedTest):
         assert isinstance(alice.request(sealed.Refound, room), inputs.CommandDone)
         successor = alice.last(inputs.RoomJoined).room.id
         assert successor != room
+        assert alice.link.sealed.opened.marks.timer(successor) == 3_600
         assert bob.last(told.Invited).by == "alice"
         assert isinstance(bob.request(sealed.AcceptInvite, "alice"), inputs.CommandDone)
         self.network.wait(8)

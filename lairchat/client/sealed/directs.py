@@ -358,10 +358,27 @@ class Directs:
             return
         self._followers()
         self._note(state)
-        for number in self._sealed.opened.rooms():
-            before = self._state(number)
-            if before is not None and before.group.context.group_id == state.policy.before:
-                self._ended(number)
+        for room in self._before(state):
+            self._ended(room)
+
+    def timer(self, state: Room) -> int:
+        """Return how long what is said stays in the conversation before one, seconds; 0: for good.
+
+        Whoever moves a conversation on must not have what the other one says there stay.
+        """
+        marks = self._sealed.opened.marks
+        return max((marks.timer(room) for room in self._before(state)), default=0)
+
+    def _before(self, state: Room) -> list[int]:
+        """Return which conversations have the group that one follows."""
+        if not state.policy.before:
+            return []
+        states = map(self._state, self._sealed.opened.rooms())
+        return [
+            one.room
+            for one in states
+            if one is not None and one.group.context.group_id == state.policy.before
+        ]
 
     def _ended(self, room: int) -> None:
         store = self._sealed.opened

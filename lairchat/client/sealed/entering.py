@@ -122,8 +122,11 @@ class Entering:
         state = entered(room, self._sealed.server_key, group, followed, store.people.logs)
         self._sealed.invitations.entering(room)
         held = self._sealed.newcomers.since(store.room(room), state)
+        timer = self._sealed.directs.timer(state)
         self._entered(
-            store.enter(state, key_package=package, inbox=inbox, locator=locator, held=held)
+            store.enter(
+                state, key_package=package, inbox=inbox, locator=locator, held=held, timer=timer
+            )
         )
 
     def _entered(self, kept: Room) -> None:
@@ -375,7 +378,8 @@ class Entering:
         state = found.entered(followed, self._sealed.now())
         self._sealed.invitations.entering(room)
         held = self._sealed.newcomers.since(before, state)
-        self._entered(store.enter(state, held=held))
+        timer = self._sealed.directs.timer(state)
+        self._entered(store.enter(state, held=held, timer=timer))
         if self._sealed.waiting.holds(room):
             # Founded by a device of ours that something kept from adding the other one.
             await self._sealed.waiting.fetch(room)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lairchat.client import effects, inputs
 from lairchat.features.rooms import messages as rooms
-from lairchat.model import refusals
+from lairchat.model import faults, refusals
 from lairchat.model.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Successors:
         title = self._sealed.opened.marks.title(room)
         accounts = {one.account for one in state.members} - {state.own.account}
         names = sorted(self._sealed.directory.name_of(one) for one in accounts)
-        await self._found(title.name or f"room-{room}", title.topic, names, 0)
+        timer = self._sealed.opened.marks.timer(room)
+        await self._found(title.name or f"room-{room}", title.topic, names, 0, timer)
 
     async def succeed(self, room: int, ref: int) -> None:
         """Open the encrypted successor of a plain room; raises a Refusal."""
@@ -49,8 +50,17 @@ class Successors:
         names = [one.name for one in listed.members if one.name.lower() != own]
         await self._found(info.name, info.topic, names, ref)
 
-    async def _found(self, name: str, topic: str, people: list[str], ref: int) -> None:
-        made = await self._sealed.founding.make(name)
+    async def _found(
+        self, name: str, topic: str, people: list[str], ref: int, timer: int = 0
+    ) -> None:
+        try:
+            made = await self._sealed.founding.make(name)
+        except faults.NetLost:
+            # It comes to be by itself; who was in the other one is not kept.
+            self._not_invited(people)
+            raise
+        if timer:
+            self._sealed.expiring.set_timer(made.room, timer)
         if topic:
             self._sealed.name_room(made.room, topic=topic)
         shown = self._sealed.link.rooms.shown
@@ -61,5 +71,8 @@ class Successors:
                 await self._sealed.invitations.invite(made.room, person)
             except Refusal as refusal:
                 left.append(f"{person} ({refusal.code})")
+        self._not_invited(left)
+
+    def _not_invited(self, left: list[str]) -> None:
         if left:
             self._sealed.deliver(inputs.Notice(f"not invited: {', '.join(left)}"))

@@ -474,7 +474,7 @@ def refound_direct(call: Call, request: messages.RefoundDirect) -> Write[message
         if last != room.id:
             return Done(known_direct(connection, session, last))
         since = call.now - limits.DAY * 1000
-        count, first = tables.founded_anew(connection, session.user, partner, since)
+        count, first = tables.founded_anew(connection, session.user, partner, since, call.now)
         rules.require_rarely(count, wait=(first - since) / 1000)
         other = accounts.user_by_id(connection, partner)
         assert other is not None

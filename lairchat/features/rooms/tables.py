@@ -660,14 +660,19 @@ def is_followed(connection: Connection, room: RoomId) -> bool:
     return row is not None and row[0] is not None
 
 
-def founded_anew(connection: Connection, one: UserId, other: UserId, since: int) -> tuple[int, int]:
-    """Return how many conversations of two users follow others since a time, ms, and when the first came."""
+def founded_anew(
+    connection: Connection, one: UserId, other: UserId, since: int, now: int
+) -> tuple[int, int]:
+    """Return how many conversations of two users follow others since a time, ms, and when the first came.
+
+    Not those from when the clock was ahead of now: they would count until it is there again.
+    """
     low, high = sorted((one, other))
     query = (
         select(func.count(), func.coalesce(func.min(rooms.c.created_at), 0))
         .select_from(directs.join(rooms, rooms.c.id == directs.c.room))
         .where(directs.c.low == low, directs.c.high == high, directs.c.nth > 0)
-        .where(rooms.c.created_at > since)
+        .where(rooms.c.created_at > since, rooms.c.created_at <= now)
     )
     count, first = connection.execute(query).one()
     return count, first

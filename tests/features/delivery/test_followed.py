@@ -102,6 +102,18 @@ def test_it_is_founded_a_few_times_a_day(here: Here) -> None:
     assert alice.ask(REFOUND, room=room).follows == room
 
 
+def test_a_clock_that_was_ahead_keeps_nobody_waiting(here: Here) -> None:
+    alice, _ = talking(here)
+    room = alice.room
+    for _ in range(limits.DIRECTS_ANEW_A_DAY):
+        room = alice.ask(REFOUND, room=room).room
+    year = 365 * limits.DAY * 1000
+    here.server.change(
+        lambda c: c.exec_driver_sql(f"UPDATE rooms SET created_at = created_at + {year}")
+    )
+    assert alice.ask(REFOUND, room=room).follows == room
+
+
 def test_the_policy_names_the_group_that_it_follows(here: Here) -> None:
     alice, bob = talking(here)
     carol = here.member("carol")
