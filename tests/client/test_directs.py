@@ -12,10 +12,13 @@ from lairchat.client import effects, inputs, store_marks
 from lairchat.client import effects_sealed as sealed
 from lairchat.client.sealed.directs import FOUNDING
 from lairchat.client.sealed.report import report
+from lairchat.core.kernel import event_frame
 from lairchat.e2ee.room import Room
 from lairchat.features.delivery import messages as delivery
 from lairchat.features.rooms import messages as rooms
-from lairchat.features.rooms.messages import RoomInfo
+from lairchat.features.rooms import tables
+from lairchat.features.rooms.messages import ROOM_LEFT, RoomInfo, RoomLeft
+from lairchat.model.ids import RoomId
 from lairchat.model.refusals import GroupMissing, RateLimited
 from lairchat.trust.locks import Cause, Hold
 from lairchat.trust.policy import Policy, direct_policy
@@ -585,3 +588,23 @@ def test_a_timer_that_is_set_already_stays(chat: Conversations) -> None:
     with store._database.writing() as connection:
         store_marks.inherit_timer(connection, old, 3_600)
     assert timer(alice, old) == 60
+
+
+def test_when_an_operator_deletes_the_new_one_the_old_one_is_not_over(chat: Conversations) -> None:
+    alice, bob, old = meet(chat)
+    break_for_good(old, alice)
+    refound(chat, alice, old)
+    new = shown_last(alice)
+    over(bob, old, new)
+    server = chat.network.server
+    assert bob.process is not None
+    inside = server.change(lambda c: tables.close(c, RoomId(new)))
+    left = event_frame(ROOM_LEFT.name, RoomLeft(room=new, code="LC-ROOM-GONE", text="deleted"))
+    for user in inside:
+        server.kernel.hub.tell(user, left)
+    chat.after(1)
+    # Bob had seen nothing wrong with it: as he sees it on the screen, it goes on there.
+    shown = [
+        one for one in bob.process.inputs if isinstance(one, inputs.RoomChanged) and one.room == old
+    ]
+    assert (shown[-1].name, shown[-1].label) == ("alice", "E2E")

@@ -361,6 +361,12 @@ class Directs:
         for room in self._before(state):
             self._ended(room)
 
+    def left(self, room: int) -> None:
+        """Note that the server lists a conversation no more: one that it had followed is not over by it."""
+        state = self._state(room)
+        for before in [] if state is None else self._before(state):
+            self._sealed.relabel(before)
+
     def timer(self, state: Room) -> int:
         """Return how long what is said stays in the conversation before one, seconds; 0: for good.
 

@@ -576,6 +576,7 @@ class Sealed:
     def left(self, room: int) -> None:
         """Note that the server says that this account has left a room: what waits there does not leave."""
         self.sending.wake(room)
+        self.directs.left(room)
 
     def is_copied(self, room: int) -> bool:
         """Tell whether a copy of this device has taken its place in a room."""
