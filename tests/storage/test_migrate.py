@@ -472,3 +472,38 @@ def test_what_a_server_of_the_second_schema_held_is_in_the_newest(
     assert people == [("Alice", 0, None, None), ("eve", 1, None, None)]
     assert links == [(3, 2, None, None, None)]
     assert rooms == [("den", None, None)]
+
+
+def test_direct_conversations_of_before_are_the_first_of_their_two(
+    path: Path, tmp_path: Path
+) -> None:
+    """In the real tables: what points at users and rooms still does, and each stands alone."""
+    tenth = tmp_path / "tenth"
+    tenth.mkdir()
+    for step in sorted(migrate.VERSIONS.glob("00*.py")):
+        if step.stem <= "0010_reading":
+            shutil.copy(step, tenth)
+    migrate.prepare(path, versions=tenth)
+    connection = sqlite3.connect(path, isolation_level=None)
+    for number, name in ((7, "alice"), (8, "bob")):
+        connection.execute(
+            "INSERT INTO users (id, name, name_key, skeleton, role, state, secret, created_at)"
+            " VALUES (?, ?, ?, ?, 20, 0, 'x', 1)",
+            (number, name, name, name),
+        )
+    for number, crypto in ((5, "plain"), (6, "mls")):
+        connection.execute(
+            "INSERT INTO rooms (id, kind, name, access, posting, crypto, topic, members,"
+            " created_by, created_at) VALUES (?, 'direct', '', 'private', 'members', ?, '', 2, 7, 1)",
+            (number, crypto),
+        )
+        connection.execute(
+            "INSERT INTO directs (low, high, room, crypto) VALUES (7, 8, ?, ?)", (number, crypto)
+        )
+    connection.close()
+    assert migrate.prepare(path).migrated_from == "0010_reading"
+    connection = sqlite3.connect(path)
+    kept = connection.execute("SELECT low, high, crypto, nth, room FROM directs ORDER BY room")
+    assert kept.fetchall() == [(7, 8, "plain", 0, 5), (7, 8, "mls", 0, 6)]
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
