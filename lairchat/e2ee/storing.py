@@ -11,10 +11,11 @@ from typing import ClassVar, Final
 
 from lairchat.e2ee.room import Pending
 from lairchat.mls.codec import OPAQUE, U8, Choice, Optional, Struct, Vector, decode
+from lairchat.mls.codec import Kind as Layout
 from lairchat.mls.errors import MalformedError
 from lairchat.mls.group import Group
 from lairchat.trust.leaf import LeafIdentity
-from lairchat.trust.policy import Because, Policy
+from lairchat.trust.policy import POLICIES, Because, Policy
 from lairchat.trust.structure import Change, Removed
 
 
@@ -32,7 +33,14 @@ class _Removed(Struct):
 class _Change(Struct):
     """What the commit does."""
 
-    LAYOUT = (LeafIdentity, U8, Vector(LeafIdentity), Vector(_Removed), Policy, Policy)
+    LAYOUT: ClassVar[tuple[Layout, ...]] = (
+        LeafIdentity,
+        U8,
+        Vector(LeafIdentity),
+        Vector(_Removed),
+        POLICIES,
+        POLICIES,
+    )
     committer: LeafIdentity
     rejoined: int
     added: tuple[LeafIdentity, ...]
@@ -41,19 +49,32 @@ class _Change(Struct):
     after: Policy
 
 
+@dataclass(frozen=True, slots=True)
+class _FirstChange(_Change):
+    """The same, from before policies had versions."""
+
+    LAYOUT = (*_Change.LAYOUT[:4], Policy, Policy)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class _Pending(Struct):
     """The commit and what is uploaded with it; its digest follows from it."""
 
-    TYPE: ClassVar[int] = 1
-    LAYOUT = (OPAQUE, Optional(OPAQUE), OPAQUE, _Change)
+    TYPE: ClassVar[int] = 2
+    LAYOUT: ClassVar[tuple[Layout, ...]] = (OPAQUE, Optional(OPAQUE), OPAQUE, _Change)
     message: bytes
     welcome: bytes | None
     info: bytes
     change: _Change
 
 
-_VERSIONS: Final = Choice("version of a stored commit", U8, (_Pending,))
+@dataclass(frozen=True, slots=True, repr=False)
+class _FirstPending(_Pending):
+    TYPE: ClassVar[int] = 1
+    LAYOUT = (*_Pending.LAYOUT[:3], _FirstChange)
+
+
+_VERSIONS: Final = Choice("version of a stored commit", U8, (_FirstPending, _Pending))
 
 
 def store_pending(pending: Pending) -> bytes:

@@ -156,7 +156,8 @@ class Following(Policy):
             raise PolicyError("only a direct conversation follows another one")
 
 
-_VERSIONS: Final = Choice("version of room policies", U16, (Policy, Following))
+POLICIES: Final = Choice("version of room policies", U16, (Policy, Following))
+"""A policy as it is written, with its version."""
 
 
 def direct_policy(account: bytes, other: bytes, follows: bytes = b"") -> Policy:
@@ -188,7 +189,7 @@ def context_extensions(policy: Policy, server_key: bytes) -> tuple[Extension, ..
     return (
         _REQUIRED,
         Extension(EXTERNAL_SENDERS, EXTERNAL_SENDER_LIST.write((server,))),
-        Extension(ROOM_POLICY, _VERSIONS.write(policy)),
+        Extension(ROOM_POLICY, POLICIES.write(policy)),
     )
 
 
@@ -207,7 +208,7 @@ def _policy_of(extensions: tuple[Extension, ...], server_key: bytes) -> Policy:
     found = [extension for extension in extensions if extension.type == ROOM_POLICY]
     if len(found) != 1:
         raise PolicyError("a room has one policy")
-    policy: Policy = decode(_VERSIONS, found[0].data)
+    policy: Policy = decode(POLICIES, found[0].data)
     policy.check()
     if extensions != context_extensions(policy, server_key):
         raise PolicyError("a room has extensions that it should not have")
