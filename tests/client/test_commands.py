@@ -8,7 +8,7 @@ from lairchat.client import inputs as i
 from lairchat.client.commands import COMMANDS, GROUPS
 from lairchat.client.complete import COMPLETERS
 from lairchat.client.help import help_lines
-from tests.client.scenes import Person, attic, in_lobby, said, secret
+from tests.client.scenes import NOON, Person, attic, in_lobby, said, secret
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
@@ -33,7 +33,7 @@ def test_every_example_runs(command: commands.Command) -> None:
     if command.name == "edit":
         person.link(i.MessageArrived(7, said(120, 7, "you", "at six")))
     elif command.name == "vote":
-        person.link(i.MessageArrived(7, said(120, 7, "bob", "poll: tea?")))
+        person.link(i.MessageArrived(7, i.Message(120, NOON, "bob", "poll: tea?", poll=True)))
     elif command.name in {"delete", "react", "reply", "report"}:
         person.link(i.MessageArrived(7, said(120, 7, "bob", "at six")))
         person.link(i.RoomChanged(7, role="moderator"))
