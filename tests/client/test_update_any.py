@@ -3,6 +3,7 @@
 Targets 9 (no crash at any size), 12 (silent loss of typed text: none) and 18 (discoverability).
 """
 
+import copy
 import os
 
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from lairchat.client import inputs_sealed as s
 from lairchat.client import markup
 from lairchat.client.commands import COMMANDS
 from lairchat.client.dialogs import Form
+from lairchat.client.editor import Editor
 from lairchat.client.keymap import BINDINGS, PREFIXED, SELECTION
 from tests.client.scenes import (
     FINGERPRINT,
@@ -245,7 +247,9 @@ TestAnyInputs.settings = settings(max_examples=EXAMPLES, stateful_step_count=40,
 def everywhere(person: Person) -> str:
     """Return all text that the client still has or handed on for keeping."""
     state = person.state
-    held = [room.editor.text for room in (*state.rooms.values(), state.console)]
+    editors = [room.editor for room in (*state.rooms.values(), state.console)]
+    held = [editor.text for editor in editors]
+    held += [way_back(editor) for editor in editors]
     held += state.history.entries
     held += [one.text for one in state.outbox]
     held += [one.text for one in person.did if isinstance(one, e.Send)]
@@ -264,6 +268,18 @@ def everywhere(person: Person) -> str:
     ]
     held += [dialog.editor.text for dialog in state.dialogs if hasattr(dialog, "editor")]
     return "\n".join(held)
+
+
+def way_back(editor: Editor) -> str:
+    """Return what Down brings back into an input once it is behind the newest entry of the history.
+
+    Who is asked is a copy, as pressing the key is: the input stays at its entry.
+    """
+    walker = copy.copy(editor)
+    walker.history, walker.kills = copy.deepcopy(editor.history), copy.deepcopy(editor.kills)
+    while walker._recalled is not None:
+        walker.recall_newer()
+    return walker.text
 
 
 typed_events = st.lists(events.filter(lambda one: not isinstance(one, i.LoggedOut)), max_size=12)
@@ -289,6 +305,17 @@ def test_typed_text_is_sent_queued_or_still_there(
     kept = [one for one in after if not _deletes(one)]
     person.link(*kept)
     assert "zebra-7" in everywhere(person)
+
+
+def test_what_was_typed_before_going_back_in_the_history_is_found_again() -> None:
+    """What the search found: neither in the input nor an entry, and a key away."""
+    person = SCENES["attic"]()
+    person.types("zebra-7")
+    person.key("esc", "up")
+    assert "zebra-7" not in person.input
+    assert "zebra-7" in everywhere(person)
+    person.key("down")
+    assert person.input == "zebra-7"
 
 
 def _deletes(event: i.Input) -> bool:
