@@ -256,8 +256,12 @@ def resolve(call: Call, request: messages.ResolveReport) -> Write[Outcome]:
     """Note that a report needs nobody any more, or somebody again."""
 
     def change(connection: Connection) -> Done[Outcome]:
-        number = _require(connection, request.number).id
-        actor = call.session.user
+        found = _require(connection, request.number)
+        number, actor = found.id, call.session.user
+        if (found.resolved_at is None) is request.reopen:
+            # A second time neither takes the first one's name away nor lets the month begin anew.
+            what = "is open" if request.reopen else "is resolved already"
+            return Done(Outcome(done=f"report {number} {what}"))
         if request.reopen:
             tables.resolve(connection, number, None, None)
             return Done(Outcome(done=f"reopened report {number}"))
