@@ -287,6 +287,16 @@ REPORTED: dict[str, list[Test]] = {
         (f"{REPORTS}test_server.py", "test_strangers_learn_nothing_and_show_nothing"),
         (f"{REPORTS}test_server.py", "test_who_came_later_does_not_show_what_was_said_before"),
     ],
+    "words that nobody agreed to show": [
+        (f"{STORE}test_reports.py", "test_of_an_edited_message_another_edit_is_seen_as_well"),
+        (
+            f"{STORE}test_reports.py",
+            "test_an_edit_that_overtakes_the_answer_is_not_what_was_agreed_to",
+        ),
+    ],
+    "a message that breaks the showing of its report": [
+        (f"{REPORTS}test_hostile.py", "test_whatever_somebody_has_said_its_report_can_be_read"),
+    ],
     "a proof that outlives its words": [
         (
             f"{STORE}test_store_proofs.py",

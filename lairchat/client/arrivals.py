@@ -69,7 +69,7 @@ def make_item(state: AppState, message: i.Message) -> Item:
     if item.own:
         item.mark = "v"
     if item.counts:
-        item.edited = message.edited > 0
+        item.edited = message.edited
         item.poll = message.poll
         item.reactions = tuple((safe(emoji), count, own) for emoji, count, own in message.reactions)
         if message.reply is not None:

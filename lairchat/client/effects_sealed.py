@@ -292,12 +292,16 @@ class React(Effect):
 
 
 class Report(Effect):
-    """Show a message to the operators with proof, or, ``seq`` 0, the change that was refused here."""
+    """Show a message to the operators with proof, or, ``seq`` 0, the change that was refused here.
+
+    edited: how often it had been when it was agreed to show it.
+    """
 
     ref: int
     room: int
     seq: int
     reason: str
+    edited: int = 0
 
 
 class AskAll(Effect):

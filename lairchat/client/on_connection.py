@@ -164,5 +164,6 @@ def logged_out(state: AppState, event: i.LoggedOut) -> list[Effect]:
     for room in state.rooms.values():
         state.history.add(room.editor.take())
     state.rooms.clear()
+    state.found.clear()
     state.current = state.previous = state.selected = None
     return []

@@ -6,7 +6,7 @@ Every text from outside passes ``safe`` here, before anything keeps it.
 from __future__ import annotations
 
 from lairchat.client import inputs_sealed as i
-from lairchat.client.arrivals import change, remove
+from lairchat.client.arrivals import change, make_item, remove
 from lairchat.client.dialogs import Choices, Page
 from lairchat.client.kit import notice, safe, say, show
 from lairchat.client.wording import date_of
@@ -115,10 +115,16 @@ def found(state: AppState, event: i.Found) -> list[Effect]:
     """The answer to /search: a page, newest first."""
     if state.pending.pop(event.ref, None) is None:
         return []
+    # What is no room's any more can still be shown to the operators.
+    state.found = {
+        (room, message.seq): make_item(state, message)
+        for room, message in event.messages
+        if room not in state.rooms
+    }
     lines = found_lines(
         [
             (
-                state.rooms[room].title if room in state.rooms else "(left)",
+                state.rooms[room].title if room in state.rooms else f"(left) {room}",
                 date_of(state, message.at, clock=True),
                 message,
             )

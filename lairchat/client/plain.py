@@ -348,7 +348,7 @@ class Plain:
     def _lines(self, room_id: int, item: Item) -> list[str]:
         clock = self._clock(item.at)
         text = f"(to {item.reply}) {item.text}" if item.reply else item.text
-        first, *rest = (text + " (edited)" * item.edited).split("\n")
+        first, *rest = (text + " (edited)" * (item.edited > 0)).split("\n")
         if item.reactions:
             rest.append(reaction_words(item))
         room = self.state.rooms.get(room_id)

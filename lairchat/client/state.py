@@ -52,7 +52,7 @@ class Item:
     ``mark``: empty, ``..`` queued, ``v`` stored, ``x`` failed; ``why`` then says the reason.
     ``reactions``: (emoji, how many, whether one is ours).
     ``answers``: the order of the message that it answers; ``reply``: that one, in one line.
-    ``poll``: answers can be picked in it.
+    ``edited``: how often.  ``poll``: answers can be picked in it.
     """
 
     __slots__ = (
@@ -83,7 +83,7 @@ class Item:
         self.mention = False
         self.mark = ""
         self.why = ""
-        self.edited = False
+        self.edited = 0
         self.poll = False
         self.reactions: tuple[tuple[str, int, bool], ...] = ()
         self.answers: Order | None = None
@@ -303,6 +303,7 @@ class AppState:
         "dialogs",
         "fingerprint",
         "focused",
+        "found",
         "going",
         "height",
         "history",
@@ -391,6 +392,9 @@ class AppState:
         self.next_number = 1  # tickets, refs and notes
         self.pending: dict[int, str] = {}  # ref of a command -> what was typed for it
         self.chain: dict[int, str] = {}  # ref of OpenDirect -> the text to send there
+        self.found: dict[
+            tuple[int, int], Item
+        ] = {}  # by the last search, in rooms left: (room, #N)
         self.going = 0  # ref of a command that will bring another room to the front
         # what is shown over and under the room
         self.dialogs: list[Dialog] = []

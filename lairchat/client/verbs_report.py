@@ -22,18 +22,26 @@ __all__ = ["report", "report_selected"]
 
 def report(state: AppState, call: Call) -> list[Effect]:
     """Report a message, or in a room that is held the change that was refused, after a question."""
+    first = call.optional()
+    if first[:1].isdigit() and "#" in first:
+        return _message(state, *_left(state, first), call)
     room = need_sealed(state)
-    first = call.word("what is wrong")
+    first = first or call.word("what is wrong")
     if not first.startswith("#"):
         reason = f"{first} {call.rest()}".strip()
         return _change(state, room, _fitting(reason), call.typed)
-    item = numbered(room, first)
-    if item.own:
-        raise CommandError("that is your own message: /delete takes it back")
-    reason = call.rest().strip()
-    if not reason:
-        call.word("what is wrong with it")
-    return _message(state, room, item, _fitting(reason), call.typed)
+    return _message(state, room.id, numbered(room, first), call)
+
+
+def _left(state: AppState, word: str) -> tuple[int, Item]:
+    """Return (room, message) of a place as /search names it in a room that one is not in any more.
+
+    Only of what the last search has shown: nobody shows operators what they have not just seen.
+    """
+    for (room, seq), item in state.found.items():
+        if word == f"{room}#{seq}" and room not in state.rooms:
+            return room, item
+    raise CommandError(f"the last search has found no {word[:20]} in a room you left. Try: /search")
 
 
 def _fitting(reason: str) -> str:
@@ -44,18 +52,20 @@ def _fitting(reason: str) -> str:
     return reason
 
 
-def _message(state: AppState, room: Room, item: Item, reason: str, typed: str) -> list[Effect]:
+def _message(state: AppState, room_id: int, item: Item, call: Call) -> list[Effect]:
+    if item.own:
+        raise CommandError("that is your own message: /delete takes it back")
+    reason = _fitting(call.rest().strip() or call.word("what is wrong with it"))
     need_online(state)
-    room_id, order, shown = room.id, item.order, (item.edited, item.kind)
+    order, shown, typed = item.order, (item.edited, item.kind), call.typed
 
     def really(state: AppState) -> list[Effect]:
-        found = state.rooms.get(room_id)
-        items = [] if found is None else found.window.items
+        items = _items(state, room_id, order)
         if not any(one.order == order and (one.edited, one.kind) == shown for one in items):
             # What is shown to operators is what its reader agreed to, not what it has become.
             notice(state, "the message has changed meanwhile: look at it again", error=True)
             return []
-        return [Report(request(state, typed), room_id, order[0], reason)]
+        return [Report(request(state, typed), room_id, order[0], reason, shown[0])]
 
     ask(
         state,
@@ -64,6 +74,15 @@ def _message(state: AppState, room: Room, item: Item, reason: str, typed: str) -
         really,
     )
     return []
+
+
+def _items(state: AppState, room_id: int, order: tuple[int, int]) -> list[Item]:
+    """Return what there is of a room: what is loaded, or one message that a search has found."""
+    room = state.rooms.get(room_id)
+    if room is not None:
+        return room.window.items
+    found = state.found.get((room_id, order[0]))
+    return [] if found is None else [found]
 
 
 def _change(state: AppState, room: Room, reason: str, typed: str) -> list[Effect]:

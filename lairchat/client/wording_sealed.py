@@ -173,4 +173,8 @@ def found_lines(found: Sequence[tuple[str, str, Message]]) -> list[str]:
         f"{when:<16}  {room} #{message.seq}  {safe(message.sender)}  {safe(message.text)}"
         for room, when, message in found
     ]
-    return [*rows, "", "/goto #N in its room goes to a message."]
+    return [
+        *rows,
+        "",
+        "/goto #N in its room goes to a message; /report 7#N shows operators one of (left) 7.",
+    ]

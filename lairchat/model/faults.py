@@ -279,6 +279,14 @@ class ReportProof(Refusal):
     sample = sample_of(seq=120)
 
 
+class ReportChanged(Refusal):
+    """A message is to be reported that its author has edited since somebody agreed to show it."""
+
+    code = "LC-REPORT-CHANGED"
+    text = "#{seq} has changed meanwhile, and nobody was shown it. Look at it, then report it again"
+    sample = sample_of(seq=120)
+
+
 class ReportNothing(Refusal):
     """A refused change is to be reported in a room that has none."""
 

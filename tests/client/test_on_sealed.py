@@ -377,7 +377,7 @@ def test_what_was_found_is_a_page_newest_first() -> None:
     )
     lines = [line for line in person.screen().split("\n") if "backup" in line]
     assert "2026-11-22 12:00  #ops #2  bob  the" in lines[0]
-    assert "(left) #1  eve  backup" in lines[1]
+    assert "(left) 70 #1  eve  backup" in lines[1]
     person.link(s.Found((), 99))
     assert len(person.state.dialogs) == 1
 

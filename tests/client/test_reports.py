@@ -73,6 +73,24 @@ def test_what_has_changed_meanwhile_is_looked_at_again(change: i.Message | None)
     assert "look at it again" in person.note
 
 
+def test_of_an_edited_message_another_edit_is_seen_as_well() -> None:
+    """It says "edited" before and after: how often has to be compared."""
+    person = secret()
+    person.link(s.MessageChanged(7, i.Message(90, NOON, "alice", "I know where", edited=1)))
+    asked(person, "/report #90 threatens me")
+    person.link(s.MessageChanged(7, i.Message(90, NOON, "alice", "have a nice day", edited=2)))
+    assert person.types("y") == []
+    assert "look at it again" in person.note
+
+
+def test_what_was_agreed_to_leaves_with_how_often_it_was_edited() -> None:
+    person = secret()
+    person.link(s.MessageChanged(7, i.Message(90, NOON, "alice", "I know where", edited=3)))
+    asked(person, "/report #90 threatens me")
+    (report,) = person.types("y")
+    assert report.edited == 3
+
+
 def test_reactions_and_votes_that_come_meanwhile_change_nothing() -> None:
     person = secret()
     asked(person, "/report #90 threatens me")
@@ -89,6 +107,60 @@ def test_a_room_that_is_left_meanwhile_shows_nothing() -> None:
     person.link(i.RoomLeft(7))
     assert person.types("y") == []
     assert "look at it again" in person.note
+
+
+# What was said in a room that somebody has put one out of is no longer on the screen.
+
+
+def searched(person: Person, *found: tuple[int, i.Message]) -> None:
+    """Look for something, find it, and close the page."""
+    (search,) = person.enter("/search where")
+    person.link(s.Found(found, search.ref))
+    person.key("esc")
+
+
+THREAT = i.Message(120, NOON, "alice", "I know where you live", edited=1)
+
+
+def test_what_a_search_finds_in_a_room_that_was_left_is_reported_from_anywhere() -> None:
+    person = attic()
+    (search,) = person.enter("/search where")
+    person.link(s.Found(((70, THREAT),), search.ref))
+    assert "(left) 70 #120  alice  I know where you live" in person.screen()
+    person.key("esc")
+    question = asked(person, "/report 70#120 threatens me")
+    assert "proof that alice wrote it" in question.text
+    (report,) = person.types("y")
+    assert report == es.Report(report.ref, 70, 120, "threatens me", 1)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["/report 70#121 x", "/report 71#120 x", "/report 070#120 x", f"/report {'9' * 5_000}#1 x", "/report 7#90 x"],
+)  # fmt: skip
+def test_only_what_the_last_search_has_shown_of_a_room_left(typed: str) -> None:
+    person = secret()
+    searched(person, (70, THREAT), (7, said(90, 7, "alice", "where")))
+    assert person.enter(typed) == []
+    assert "the last search has found no" in person.note
+    assert person.input == typed
+
+
+def test_of_rooms_left_too_a_reason_is_asked_for_and_one_s_own_is_not_reported() -> None:
+    person = secret()
+    mine = i.Message(121, NOON, "you", "where?")
+    searched(person, (70, THREAT), (70, mine))
+    for typed, why in (("/report 70#120", "is missing"), ("/report 70#121 x", "your own message")):
+        assert person.enter(typed) == []
+        assert why in person.note
+        person.key("ctrl-c")
+
+
+def test_what_was_found_is_not_the_next_account_s() -> None:
+    person = attic()
+    searched(person, (70, THREAT))
+    person.link(i.LoggedOut("over"))
+    assert person.state.found == {}
 
 
 @pytest.mark.parametrize(
@@ -169,8 +241,10 @@ def test_the_letter_reports_neither_one_s_own_nor_over_a_draft() -> None:
 class Between(SealedTest):
     """The same with clients and a server."""
 
-    def report(self, one: Device, room: int, seq: int, reason: str = "rude") -> inputs.Input:
-        answer = one.request(es.Report, room, seq, reason)
+    def report(
+        self, one: Device, room: int, seq: int, reason: str = "rude", edited: int = 0
+    ) -> inputs.Input:
+        answer = one.request(es.Report, room, seq, reason, edited)
         self.network.wait(1)
         return answer
 
@@ -207,8 +281,33 @@ class Between(SealedTest):
         self.network.wait(2)
         alice.request(es.React, room, seq, "-1")
         self.network.wait(2)
-        assert isinstance(self.report(alice, room, seq), inputs.CommandDone)
+        assert isinstance(self.report(alice, room, seq, edited=1), inputs.CommandDone)
         assert self.kept() == [("nasty", "rude")]
+
+    def test_an_edit_that_overtakes_the_answer_is_not_what_was_agreed_to(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.direct(alice, bob)
+        self.say(bob, "nasty", room)
+        seq = self.seq(alice, room, "nasty")
+        bob.request(es.Change, room, seq, "nice")
+        self.network.wait(2)
+        assert self.failed(self.report(alice, room, seq, edited=0)) == "LC-REPORT-CHANGED"
+        assert self.kept() == []
+
+    def test_who_was_put_out_finds_it_and_reports_it(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        self.say(alice, "I know where you live", room)
+        seq = self.seq(bob, room, "I know where you live")
+        assert isinstance(alice.request(effects.Kick, room, "bob"), inputs.CommandDone)
+        self.network.wait(3)
+        assert bob.of(inputs.RoomLeft)
+        assert bob.link.sealed.opened.room(room) is None
+        found = bob.request(es.Search, "live", 0)
+        assert [(one, message.seq) for one, message in found.messages] == [(room, seq)]
+        assert isinstance(self.report(bob, room, seq), inputs.CommandDone)
+        assert self.kept() == [("I know where you live", "rude")]
 
     def test_a_poll_with_its_answers(self) -> None:
         alice, bob = self.enter("alice", "bob")

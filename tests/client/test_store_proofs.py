@@ -10,6 +10,7 @@ from lairchat.e2ee.backup import place_of
 from lairchat.e2ee.payload import Delete, Edit, React, Target, Text
 from lairchat.e2ee.telling import told
 from lairchat.features.reports import rules
+from lairchat.model import limits
 from lairchat.model.events import EventClass
 from tests.client.stores import MASTER, decrypted, follow, opened, profile, say, shown
 from tests.client.test_store_backups import Both, both, message, restore
@@ -130,3 +131,18 @@ def test_killed_while_it_becomes_this_version_it_is_one_or_the_other(tmp_path: P
             assert store.messages.proof(ROOM, 1) is None
 
     assert every_statement(killed, check) > 20
+
+
+def test_of_a_long_one_nothing_stays_in_the_pages_that_it_had(both: Both, tmp_path: Path) -> None:
+    """It does not fit the page of its row: what lay in others is overwritten too, not only let go."""
+    marks = [f"qwvzx{number:04}" for number in range(limits.MESSAGE_CHARS // 10)]
+    identities = [both.hear(" ".join(marks)) for _ in range(3)]
+    (directory,) = tmp_path.glob("profiles/*/alice")
+    both.store.purge()
+    found = decrypted(directory)
+    assert all(one.encode() in found for one in marks)
+    both.hear(Edit(identities[0], "short"))
+    both.hear(Edit(identities[1], "quite another one, " * 200))
+    both.hear(Delete(Target(both.bob.person.id, identities[2])))
+    both.store.purge()
+    assert b"qwvzx" not in decrypted(directory)

@@ -19,9 +19,14 @@ class Reporting:
     def __init__(self, sealed: "Sealed") -> None:
         self._sealed = sealed
 
-    async def message(self, room: int, seq: int, reason: str) -> int:
-        """Report a message as it stands; return the report's number, raise a Refusal."""
-        self._sealed.message_at(room, seq)
+    async def message(self, room: int, seq: int, reason: str, edited: int) -> int:
+        """Report a message as it stands; return the report's number, raise a Refusal.
+
+        edited: how often it was when somebody agreed to show it: a kind word that its author has put in
+        the place of a threat meanwhile is not what they want to be seen.
+        """
+        if self._sealed.message_at(room, seq).edited != edited:
+            raise faults.ReportChanged(seq=seq)
         proof = self._sealed.opened.messages.proof(room, seq)
         if proof is None:
             raise faults.ReportProof(seq=seq)

@@ -402,7 +402,7 @@ class SealedRequests:
         self._sealed.require_own()
         reporting = self._sealed.reporting
         if effect.seq:
-            number = await reporting.message(effect.room, effect.seq, effect.reason)
+            number = await reporting.message(effect.room, effect.seq, effect.reason, effect.edited)
         else:
             number = await reporting.change(effect.room, effect.reason)
         self._done(effect.ref, f"the operators have it as report {number}")
