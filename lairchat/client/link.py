@@ -219,7 +219,7 @@ class Link:
 
     def _broken(self, failure: Failure) -> None:
         self.log.failure("the link failed", failure)
-        refusal = refusals.Internal(incident="client")
+        refusal = faults.ClientBroken()
         self.deliver(inputs.Halted(refusal.code, refusal.text))
 
     async def _live(self) -> None:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from lairchat.client import catalog, inputs
 from lairchat.client.sendqueue import Pending, SendQueue
 from lairchat.features.messages import messages as wire
-from lairchat.model import refusals
+from lairchat.model import faults
 from lairchat.model.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class Outgoing:
         """Put a message aside that cannot be sent for a reason of ours; the others go on."""
         self.log.failure("a message could not be sent", failure)
         self._sending = False
-        self._refuse(pending, refusals.Internal(incident="client"))
+        self._refuse(pending, faults.ClientBroken())
         self._next()
 
 

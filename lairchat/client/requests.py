@@ -18,7 +18,7 @@ from lairchat.features.messages import messages as wire
 from lairchat.features.moderation import messages as moderation
 from lairchat.features.muting import messages as muting
 from lairchat.features.rooms import messages as rooms
-from lairchat.model import faults, limits, refusals
+from lairchat.model import faults, limits
 from lairchat.model.identity import Link as InviteLink
 from lairchat.model.ids import command_id
 from lairchat.model.refusal import Refusal
@@ -66,7 +66,7 @@ class Requests:
     def _unexpected(self, failure: Failure, effect: effects.Effect) -> None:
         """Answer all the same when the fault is ours: the core waits for each answer."""
         self.log.failure("a request failed", failure)
-        refusal = refusals.Internal(incident="client")
+        refusal = faults.ClientBroken()
         self._deliver(
             inputs.CommandFailed(getattr(effect, "ref", 0), refusal.code, refusal.text, None)
         )

@@ -296,6 +296,15 @@ class ReportNothing(Refusal):
     )
 
 
+class ClientBroken(Refusal):
+    """Something failed in the client that should not have."""
+
+    code = "LC-CLIENT"
+    text = (
+        "something unexpected went wrong in lair itself. Start it again; if it stays: lair doctor"
+    )
+
+
 class DeviceNew(Refusal):
     """Encrypted rooms are asked for on a device that is none of the account's yet."""
 

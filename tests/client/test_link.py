@@ -342,7 +342,7 @@ class Halting(NetworkTest):
         alice = self.person("alice")
         alice.dialer.dial = lambda *_: 1 / 0
         alice.start()
-        assert alice.last(inputs.Halted).code == "LC-INTERNAL"
+        assert alice.last(inputs.Halted).code == "LC-CLIENT"
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
 
 

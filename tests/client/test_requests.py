@@ -198,7 +198,7 @@ class Answers(Asking):
     def test_a_fault_of_ours_is_an_answer_too(self):
         self.alice.link.requests._key = lambda: 1 // 0
         failed = self.alice.request(effects.SetTopic, self.room, "x")
-        assert failed.code == "LC-INTERNAL"
+        assert failed.code == "LC-CLIENT"
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
 
     def test_an_effect_that_nobody_knows(self):

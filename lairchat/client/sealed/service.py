@@ -363,7 +363,7 @@ class Sealed:
 
     def tell_fault(self, room: int) -> None:
         """Say that something failed that should not have."""
-        refusal = refusals.Internal(incident="client")
+        refusal = faults.ClientBroken()
         where = self.title(room)
         self.deliver(inputs.Notice(f"{where}: {refusal.text}", refusal.code))
 
