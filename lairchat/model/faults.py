@@ -296,6 +296,22 @@ class ReportNothing(Refusal):
     )
 
 
+class MessageAbsent(Refusal):
+    """What is to be answered, changed or shown is no message that this device has."""
+
+    code = "LC-MESSAGE-ABSENT"
+    text = "#{seq} is no message that is here, or no more. Look for it: /search"
+    sample = sample_of(seq=120)
+
+
+class VoteBad(Refusal):
+    """A vote does not fit the poll."""
+
+    code = "LC-VOTE"
+    text = "{why}. Look at the poll, and vote by number: /vote 1"
+    sample = sample_of(why="it takes one answer")
+
+
 class ClientBroken(Refusal):
     """Something failed in the client that should not have."""
 

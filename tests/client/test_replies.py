@@ -273,7 +273,7 @@ class Between(SealedTest):
         found = next(m for m in bob.shown[room].values() if m.text == "an answer to that")
         assert found.reply == (0, "", "a message that is not here")
         ticket = self.reply(bob, "an answer to nothing", room, seq)
-        assert bob.refused[ticket] == "LC-GROUP-REFUSED"
+        assert bob.refused[ticket] == "LC-MESSAGE-ABSENT"
 
     def test_a_poll_is_answered_and_answers_are_taken_back(self) -> None:
         alice, bob = self.enter("alice", "bob")

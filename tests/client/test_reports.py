@@ -332,7 +332,7 @@ class Between(SealedTest):
         bob.request(es.TakeBack, room, seq)
         self.network.wait(2)
         for place in (seq, 999):
-            assert self.failed(self.report(alice, room, place)) == "LC-GROUP-REFUSED"
+            assert self.failed(self.report(alice, room, place)) == "LC-MESSAGE-ABSENT"
         assert self.kept() == []
 
     def test_what_is_known_from_the_backup_alone_is_not_proven(self) -> None:

@@ -388,11 +388,11 @@ class SealedRequests:
         message = self._sealed.message_at(effect.room, effect.seq)
         poll = message.said.body
         if not isinstance(poll, Poll):
-            raise refusals.GroupRefused(why="that is no poll")
+            raise faults.VoteBad(why="that is no poll")
         if any(not 0 <= pick < len(poll.options) for pick in effect.picks):
-            raise refusals.GroupRefused(why=f"it has answers 1 to {len(poll.options)}")
+            raise faults.VoteBad(why=f"it has answers 1 to {len(poll.options)}")
         if len(effect.picks) > 1 and not poll.many:
-            raise refusals.GroupRefused(why="it takes one answer")
+            raise faults.VoteBad(why="it takes one answer")
         target = Target(message.said.author, message.said.id)
         self._sealed.sending.say(effect.room, Vote(target, list(effect.picks)))
         self._done(effect.ref)

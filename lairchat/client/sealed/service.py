@@ -624,7 +624,7 @@ class Sealed:
         """Return the message at a place of a room; raises a Refusal if there is none here."""
         found = self.require_store().messages.after(room, seq - 1, 1)
         if not found or found[0].said.seq != seq or found[0].text is None:
-            raise refusals.GroupRefused(why="there is no such message here")
+            raise faults.MessageAbsent(seq=seq)
         return found[0]
 
     def name_room(self, room: int, *, name: str | None = None, topic: str | None = None) -> None:
