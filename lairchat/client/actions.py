@@ -16,6 +16,7 @@ from lairchat.client.verbs_messages import (
 )
 from lairchat.client.verbs_report import report_selected
 from lairchat.client.verbs_rooms import toggle_members
+from lairchat.client.verbs_threads import thread_selected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -253,6 +254,7 @@ ACTIONS: dict[str, Callable[[AppState], list[Effect]]] = {
 SELECTED: dict[str, Callable[[AppState], list[Effect]]] = {
     "resend": resend,
     "reply": reply_selected,
+    "thread": thread_selected,
     "edit": edit_selected,
     "delete": delete_selected,
     "react": react_selected,

@@ -72,11 +72,20 @@ def make_item(state: AppState, message: i.Message) -> Item:
         item.edited = message.edited
         item.poll = message.poll
         item.reactions = tuple((safe(emoji), count, own) for emoji, count, own in message.reactions)
-        if message.reply is not None:
-            seq, sender, answered = message.reply
-            item.answers = (seq, 0) if seq else None
-            item.reply = reply_line(safe(sender), safe(answered, multiline=True))
+        _quote(item, message)
     return item
+
+
+def _quote(item: Item, message: i.Message | i.OutboxItem) -> None:
+    """Say above a message what it answers, and what began its thread."""
+    if message.reply is not None:
+        seq, sender, text = message.reply
+        item.answers = (seq, 0) if seq else None
+        item.reply = reply_line(safe(sender), safe(text, multiline=True))
+    if message.thread is not None:
+        seq, sender, text = message.thread
+        item.thread = (seq, 0)
+        item.began = reply_line(safe(sender), safe(text, multiline=True))
 
 
 def place(window: Window, item: Item) -> bool:
@@ -136,11 +145,13 @@ def change(state: AppState, room: Room, message: i.Message) -> None:
 
 
 def _quote_anew(room: Room, answered: Item) -> None:
-    """Let answers to a message quote what it says now: nothing of one that was deleted."""
+    """Let answers to a message, and its thread, quote what it says now: nothing if it was deleted."""
+    line = reply_line("" if answered.kind == "gone" else answered.sender, answered.text)
     for item in room.window.items:
         if item.answers == answered.order:
-            sender = "" if answered.kind == "gone" else answered.sender
-            item.reply, item.memo = reply_line(sender, answered.text), None
+            item.reply, item.memo = line, None
+        if item.thread == answered.order:
+            item.began, item.memo = line, None
 
 
 def _news(was: Item, item: Item) -> str:
@@ -167,6 +178,8 @@ def remove(state: AppState, room: Room, seqs: frozenset[int]) -> None:
     for item in window.items:
         if item.answers in gone:
             item.answers, item.reply, item.memo = None, GONE, None
+        if item.thread in gone:
+            item.began, item.memo = GONE, None
 
 
 def _count(state: AppState, room: Room, item: Item, *, fresh: bool) -> list[Effect]:
@@ -286,6 +299,7 @@ def restored(state: AppState, event: i.OutboxRestored) -> list[Effect]:
         if find(state, one.ticket) is not None:
             continue
         queued = queue(state, one.ticket, one.room, one.text, one.at, action=one.action)
+        _quote(queued.item, one)
         if one.failed:
             queued.item.mark, queued.item.why = "x", f"not sent: {safe(one.failed)}"
     state.sent += len(event.items)

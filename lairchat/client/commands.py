@@ -10,6 +10,7 @@ from lairchat.client import verbs_messages as messages
 from lairchat.client import verbs_report as report
 from lairchat.client import verbs_rooms as rooms
 from lairchat.client import verbs_sealed as sealed
+from lairchat.client import verbs_threads as threads
 from lairchat.client import verbs_trust as trust
 from lairchat.client.call import Call, Command
 from lairchat.client.kit import CommandError
@@ -198,6 +199,14 @@ COMMANDS = (
         "/reply #120 yes, at six",
         "talk",
         messages.reply,
+    ),
+    Command(
+        "thread",
+        "/thread #N [TEXT]",
+        "speak in the thread of a message, or without a text show it (Ctrl-Up, t)",
+        "/thread #120 the backup is done",
+        "talk",
+        threads.thread,
     ),
     Command(
         "poll",

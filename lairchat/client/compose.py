@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["enter"]
 
 MULTILINE = frozenset(
-    {"edit", "me", "msg", "reply", "topic"}
+    {"edit", "me", "msg", "reply", "thread", "topic"}
 )  # commands whose text may have several lines
 
 
@@ -139,7 +139,8 @@ def _told(word: str, rest: str) -> list[str]:
         question, *answers = rest.split("|")
         # All of it as well: recovery words may stand in several of them.
         return [rest, question, question.strip().removeprefix("many "), *answers]
-    return [rest, rest.strip().partition(" ")[2]] if word in MULTILINE else []
+    # Any blank ends the first word, a line's end too.
+    return [rest, *rest.split(None, 1)[1:]] if word in MULTILINE else []
 
 
 def _run_asked(state: AppState, room: Room, text: str) -> list[Effect]:

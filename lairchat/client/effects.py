@@ -59,6 +59,7 @@ class Send(Effect):
     """Queue a message durably, and send it as soon as there is a connection.
 
     ``reply``: the place of the message that it answers, in an encrypted room; 0 for none.
+    ``thread``: the place of one that begins the thread it goes into, or stands in it; 0 for none.
     """
 
     ticket: int
@@ -66,6 +67,7 @@ class Send(Effect):
     text: str
     action: bool = False
     reply: int = 0
+    thread: int = 0
 
 
 class Resend(Effect):

@@ -327,6 +327,8 @@ class Message(Value):
     ``edited``: how often.  ``reactions``: (emoji, how many, whether one is ours).
     ``reply``: (place, sender, text) of the message that it answers; the place is 0, and the sender
     empty, if that one is not here.
+    ``thread``: the same of the message that begins the thread it stands in; one that is not here has
+    a place below 0, which those of its thread have in common.
     ``poll``: it asks something, with answers to pick from; its text alone could look like it.
     """
 
@@ -340,6 +342,7 @@ class Message(Value):
     reactions: tuple[tuple[str, int, bool], ...] = ()
     reply: tuple[int, str, str] | None = None
     poll: bool = False
+    thread: tuple[int, str, str] | None = None
 
 
 class MessageArrived(Input):
@@ -381,7 +384,10 @@ class SendRefused(Input):
 
 
 class OutboxItem(Value):
-    """A message that is not acknowledged yet, as the store kept it."""
+    """A message that is not acknowledged yet, as the store kept it.
+
+    ``reply`` and ``thread`` are those of ``Message``.
+    """
 
     ticket: int
     room: int
@@ -389,6 +395,8 @@ class OutboxItem(Value):
     at: int
     action: bool = False
     failed: str = ""
+    reply: tuple[int, str, str] | None = None
+    thread: tuple[int, str, str] | None = None
 
 
 class OutboxRestored(Input):

@@ -113,6 +113,7 @@ PREFIXED = {
 SELECTION = (
     ("x", "resend", "send a failed message again"),
     ("r", "reply", "answer the message; send a failed one again"),
+    ("t", "thread", "speak in the message's thread; Enter alone shows it"),
     ("e", "edit", "edit your message; take a failed one back into the input"),
     ("d", "delete", "delete the message for everybody, after a question"),
     ("+", "react", "react to the message"),

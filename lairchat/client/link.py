@@ -463,8 +463,8 @@ class Link:
         match effect:
             case effects.TrustAnswer() | effects.Login() | effects.Register():
                 self._answered(effect)
-            case effects.Send(ticket, room, text, action, reply):
-                self._send(ticket, room, text, action=action, reply=reply)
+            case effects.Send():
+                self._send(effect)
             case effects.Resend(ticket):
                 self._queue_of(ticket).retry(ticket)
             case effects.Discard(ticket):
@@ -481,14 +481,17 @@ class Link:
 
     # -- messages
 
-    def _send(self, ticket: int, room: int, text: str, *, action: bool, reply: int) -> None:
+    def _send(self, effect: effects.Send) -> None:
         """Queue a message where its room's are: what is for an encrypted one is never kept in clear."""
+        ticket, room, text, action = effect.ticket, effect.room, effect.text, effect.action
         try:
             if not self.sealed.owns(room):
                 self._require_clear(room)
                 self.outgoing.send(ticket, room, text, action=action)
                 return
-            self.sealed.sending.send(ticket, room, text, action=action, reply=reply)
+            self.sealed.sending.send(
+                ticket, room, text, action=action, reply=effect.reply, thread=effect.thread
+            )
         except Refusal as refusal:
             self.deliver(inputs.SendRefused(ticket, refusal.code, refusal.text))
 

@@ -11,7 +11,7 @@ from lairchat.model import limits
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lairchat.client.effects import Effect
-    from lairchat.client.state import AppState, Room
+    from lairchat.client.state import AppState, Order, Room
 
 __all__ = [
     "closed",
@@ -24,6 +24,7 @@ __all__ = [
     "selected",
     "send",
     "take_back",
+    "thread_of",
 ]
 
 
@@ -73,15 +74,33 @@ def reply_line(sender: str, text: str) -> str:
     return f"{sender}: {first}" if sender else first
 
 
+def thread_of(item: Item) -> tuple[Order, str]:
+    """Return the thread that a message stands in, or begins: the order of its root, and its line."""
+    if item.thread is not None:
+        return item.thread, item.began
+    return item.order, reply_line(item.sender, item.text)
+
+
 def send(
-    state: AppState, room: Room, text: str, *, action: bool = False, answered: Item | None = None
+    state: AppState,
+    room: Room,
+    text: str,
+    *,
+    action: bool = False,
+    answered: Item | None = None,
+    within: Item | None = None,
 ) -> list[Effect]:
-    """Queue a message and show it; the caller has checked it."""
+    """Queue a message and show it; the caller has checked it.
+
+    answered: what it answers.  within: what begins the thread that it goes into, or stands in it.
+    """
     ticket = state.number()
     item = queue(state, ticket, room.id, text, state.now, action=action).item
     if answered is not None:
         item.answers = answered.order
         item.reply = reply_line(answered.sender, answered.text)
+    if within is not None:
+        item.thread, item.began = thread_of(within)
     state.sent += 1
     room.scroll = None
     if state.phase != "online":
@@ -89,7 +108,8 @@ def send(
     else:
         state.note = None
     reply = 0 if answered is None else answered.order[0]
-    return [effects.Send(ticket, room.id, text, action, reply)]
+    thread = 0 if within is None else within.order[0]
+    return [effects.Send(ticket, room.id, text, action, reply, thread)]
 
 
 def find(state: AppState, ticket: int) -> Queued | None:
@@ -144,8 +164,28 @@ def take_back(state: AppState) -> list[Effect]:
     if editor.text:
         state.history.add(editor.take())
         notice(state, "what was in the input is in the history: Up")
-    answers = queued.item.answers
-    command = "/me " if queued.action else "" if answers is None else f"/reply #{answers[0]} "
-    editor.set(command + queued.text)
+    editor.set(_command(room, queued) + queued.text)
     retire(state, queued.ticket)
     return [effects.Discard(queued.ticket)]
+
+
+def _command(room: Room | None, queued: Queued) -> str:
+    """Return what was typed before the text, as far as it is known."""
+    item = queued.item
+    if queued.action:
+        return "/me "
+    if item.thread is not None:
+        return f"/thread #{_place_in(room, item.thread)} "
+    return "" if item.answers is None else f"/reply #{item.answers[0]} "
+
+
+def _place_in(room: Room | None, thread: Order) -> int:
+    """Return the place of a message of a thread, of one that is loaded if any is.
+
+    0, which is no message's, if none is known: the command says so then, and the text does not go to
+    the room instead.
+    """
+    for item in room.window.items if room is not None else ():
+        if item.counts and thread in (item.order, item.thread):
+            return item.order[0]
+    return max(thread[0], 0)

@@ -348,6 +348,8 @@ class Plain:
     def _lines(self, room_id: int, item: Item) -> list[str]:
         clock = self._clock(item.at)
         text = f"(to {item.reply}) {item.text}" if item.reply else item.text
+        if item.thread is not None:
+            text = f"(thread of {item.began}) {text}"
         first, *rest = (text + " (edited)" * (item.edited > 0)).split("\n")
         if item.reactions:
             rest.append(reaction_words(item))

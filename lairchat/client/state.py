@@ -52,12 +52,15 @@ class Item:
     ``mark``: empty, ``..`` queued, ``v`` stored, ``x`` failed; ``why`` then says the reason.
     ``reactions``: (emoji, how many, whether one is ours).
     ``answers``: the order of the message that it answers; ``reply``: that one, in one line.
+    ``thread``: the order of the message that begins its thread, below 0 if that one is not here;
+    ``began``: that one, in one line.
     ``edited``: how often.  ``poll``: answers can be picked in it.
     """
 
     __slots__ = (
         "answers",
         "at",
+        "began",
         "edited",
         "kind",
         "mark",
@@ -70,6 +73,7 @@ class Item:
         "reply",
         "sender",
         "text",
+        "thread",
         "why",
     )
 
@@ -88,6 +92,8 @@ class Item:
         self.reactions: tuple[tuple[str, int, bool], ...] = ()
         self.answers: Order | None = None
         self.reply = ""
+        self.thread: Order | None = None
+        self.began = ""
         self.memo: tuple[object, list[Row]] | None = None  # rows as laid out last
 
     @property

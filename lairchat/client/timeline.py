@@ -204,9 +204,13 @@ def _body(item: Item, style: Style, prefix: Row, start: int, indent: int) -> lis
     free = MARK + 1 if item.own else 0
     attr = _text_attr(item)
     first = style.width - start - free
-    if item.reply:
-        lines = ["", *wrap(text, style.width - indent - free)]
-        rows: list[Row] = [[*prefix, (start, clip(f"> {item.reply}", first, "~"), "dim")]]
+    quotes = [f"| {item.began}"] if item.thread is not None else []
+    quotes += [f"> {item.reply}"] if item.reply else []
+    if quotes:
+        rest = style.width - indent - free
+        lines = ["", *wrap(text, rest)]
+        rows: list[Row] = [[*prefix, (start, clip(quotes[0], first, "~"), "dim")]]
+        rows += [[(indent, clip(quote, rest, "~"), "dim")] for quote in quotes[1:]]
     else:
         lines = wrap(text, first, style.width - indent - free)
         rows = [[*prefix, (start, lines[0], attr)]]

@@ -23,14 +23,20 @@ def typed(state: AppState, room: Room, before: str) -> list[Effect]:
     text = room.editor.text
     if text == before or not room.encrypted:
         return []
-    command = text.lstrip().startswith("/") and not text.startswith(("//", "/reply #"))
-    if not text or command or not state.settings.typing:
+    if not text or not _is_said(text) or not state.settings.typing:
         return _stopped(room)
     fresh = room.typing_at is None or state.now - room.typing_at >= AGAIN_MS
     if not fresh or state.phase != "online" or room.label in {"E2E!", "E2E?"}:
         return []
     room.typing_at = state.now
     return [Typing(room.id, True)]
+
+
+def _is_said(text: str) -> bool:
+    """Tell whether what is typed is for the others; of a thread that is only looked at nothing is."""
+    if text.startswith("/thread #"):
+        return len(text.split(None, 2)) > 2
+    return not text.lstrip().startswith("/") or text.startswith(("//", "/reply #"))
 
 
 def _stopped(room: Room) -> list[Effect]:

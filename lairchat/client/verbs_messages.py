@@ -31,6 +31,7 @@ __all__ = [
     "numbered",
     "on_selected",
     "poll",
+    "put_before",
     "react",
     "react_selected",
     "react_to_last",
@@ -269,13 +270,17 @@ def reply_selected(state: AppState) -> list[Effect]:
 
 
 def _answer(state: AppState, room: Room, item: Item) -> list[Effect]:
+    put_before(room, f"/reply #{item.order[0]}")
+    notice(state, f"what you type answers {'your own message' if item.own else item.sender}")
+    return []
+
+
+def put_before(room: Room, command: str) -> None:
+    """Put a command before what is typed already, which is its text."""
     editor = room.editor
     if editor.target:
         raise CommandError("finish what you edit first: Enter, or Ctrl-C")
-    # What is typed already is the answer.
-    editor.set(f"/reply #{item.order[0]} {editor.text}")
-    notice(state, f"what you type answers {'your own message' if item.own else item.sender}")
-    return []
+    editor.set(f"{command} {editor.text}")
 
 
 def delete_selected(state: AppState) -> list[Effect]:

@@ -77,7 +77,7 @@ def hints(state: AppState, found: Layout) -> str:
     wide = found.kind != "narrow"
     if state.selected is not None:
         if state.room.encrypted:
-            return "[e edit d delete + react c copy Esc]" if wide else "e d + c Esc"
+            return "[r reply t thread e edit d delete + Esc]" if wide else "r t e d + Esc"
         return "[x resend e edit c copy y quote Esc]" if wide else "x e c y Esc"
     if state.prefix:
         return "[^X ... ? shows keys]" if found.kind != "narrow" else "^X ?"

@@ -34,7 +34,7 @@ def test_every_example_runs(command: commands.Command) -> None:
         person.link(i.MessageArrived(7, said(120, 7, "you", "at six")))
     elif command.name == "vote":
         person.link(i.MessageArrived(7, i.Message(120, NOON, "bob", "poll: tea?", poll=True)))
-    elif command.name in {"delete", "react", "reply", "report"}:
+    elif command.name in {"delete", "react", "reply", "report", "thread"}:
         person.link(i.MessageArrived(7, said(120, 7, "bob", "at six")))
         person.link(i.RoomChanged(7, role="moderator"))
     elif command.name == "succeed":

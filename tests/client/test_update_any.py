@@ -46,7 +46,7 @@ words = st.sampled_from(
         "//slash", " /quit", "/nonsense", "/", "@al", "#lo", "/goto #5", "/goto 2026-11-22", "/goto top",
         "/history 5", "/clear", "/set bell off", "/set", "/layout rooms", "/whois bob", "/status", "/help",
         "/help join", "/debug", "/names", "/members", "/new x private", "/invite", "/role bob admin",
-        "+:tada:", "+1", "/react +1 #5", "/reply #5 yes", "/poll a | b | c", "/vote 1 #5", "/edit #5 other", "/delete #5", "/search a #ops", "/code off", "/unlock",
+        "+:tada:", "+1", "/react +1 #5", "/reply #5 yes", "/thread #5 yes", "/thread #5", "/poll a | b | c", "/vote 1 #5", "/edit #5 other", "/delete #5", "/search a #ops", "/code off", "/unlock",
         "/link", "/trust bob", "/accept", "/succeed", "/refound", "/revoke x lost", " ".join(RECOVERY),
         "/password", "/logout all", "/rooms", "\u65e5\u672c\U0001f468\u200d\U0001f469", "e\u0301", "x" * 5_000, "\x1b[31m", "\ud800",
         *(one.example for one in COMMANDS),
@@ -95,6 +95,7 @@ def messages() -> st.SearchStrategy[i.Message]:
             st.tuples(st.sampled_from(["+1", ":tada:"]) | wild, small, st.booleans()), max_size=3
         ).map(tuple),
         reply=st.none() | st.tuples(small, names, wild),
+        thread=st.none() | st.tuples(small, names, wild),
     )
 
 

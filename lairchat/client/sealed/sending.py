@@ -62,14 +62,33 @@ class Sending:
 
     # -- what comes
 
-    def send(self, ticket: int, room: int, text: str, *, action: bool, reply: int = 0) -> None:
+    def send(
+        self,
+        ticket: int,
+        room: int,
+        text: str,
+        *,
+        action: bool,
+        reply: int = 0,
+        thread: int = 0,
+    ) -> None:
         """Queue a message of the screen's; raises a Refusal if it cannot be kept.
 
         reply: the place of the message that it answers; 0 for none.
+        thread: the place of one that begins the thread it goes into, or stands in it; 0 for none.
         """
         answered = self._sealed.message_at(room, reply).said if reply else None
         target = None if answered is None else Target(answered.author, answered.id)
-        self.say(room, Text(text, me=action, reply=target), ticket=ticket)
+        root = self._root(room, thread) if thread else None
+        self.say(room, Text(text, me=action, thread=root, reply=target), ticket=ticket)
+
+    def _root(self, room: int, place: int) -> Target:
+        """Return what begins the thread that a message stands in: itself if it stands in none."""
+        said = self._sealed.message_at(room, place).said
+        if isinstance(said.body, Text) and said.body.thread is not None:
+            # It need not be here.
+            return said.body.thread
+        return Target(said.author, said.id)
 
     def submit(self, room: int, text: str, told: Told, *, action: bool, key: bytes | None) -> None:
         """Queue a message of another program; a repeat by its key is not queued again."""
@@ -174,8 +193,16 @@ class Sending:
 
     def _item(self, letter: Letter) -> inputs.OutboxItem:
         assert isinstance(letter.body, Text)
-        ticket = self._tickets[letter.id]
-        return inputs.OutboxItem(ticket, letter.room, letter.body.text, letter.at, letter.body.me)
+        show, room, body = self._sealed.show, letter.room, letter.body
+        return inputs.OutboxItem(
+            self._tickets[letter.id],
+            room,
+            body.text,
+            letter.at,
+            body.me,
+            reply=show.answered(room, body),
+            thread=show.thread(room, body),
+        )
 
     def wake(self, room: int) -> None:
         """Send what waits in a room, if it can be sent now."""

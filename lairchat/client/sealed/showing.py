@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lairchat.client import inputs, inputs_sealed
 from lairchat.e2ee.fold import Key, Message, Named
 from lairchat.e2ee.following import Finding, Forked, Impossible, Repeated, Withheld
-from lairchat.e2ee.payload import Asked, CodeUsed, Invitation, Known, Poll, Text, Unknown
+from lairchat.e2ee.payload import Asked, CodeUsed, Invitation, Known, Poll, Target, Text, Unknown
 from lairchat.e2ee.room import Opened
 from lairchat.features.messages import messages as wire
 from lairchat.trust.policy import Because, Kind, Policy, Role
@@ -23,6 +23,8 @@ Names = Callable[[bytes], str]
 """Gives an account's name."""
 REPLY_CHARS = 200
 """characters of an answered message that are told with the answer."""
+THREAD_BYTES = 6
+"""of a message's id: enough to tell threads apart whose beginnings are not here."""
 _NEWER = "(this message needs a newer client)"
 
 
@@ -137,15 +139,29 @@ class Showing:
             self._sealed.sending.ticket_of(said.id),
             message.edited,
             reactions,
-            self._answered(room, said.body),
+            self.answered(room, said.body),
             poll=isinstance(said.body, Poll),
+            thread=self.thread(room, said.body),
         )
 
-    def _answered(self, room: int, body: Known | Unknown) -> tuple[int, str, str] | None:
-        """Return what a message answers: (place, sender, text)."""
+    def answered(self, room: int, body: Known | Unknown) -> tuple[int, str, str] | None:
+        """Return what a message answers: (place, sender, text); the place is 0 if it is not here."""
         if not isinstance(body, Text) or body.reply is None:
             return None
-        found = self._sealed.opened.messages.find(room, (body.reply.author, body.reply.id))
+        return self._quoted(room, body.reply)
+
+    def thread(self, room: int, body: Known | Unknown) -> tuple[int, str, str] | None:
+        """Return what begins a message's thread: (place, sender, text).
+
+        One that is not here has a place below 0, by which messages of one thread find each other.
+        """
+        if not isinstance(body, Text) or body.thread is None:
+            return None
+        place, sender, text = self._quoted(room, body.thread)
+        return place or -1 - int.from_bytes(body.thread.id[:THREAD_BYTES]), sender, text
+
+    def _quoted(self, room: int, target: Target) -> tuple[int, str, str]:
+        found = self._sealed.opened.messages.find(room, (target.author, target.id))
         if found is None:
             return 0, "", "a message that is not here"
         name = self._sealed.names.shown(found.said.author)
