@@ -118,6 +118,7 @@ class Successors(SuccessorTest):
             for one in (alice, bob)
         ]
         (new,) = {rooms_[-1] for rooms_ in found}
+        assert new != old
         for one in (alice, bob):
             await one.in_room(new)
         await self.chat(new, alice, bob, "one of us was quicker")

@@ -195,6 +195,10 @@ class Partners(SealedLiesTest):
             await alice.again()
             await alice.until(lambda: alice.label(room) == "E2E")
             await bob.in_room(room)
+            await alice.say(room, "there you are")
+            await bob.hears(room, "there you are")
+            assert bob.link.sealed.opened.rooms() == [room]
+            assert bob.texts(room) == ["there you are"]
         finally:
             await self.everybody_leaves()
 
@@ -234,6 +238,7 @@ class Partners(SealedLiesTest):
             await alice.until(lambda: alice.of(inputs_sealed.SomebodyTypes))
             await bob.say(room, "hello alice")
             await alice.hears(room, "hello alice")
+            assert alice.texts(room) == bob.texts(room) == ["hello bob", "hello alice"]
         finally:
             await self.everybody_leaves()
 

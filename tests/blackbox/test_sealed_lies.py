@@ -244,6 +244,8 @@ class Strangers(SealedLiesTest):
             await carol.in_room(room)
             await bob.say(room, "welcome, carol")
             await carol.hears(room, "welcome, carol")
+            # Nothing of before: who comes later has no keys of it.
+            assert carol.texts(room) == ["welcome, carol"]
         finally:
             await self.everybody_leaves()
 

@@ -403,6 +403,10 @@ class Lies(PlacesTest):
             self.hear(other, self.device(alice), data)
             self.hear(other, os.urandom(3), data)
         self.held(other, room)
+        # None of it keeps a true one from being taken.
+        places = {self.group(alice, room): max(other.shown[room])}
+        self.hear(other, self.device(alice), self.slot(alice, places))
+        assert self.place(other, room) == max(other.shown[room])
 
     def test_swapped_between_devices(self) -> None:
         alice, other, bob, room = self.three()
