@@ -10,6 +10,7 @@ from lairchat.client import inputs as i
 from lairchat.client import inputs_sealed as s
 from lairchat.client.dialogs import Choices, Question
 from lairchat.client.secret import Secret, Trace, WordsTrace
+from lairchat.e2ee.payload import Target, Text
 from lairchat.model import limits
 from tests.client.network import Person as Device
 from tests.client.scenes import NOON, RECOVERY, Person, attic, secret
@@ -317,3 +318,35 @@ class Between(SealedTest):
         (kept,) = again.last(i.OutboxRestored).items
         assert kept.thread == (seq, "bob", "tea?")
         assert self.told(bob, room, "yes").thread == (seq, "bob", "tea?")
+
+    def test_a_thread_stays_one_when_its_beginning_has_disappeared(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.direct(alice, bob)
+        assert isinstance(alice.request(es.SetTimer, room, 60), i.CommandDone)
+        self.say(alice, "tea?", room)
+        seq = self.seq(bob, room, "tea?")
+        assert isinstance(alice.request(es.SetTimer, room, 0), i.CommandDone)
+        self.within(bob, "yes", room, seq)
+        bob.do(e.MoveCursor(room, seq))
+        self.network.wait(90)
+        assert bob.last(s.MessagesGone).seqs == (seq,)
+        self.within(bob, "green", room, self.seq(bob, room, "yes"))
+        found = self.told(bob, room, "green").thread
+        assert found is not None
+        assert found[0] == seq
+        assert "tea" not in found[2]
+
+    def test_threads_of_two_people_are_two_though_their_ids_are_alike(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.direct(alice, bob)
+        away = bytes(16)
+        own = [one.link.sealed.require_own().identity.account for one in (alice, bob)]
+        for account in own:
+            text = Text(account.hex(), thread=Target(account, away))
+            alice.link.sealed.sending.say(room, text)
+            self.network.wait(2)
+        first, second = (self.told(bob, room, account.hex()).thread for account in own)
+        assert first is not None
+        assert second is not None
+        assert first[0] < 0
+        assert first[0] != second[0]

@@ -4,6 +4,7 @@ Promises not to know: keys, the network.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from lairchat.client import inputs, inputs_sealed
@@ -24,7 +25,7 @@ Names = Callable[[bytes], str]
 REPLY_CHARS = 200
 """characters of an answered message that are told with the answer."""
 THREAD_BYTES = 6
-"""of a message's id: enough to tell threads apart whose beginnings are not here."""
+"""of what names a message: enough to tell threads apart whose beginnings are not here."""
 _NEWER = "(this message needs a newer client)"
 
 
@@ -158,7 +159,9 @@ class Showing:
         if not isinstance(body, Text) or body.thread is None:
             return None
         place, sender, text = self._quoted(room, body.thread)
-        return place or -1 - int.from_bytes(body.thread.id[:THREAD_BYTES]), sender, text
+        # Of author and id: another one's message may be given the same id.
+        root = sha256(body.thread.author + body.thread.id).digest()
+        return place or -1 - int.from_bytes(root[:THREAD_BYTES]), sender, text
 
     def _quoted(self, room: int, target: Target) -> tuple[int, str, str]:
         found = self._sealed.opened.messages.find(room, (target.author, target.id))
