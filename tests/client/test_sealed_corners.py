@@ -4,6 +4,8 @@ import os
 from typing import Any
 from unittest.mock import patch
 
+from twisted.internet.defer import Deferred
+
 from lairchat.client import effects, inputs
 from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
@@ -174,8 +176,6 @@ class Answers(SealedTest):
         service = Service(alice.link)
         queued: list[bool] = []
         key = bytes(range(16))
-        from twisted.internet.defer import Deferred
-
         sending = Deferred.fromCoroutine(
             service.send("@bob", "by a script", key=key, queued=queued.append)
         )
@@ -187,6 +187,21 @@ class Answers(SealedTest):
         assert marks["device"] == "ok"
         assert marks["words"] == "note"
         assert marks[f"room {room}"] == "ok"
+
+    def test_what_waits_ends_with_the_connection(self) -> None:
+        (alice,) = self.enter("alice")
+        side = alice.link.sealed
+        before = set(self.network.clock.getDelayedCalls())
+        waits = [Deferred.fromCoroutine(side.pause(seconds)) for seconds in (5, 9)]
+        calls = set(self.network.clock.getDelayedCalls()) - before
+        assert len(calls) == len(waits)
+        self.pipe_of(alice).cut()
+        for wait in waits:
+            self.failureResultOf(wait, faults.NetLost)
+        assert not calls & set(self.network.clock.getDelayedCalls())
+        alice.leave()
+        late = Deferred.fromCoroutine(side.pause(1))
+        self.failureResultOf(late, faults.NetLost)
 
     def test_a_message_is_not_sent_twice_when_its_answer_is_lost(self) -> None:
         alice, bob = self.enter("alice", "bob")

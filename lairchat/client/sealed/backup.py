@@ -119,10 +119,6 @@ class Backup:
             Deferred.fromCoroutine(self.handing.ask()).addErrback(self._stopped)
         self._begin()
 
-    def lost(self) -> None:
-        """Go on when there is a connection again."""
-        self._objects.lost()
-
     def round(self) -> None:
         """Back up what has been said since the last time, if anything was."""
         if self._sealed.ready and not self._kept.off and self._kept.unsaved():
@@ -201,7 +197,7 @@ class Backup:
                     return await work()
                 except refusals.KeepsakeStale:
                     # Another device was faster, or the server lied about what is there.
-                    await self._objects.rest(self._sealed.random(1)[0] / 256)
+                    await self._sealed.pause(self._sealed.random(1)[0] / 256)
             return await work()
         finally:
             self._turn.release()

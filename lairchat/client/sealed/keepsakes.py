@@ -8,12 +8,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater
 
 from lairchat.features.keepsakes import messages as wire
 from lairchat.model import limits, refusals
-from lairchat.model.faults import NetLost
 from lairchat.model.refusal import Refusal
 from lairchat.wire.contract import Command
 
@@ -31,22 +28,6 @@ class Keepsakes:
 
     def __init__(self, sealed: "Sealed") -> None:
         self._sealed = sealed
-        self._resting: Deferred[None] | None = None
-
-    def lost(self) -> None:
-        """Go on with nothing: the connection is gone."""
-        if self._resting is not None:
-            self._resting.cancel()
-
-    async def rest(self, seconds: float) -> None:
-        """Wait; raises NetLost if the connection goes meanwhile."""
-        self._resting = deferLater(self._sealed.link.reactor, seconds)
-        try:
-            await self._resting
-        except CancelledError:
-            raise NetLost(address=self._sealed.link.target.host) from None
-        finally:
-            self._resting = None
 
     async def _ask(self, command: Command[Any, Any], request: msgspec.Struct) -> Any:
         """Ask; where the server says to wait, wait."""
@@ -56,7 +37,7 @@ class Keepsakes:
             except Refusal as refusal:
                 if refusal.retry_after is None:
                     raise
-                await self.rest(refusal.retry_after)
+                await self._sealed.pause(refusal.retry_after)
         return await self._sealed.ask(command, request)
 
     async def get(self, name: bytes) -> bytes | None:
@@ -82,7 +63,7 @@ class Keepsakes:
         inline, blob = await self._sealed.transfer.put(data)
         digest = None if replaces is None else sha256(replaces).digest()
         await self._ask(wire.PUT, wire.PutKeepsake(name, inline, blob, digest))
-        await self.rest(PAUSE_SECONDS)
+        await self._sealed.pause(PAUSE_SECONDS)
 
     async def drop(self, names: Sequence[bytes]) -> None:
         """Delete objects."""

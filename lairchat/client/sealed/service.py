@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -129,6 +129,7 @@ class Sealed:
         self._labels: dict[int, tuple[str, str]] = {}
         self._pins: dict[str, Pin] | None = None
         self._calls: set[Any] = set()
+        self._pauses: set[Deferred[None]] = set()
         self._unshown: set[int] = set()
         self.server_key = b""
         self.ready = False
@@ -176,10 +177,17 @@ class Sealed:
         self._calls.add(call)
 
     async def pause(self, seconds: float) -> None:
-        """Wait; raises NetLost if another account has come meanwhile."""
-        await deferLater(self.link.reactor, seconds)
+        """Wait; raises NetLost at once if the connection goes meanwhile."""
         if self._released:
             raise faults.NetLost(address=self.link.target.host)
+        pause: Deferred[None] = deferLater(self.link.reactor, seconds)
+        self._pauses.add(pause)
+        try:
+            await pause
+        except CancelledError:
+            raise faults.NetLost(address=self.link.target.host) from None
+        finally:
+            self._pauses.discard(pause)
 
     @property
     def opened(self) -> Store:
@@ -343,12 +351,13 @@ class Sealed:
         for call in calls:
             if call.active():
                 call.cancel()
+        for pause in list(self._pauses):
+            pause.cancel()
         for following in self._rooms.values():
             following.lost()
         self.commits.lost()
         self.comparing.lost()
         self.way_in.lost()
-        self.backup.lost()
         self.places.lost()
 
     def _start(self, work: Any) -> None:
