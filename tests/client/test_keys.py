@@ -1,7 +1,7 @@
 """Bytes of a terminal become keys; any bytes, in any pieces, without an error."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lairchat.client import keys
@@ -183,6 +183,7 @@ streams = st.one_of(st.binary(max_size=80), st.lists(alphabet, max_size=60).map(
 
 
 @given(streams)
+@example(b"\xed\xa0")
 def test_no_bytes_raise_and_nothing_stays_behind(data: bytes) -> None:
     parser = KeyParser()
     parser.feed(data)
@@ -190,7 +191,8 @@ def test_no_bytes_raise_and_nothing_stays_behind(data: bytes) -> None:
         parser.flush()
     (last,) = parser.feed(b"ok")
     assert isinstance(last, Text)
-    assert last.text.removeprefix("\ufffd") == "ok"  # half a character before it is marked
+    # Half a character before it is marked, half a surrogate by each of its bytes.
+    assert last.text.lstrip("\ufffd") == "ok"
 
 
 @given(streams, st.lists(st.integers(1, 9), max_size=40))
