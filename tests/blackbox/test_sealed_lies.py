@@ -86,6 +86,8 @@ class Names(SealedLiesTest):
                 lambda: next((one for one in alice.heard if getattr(one, "ref", 0) == ref), None)
             )
             assert isinstance(answer, inputs.CommandFailed), answer
+            # Neither was the room in whose place it came given the name.
+            await alice.until(lambda: alice.link.sealed.title(work) != f"room-{work}")
             assert alice.link.sealed.title(work) == "work"
         finally:
             await self.everybody_leaves()
