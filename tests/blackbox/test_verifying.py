@@ -33,6 +33,8 @@ class Verifying(Terminals):
             person.think()
             person.type("y")
         alice.until("[@bob E2E+]", gone="numbers")
+        # Before that is over on this screen too, what is typed is for the question there.
+        bob.until("[!#lobby PLAIN]", gone="numbers")
         bob.line("/msg alice it is me")
         bob.until("[@alice E2E+]")
         alice.until("it is me")
