@@ -206,6 +206,14 @@ class Store:
             _abandon(connection, room)
         self._rooms.pop(room, None)
 
+    def require_open(self, group_id: bytes) -> None:
+        """Refuse a group that nothing leads into any more; raises InvalidError.
+
+        To be asked before a commit is uploaded that enters it: each would be another one in vain.
+        """
+        with self._database.reading() as connection:
+            store_rooms.require_open(connection, group_id)
+
     def left(self, room: int) -> Left | None:
         """Return a room as it was when this device went out of it; None if it is in it, or never was."""
         with self._database.reading() as connection:

@@ -189,18 +189,21 @@ def begin(connection: Connection, room: Room) -> Room:
     return room
 
 
+def require_open(connection: Connection, group_id: bytes) -> None:
+    """Raise InvalidError if a commit of a group has been refused here: nothing leads past it."""
+    row = connection.execute("SELECT refused FROM lived WHERE group_id = ?", (group_id,)).fetchone()
+    if row is not None and row[0]:
+        raise InvalidError("a commit was refused in that room, and nothing leads past it")
+
+
 def _check_new(connection: Connection, room: Room) -> None:
     # By the group, since the room's number is the server's to say.
     context = room.group.context
+    require_open(connection, context.group_id)
     row = connection.execute(
-        "SELECT epoch, refused FROM lived WHERE group_id = ?", (context.group_id,)
+        "SELECT epoch FROM lived WHERE group_id = ?", (context.group_id,)
     ).fetchone()
-    if row is None:
-        return
-    epoch, refused = row
-    if refused:
-        raise InvalidError("a commit was refused in that room, and nothing leads past it")
-    if _integer(context.epoch) <= epoch:
+    if row is not None and _integer(context.epoch) <= row[0]:
         raise InvalidError("this device has been in that epoch of the room before")
 
 

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
 
-from lairchat.client import effects, inputs
+from lairchat.client import effects, inputs, store_rooms
 from lairchat.client import effects_sealed as sealed
 from lairchat.client import inputs_sealed as told
 from lairchat.client.mailslot import Service
@@ -87,6 +87,29 @@ class Successors(SealedTest):
         assert bob.link.sealed.title(successor) == "attic"
         held = {line.what: line.mark for line in report(alice.link.sealed.opened, 0)}
         assert held[f"room {room}"] == "FAIL"
+
+    def test_nothing_leads_back_into_it_nor_is_it_tried(self) -> None:
+        alice, bob = self.enter("alice", "bob")
+        room = self.create(alice)
+        self.bring(alice, bob, room)
+        self.halt(alice, room)
+        store = alice.link.sealed.opened
+        with store._database.writing() as connection:
+            state = store.room(room)
+            assert state is not None
+            store_rooms.refuse(connection, state)
+            store_rooms.leave(connection, room)
+        del store._rooms[room]
+        before = bob.link.sealed.opened.room(room)
+        assert before is not None
+        alice.link.sealed.entering.come_back(room)
+        self.network.wait(5)
+        assert store.room(room) is None
+        after = bob.link.sealed.opened.room(room)
+        assert after is not None
+        assert after.group.context.epoch == before.group.context.epoch
+        self.say(bob, "alone here", room)
+        assert alice.texts(room) == []
 
     def old_room(self, one: Person, kind: str, *others: Person) -> int:
         """Make a room as it was made before there was encryption."""

@@ -389,6 +389,7 @@ class Entering:
         """Tell whether this device may come in where it has not been; raises as ``_is_wanted`` does."""
         public = await self._public(info, tree)
         self._require_same(room, public.context.group_id)
+        self._sealed.opened.require_open(public.context.group_id)
         policy = policy_of(public.context.extensions, self._sealed.server_key)
         await self._require_right(room, policy)
         return policy.kind == Kind.DIRECT or self._sealed.consent.is_given(
