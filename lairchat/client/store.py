@@ -47,6 +47,7 @@ from lairchat.e2ee.payload import CodeUsed, Known, Unknown
 from lairchat.e2ee.payload import Invitation as Told
 from lairchat.e2ee.room import PAST_GRACE_MS, Event, Halted, Happening, Opened, Out, Room
 from lairchat.mls.errors import MisuseError
+from lairchat.mls.objects import GroupContext
 from lairchat.mls.secret_tree import Purpose
 from lairchat.trust.locks import Hold
 from lairchat.trust.policy import Kind
@@ -206,13 +207,13 @@ class Store:
             _abandon(connection, room)
         self._rooms.pop(room, None)
 
-    def require_open(self, group_id: bytes) -> None:
-        """Refuse a group that nothing leads into any more; raises InvalidError.
+    def require_new(self, context: GroupContext) -> None:
+        """Refuse an epoch that this device could not enter, whatever led there; raises InvalidError.
 
-        To be asked before a commit is uploaded that enters it: each would be another one in vain.
+        To be asked before a commit is uploaded that begins it: each would be another one in vain.
         """
         with self._database.reading() as connection:
-            store_rooms.require_open(connection, group_id)
+            store_rooms.require_new(connection, context)
 
     def left(self, room: int) -> Left | None:
         """Return a room as it was when this device went out of it; None if it is in it, or never was."""

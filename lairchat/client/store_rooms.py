@@ -20,6 +20,7 @@ from lairchat.e2ee.silence import Heard
 from lairchat.e2ee.storing import restore_pending, store_pending
 from lairchat.mls.errors import InvalidError
 from lairchat.mls.group import Group, PastEpoch
+from lairchat.mls.objects import GroupContext
 from lairchat.mls.secret_tree import SecretTree
 from lairchat.mls.storing import (
     RowKey,
@@ -173,7 +174,7 @@ def begin(connection: Connection, room: Room) -> Room:
     bring keys back that have sealed; or if a commit of that group has been refused here: nothing leads
     past it.
     """
-    _check_new(connection, room)
+    require_new(connection, room.group.context)
     leave(connection, room.room)
     before = connection.execute("SELECT count FROM numbers WHERE room = ?", (room.room,)).fetchone()
     if before is not None:
@@ -189,21 +190,18 @@ def begin(connection: Connection, room: Room) -> Room:
     return room
 
 
-def require_open(connection: Connection, group_id: bytes) -> None:
-    """Raise InvalidError if a commit of a group has been refused here: nothing leads past it."""
-    row = connection.execute("SELECT refused FROM lived WHERE group_id = ?", (group_id,)).fetchone()
-    if row is not None and row[0]:
-        raise InvalidError("a commit was refused in that room, and nothing leads past it")
-
-
-def _check_new(connection: Connection, room: Room) -> None:
+def require_new(connection: Connection, context: GroupContext) -> None:
+    """Raise InvalidError unless this device has been in no such epoch, and may come into the group."""
     # By the group, since the room's number is the server's to say.
-    context = room.group.context
-    require_open(connection, context.group_id)
     row = connection.execute(
-        "SELECT epoch FROM lived WHERE group_id = ?", (context.group_id,)
+        "SELECT epoch, refused FROM lived WHERE group_id = ?", (context.group_id,)
     ).fetchone()
-    if row is not None and _integer(context.epoch) <= row[0]:
+    if row is None:
+        return
+    epoch, refused = row
+    if refused:
+        raise InvalidError("a commit was refused in that room, and nothing leads past it")
+    if _integer(context.epoch) <= epoch:
         raise InvalidError("this device has been in that epoch of the room before")
 
 

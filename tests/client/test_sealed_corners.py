@@ -88,28 +88,63 @@ class Successors(SealedTest):
         held = {line.what: line.mark for line in report(alice.link.sealed.opened, 0)}
         assert held[f"room {room}"] == "FAIL"
 
-    def test_nothing_leads_back_into_it_nor_is_it_tried(self) -> None:
+    def out(self) -> tuple[Person, Person, int]:
+        """Return somebody whose device has nothing of a room any more, another one in it, and the room."""
         alice, bob = self.enter("alice", "bob")
         room = self.create(alice)
         self.bring(alice, bob, room)
-        self.halt(alice, room)
         store = alice.link.sealed.opened
         with store._database.writing() as connection:
-            state = store.room(room)
-            assert state is not None
-            store_rooms.refuse(connection, state)
             store_rooms.leave(connection, room)
         del store._rooms[room]
-        before = bob.link.sealed.opened.room(room)
-        assert before is not None
-        alice.link.sealed.entering.come_back(room)
-        self.network.wait(5)
-        assert store.room(room) is None
-        after = bob.link.sealed.opened.room(room)
-        assert after is not None
-        assert after.group.context.epoch == before.group.context.epoch
+        return alice, bob, room
+
+    def come_back(self, one: Person, room: int, other: Person) -> int:
+        """Have a device try to come back into a room; returns how many epochs that has begun."""
+        epochs = []
+        for _ in range(2):
+            state = other.link.sealed.opened.room(room)
+            assert state is not None
+            epochs.append(state.group.context.epoch)
+            one.link.sealed.entering.come_back(room)
+            self.network.wait(30)
+        return epochs[1] - epochs[0]
+
+    def test_a_device_comes_back_once(self) -> None:
+        alice, bob, room = self.out()
+        assert self.come_back(alice, room, bob) == 1
+        self.say(bob, "there you are", room)
+        assert alice.texts(room) == ["there you are"]
+
+    def test_a_device_does_not_try_where_it_refused_a_commit(self) -> None:
+        alice, bob, room = self.out()
+        state = bob.link.sealed.opened.room(room)
+        assert state is not None
+        with alice.link.sealed.opened._database.writing() as connection:
+            store_rooms.refuse(connection, state)
+        assert self.come_back(alice, room, bob) == 0
         self.say(bob, "alone here", room)
         assert alice.texts(room) == []
+
+    def test_a_device_does_not_try_epochs_that_it_has_been_in(self) -> None:
+        alice, bob, room = self.out()
+        with alice.link.sealed.opened._database.writing() as connection:
+            connection.execute("UPDATE lived SET epoch = epoch + 1000")
+        assert self.come_back(alice, room, bob) == 0
+        assert alice.link.sealed.opened.room(room) is None
+
+    def test_a_device_tries_once_where_the_log_is_another(self) -> None:
+        alice, bob, room = self.out()
+        with alice.link.sealed.opened._database.writing() as connection:
+            for seq in range(1, 1_000):
+                connection.execute(
+                    "INSERT OR REPLACE INTO events (room, seq, hash) VALUES (?, ?, ?)",
+                    (room, seq, bytes(32)),
+                )
+        assert self.come_back(alice, room, bob) == 1
+        (told,) = [one for one in alice.of(inputs.Notice) if "does not come in" in one.text]
+        assert told.text.startswith("attic: ")
+        assert alice.link.sealed.opened.room(room) is None
 
     def old_room(self, one: Person, kind: str, *others: Person) -> int:
         """Make a room as it was made before there was encryption."""

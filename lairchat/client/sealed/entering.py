@@ -17,7 +17,7 @@ from lairchat.e2ee.following import Followed
 from lairchat.e2ee.rejoining import Rejoined, read_info, rejoin
 from lairchat.e2ee.room import Room, entered
 from lairchat.features.delivery import messages as wire
-from lairchat.mls.errors import MLSError
+from lairchat.mls.errors import InvalidError, MLSError
 from lairchat.mls.group import Group
 from lairchat.mls.joining import join, open_welcome, public_group
 from lairchat.mls.messages import Welcome, decode_message, encode_message
@@ -66,6 +66,7 @@ class Entering:
         self._sealed = sealed
         self._rooms: dict[bytes, int] = {}
         self._coming: set[int] = set()
+        self._in_vain: set[int] = set()
         self._put_off: dict[int, tuple[InboxEntry, list[bytes]]] = {}
 
     # -- founding
@@ -325,7 +326,11 @@ class Entering:
 
     def come_back(self, room: int) -> None:
         """Come into a room by oneself: as a new device, or after falling behind."""
-        if room in self._coming or not self._sealed.ready or self._sealed.is_out(room):
+        if (
+            room in self._coming | self._in_vain
+            or not self._sealed.ready
+            or self._sealed.is_out(room)
+        ):
             return
         self._coming.add(room)
         welcome = self._put_off.pop(room, None)
@@ -363,6 +368,7 @@ class Entering:
                 self.log.info("a room was not entered: nobody here has agreed to be in it")
                 return True
             found = await self._rejoined(room, told.info, tree, before)
+            self._sealed.opened.require_new(found.group.context)
         except (MLSError, TrustError, refusals.GroupRefused) as error:
             self.log.info("a room was not entered: {why}", why=str(error))
             return True
@@ -379,7 +385,16 @@ class Entering:
         self._sealed.invitations.entering(room)
         held = self._sealed.newcomers.since(before, state)
         timer = self._sealed.directs.timer(state)
-        self._entered(store.enter(state, held=held, timer=timer))
+        try:
+            kept = store.enter(state, held=held, timer=timer)
+        except InvalidError as error:
+            # Its own commit would have this device try once more, and again.
+            self._in_vain.add(room)
+            title = self._sealed.title(room)
+            why = f"{title}: this device does not come in: {error}"
+            self._sealed.deliver(inputs.Notice(why, "LC-GROUP-REFUSED"))
+            return True
+        self._entered(kept)
         if self._sealed.waiting.holds(room):
             # Founded by a device of ours that something kept from adding the other one.
             await self._sealed.waiting.fetch(room)
@@ -389,7 +404,6 @@ class Entering:
         """Tell whether this device may come in where it has not been; raises as ``_is_wanted`` does."""
         public = await self._public(info, tree)
         self._require_same(room, public.context.group_id)
-        self._sealed.opened.require_open(public.context.group_id)
         policy = policy_of(public.context.extensions, self._sealed.server_key)
         await self._require_right(room, policy)
         return policy.kind == Kind.DIRECT or self._sealed.consent.is_given(
